@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * Device contract, part 4: the queue protocol (specification 5).
+ *
+ *      producer                                  consumer
+ *      fill entries
+ *  W1  store-release prod      ───────────►  R1  load-acquire prod
+ *                                                copy entries
+ *  R2  load-acquire cons       ◄───────────  W2  store-release cons
+ *      reuse entries
+ *
+ * Sleep and wake (5.4), lost wake-up excluded because P1/S3 and S1/P3 cross two full fences:
+ *
+ *  P1  = W1                                  S1  store event = cons
+ *  P2  full fence                            S2  full fence
+ *  P3  load event, kick if crossed           S3  load prod; moved -> go on, else wait
+ *
+ * Indices are u32 and run free; "idx" is an index masked by size - 1. An index of the peer is data
+ * until it was compared: avail = prod - cons must not exceed the capacity (rule 3).
+ * In doorbell mode the indices live in the doorbell page and the status block, in ring mode in a
+ * stock struct rte_ring (5.3); a pointer to each is all that the code on either end knows.
+ */
+#ifndef NFE_QUEUE_H
+#define NFE_QUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* W1, W2 */
+static inline void
+nfe_idx_publish(uint32_t *shared, uint32_t value)
+{
+	__atomic_store_n(shared, value, __ATOMIC_RELEASE);
+}
+
+/* R1, R2, P3, S3 */
+static inline uint32_t
+nfe_idx_read(const uint32_t *shared)
+{
+	return __atomic_load_n(shared, __ATOMIC_ACQUIRE);
+}
+
+/* P3: did publishing old -> new cross the event index? */
+static inline bool
+nfe_event_crossed(uint32_t event, uint32_t new_idx, uint32_t old_idx)
+{
+	return (uint32_t)(new_idx - event - 1) < (uint32_t)(new_idx - old_idx);
+}
+
+/* P2, S2 */
+static inline void
+nfe_full_fence(void)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+/* Copy a cell from or to shared memory exactly once (rule 1): the compiler may neither repeat
+ * nor drop an access. Both addresses are 8-byte aligned. */
+static inline void
+nfe_cell_copy(void *dst, const void *src, unsigned int bytes)
+{
+	const volatile uint64_t *s = (const volatile uint64_t *)src;
+	volatile uint64_t *d = (volatile uint64_t *)dst;
+
+	for (unsigned int i = 0; i < bytes / 8; i++)
+		d[i] = s[i];
+}
+
+#endif /* NFE_QUEUE_H */
