@@ -3,11 +3,12 @@
  */
 
 /*
- * Device contract, part 3: requests, responses and events of the control channel (specification 7).
+ * Device contract, part 3: requests, responses and events of the control channel (specification
+ * 7).
  *
  * A request is one cell on the control send queue, its response one cell with the same id on the
- * control receive queue. The host keeps each as Pending until Success or Failure, with a deadline.
- * A failed request leaves nothing allocated. Reserved bytes are zero, else EINVAL.
+ * control receive queue. The host keeps each as Pending until Success or Failure, with a
+ * deadline. A failed request leaves nothing allocated. Reserved bytes are zero, else EINVAL.
  */
 #ifndef NFE_CTRL_H
 #define NFE_CTRL_H

@@ -18,9 +18,9 @@
  *  P2  full fence                            S2  full fence
  *  P3  load event, kick if crossed           S3  load prod; moved -> go on, else wait
  *
- * Indices are u32 and run free; "idx" is an index masked by size - 1. An index of the peer is data
- * until it was compared: avail = prod - cons must not exceed the capacity (rule 3).
- * In doorbell mode the indices live in the doorbell page and the status block, in ring mode in a
+ * Indices are u32 and run free; "idx" is an index masked by size - 1. An index of the peer is
+ * data until it was compared: avail = prod - cons must not exceed the capacity (rule 3). In
+ * doorbell mode the indices live in the doorbell page and the status block, in ring mode in a
  * stock struct rte_ring (5.3); a pointer to each is all that the code on either end knows.
  */
 #ifndef NFE_QUEUE_H
@@ -57,13 +57,21 @@ nfe_full_fence(void)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-/* Copy a cell from or to shared memory exactly once (rule 1): the compiler may neither repeat
- * nor drop an access. Both addresses are 8-byte aligned. */
+/* What is copied is then read by its fields: these words alias all of them. */
+typedef uint64_t __attribute__((may_alias)) nfe_cell_word;
+
+/* A cell is read as u64 and used as its message: the copy may alias any type. */
+typedef uint64_t __attribute__((may_alias)) nfe_word;
+
+/*
+ * Copy a cell from or to shared memory exactly once (rule 1): volatile, so that the compiler may
+ * neither repeat nor drop an access. Both addresses are 8-byte aligned, bytes a multiple of 8.
+ */
 static inline void
 nfe_cell_copy(void *dst, const void *src, unsigned int bytes)
 {
-	const volatile uint64_t *s = (const volatile uint64_t *)src;
-	volatile uint64_t *d = (volatile uint64_t *)dst;
+	const volatile nfe_word *s = (const volatile nfe_word *)src;
+	volatile nfe_word *d = (volatile nfe_word *)dst;
 
 	for (unsigned int i = 0; i < bytes / 8; i++)
 		d[i] = s[i];
