@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * Messages over an AF_UNIX stream, see vfio_user_wire.h. Descriptors that arrive are owned by the
+ * struct vfio_user_rx until somebody takes them; vfio_user_rx_reset() closes the rest (rule 13).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vfio_user_wire.h"
+
+#define EVENTFD_LINK "anon_inode:[eventfd]"
+
+union fd_control { /* ancillary data of one message, aligned for cmsghdr */
+	struct cmsghdr align;
+	char bytes[CMSG_SPACE(sizeof(int) * VFIO_USER_MAX_FDS)];
+};
+
+uint64_t
+vfio_user_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+int
+vfio_user_wait(int fd, short events, uint64_t deadline_ms)
+{
+	struct pollfd pfd = { .fd = fd, .events = events };
+	uint64_t now;
+	int rc;
+
+	for (;;) {
+		now = vfio_user_now_ms();
+		rc = poll(&pfd, 1, now < deadline_ms ? (int)(deadline_ms - now) : 0);
+		if (rc > 0)
+			return 0;
+		if (rc < 0 && errno != EINTR)
+			return -errno;
+		if (rc == 0 && now >= deadline_ms)
+			return -ETIMEDOUT;
+	}
+}
+
+int
+vfio_user_check_eventfd(int fd)
+{
+	char path[32], link[sizeof(EVENTFD_LINK) + 1];
+	ssize_t n;
+	int flags;
+
+	/* A pipe or a FUSE file could block whoever writes to it for ever (rule 14). */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, link, sizeof(link));
+	if (n != (ssize_t)strlen(EVENTFD_LINK) || memcmp(link, EVENTFD_LINK, (size_t)n) != 0)
+		return -EINVAL;
+	flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -EINVAL;
+	return 0;
+}
+
+void
+vfio_user_rx_init(struct vfio_user_rx *rx, uint32_t max_size)
+{
+	rx->have = 0;
+	rx->max_size = max_size;
+	rx->bad_fds = false;
+	rx->fds.n = 0;
+	rx->body = NULL;
+}
+
+void
+vfio_user_rx_reset(struct vfio_user_rx *rx)
+{
+	for (unsigned int i = 0; i < rx->fds.n; i++)
+		if (rx->fds.fd[i] >= 0)
+			close(rx->fds.fd[i]);
+	if (rx->body != rx->inline_body)
+		free(rx->body);
+	vfio_user_rx_init(rx, rx->max_size);
+}
+
+/* Keep the descriptors of one recvmsg(), or close them if they may not come now. */
+static void
+take_fds(struct vfio_user_rx *rx, struct msghdr *msg)
+{
+	int fds[VFIO_USER_MAX_FDS];
+	unsigned int n;
+
+	if ((msg->msg_flags & MSG_CTRUNC) != 0)
+		rx->bad_fds = true; /* more than 16: the kernel closed the surplus */
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		n = (unsigned int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+		memcpy(fds, CMSG_DATA(c), n * sizeof(int));
+		for (unsigned int i = 0; i < n; i++) {
+			if (rx->have == 0 && rx->fds.n < VFIO_USER_MAX_FDS) {
+				rx->fds.fd[rx->fds.n++] = fds[i];
+			} else {
+				rx->bad_fds = true;
+				close(fds[i]);
+			}
+		}
+	}
+}
+
+/* Up to len bytes to dst. Bytes taken, 0 when none are there, or a negative errno. */
+static int
+recv_some(int sock, struct vfio_user_rx *rx, void *dst, size_t len)
+{
+	struct iovec iov = { .iov_base = dst, .iov_len = len };
+	union fd_control control;
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+			      .msg_controllen = sizeof(control) };
+	ssize_t n;
+
+	do {
+		n = recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
+	take_fds(rx, &msg);
+	if (n == 0)
+		return rx->have == 0 ? -ENOTCONN : -ECONNRESET;
+	rx->have += (uint32_t)n;
+	return (int)n;
+}
+
+static int
+begin_body(struct vfio_user_rx *rx)
+{
+	if (rx->hdr.size < sizeof(rx->hdr) || rx->hdr.size > rx->max_size)
+		return -EMSGSIZE;
+	if (vfio_user_rx_body_len(rx) <= sizeof(rx->inline_body))
+		rx->body = rx->inline_body;
+	else
+		rx->body = malloc(vfio_user_rx_body_len(rx));
+	return rx->body == NULL ? -ENOMEM : 0;
+}
+
+int
+vfio_user_rx_step(int sock, struct vfio_user_rx *rx)
+{
+	const uint32_t hdr_size = sizeof(rx->hdr);
+	int rc;
+
+	if (rx->have < hdr_size) {
+		rc = recv_some(sock, rx, (uint8_t *)&rx->hdr + rx->have, hdr_size - rx->have);
+		if (rc <= 0 || rx->have < hdr_size)
+			return rc < 0 ? rc : 0;
+		rc = begin_body(rx);
+		if (rc < 0)
+			return rc;
+	}
+	if (rx->have < rx->hdr.size) {
+		rc = recv_some(sock, rx, rx->body + (rx->have - hdr_size),
+			       rx->hdr.size - rx->have);
+		if (rc < 0)
+			return rc;
+	}
+	return rx->have == rx->hdr.size;
+}
+
+static void
+attach_fds(struct msghdr *msg, union fd_control *control, const int *fds, unsigned int nb_fds)
+{
+	struct cmsghdr *c;
+
+	memset(control, 0, sizeof(*control));
+	msg->msg_control = control;
+	msg->msg_controllen = CMSG_SPACE(sizeof(int) * nb_fds);
+	c = CMSG_FIRSTHDR(msg);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int) * nb_fds);
+	memcpy(CMSG_DATA(c), fds, sizeof(int) * nb_fds);
+}
+
+/* Step msg over the n bytes that were sent; true while some are left. */
+static bool
+advance(struct msghdr *msg, size_t n)
+{
+	while (msg->msg_iovlen > 0 && n >= msg->msg_iov->iov_len) {
+		n -= msg->msg_iov->iov_len;
+		msg->msg_iov++;
+		msg->msg_iovlen--;
+	}
+	if (msg->msg_iovlen == 0)
+		return false;
+	msg->msg_iov->iov_base = (uint8_t *)msg->msg_iov->iov_base + n;
+	msg->msg_iov->iov_len -= n;
+	return true;
+}
+
+int
+vfio_user_send(int sock, struct iovec *iov, unsigned int iovcnt, const int *fds,
+	       unsigned int nb_fds, uint64_t deadline_ms)
+{
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = iovcnt };
+	union fd_control control;
+	ssize_t n;
+	int rc;
+
+	if (nb_fds > VFIO_USER_MAX_FDS)
+		return -E2BIG;
+	if (nb_fds > 0)
+		attach_fds(&msg, &control, fds, nb_fds);
+	for (;;) {
+		n = sendmsg(sock, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n >= 0) {
+			msg.msg_control = NULL;
+			msg.msg_controllen = 0;
+			if (!advance(&msg, (size_t)n))
+				return 0;
+		} else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+			rc = vfio_user_wait(sock, POLLOUT, deadline_ms);
+			if (rc < 0)
+				return rc;
+		} else if (errno != EINTR) {
+			return -errno;
+		}
+	}
+}
