@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * The control channel at work (specification 7.1): take a request, check it, do it, answer it; send
+ * events; act on what data lcores reported by nfed_fault().
+ *
+ * Called on the control thread on a kick, on the owner's attention() and whenever there is time.
+ * Bounded: 32 requests a run. A host that does not read its answers finds its requests left in
+ * the send queue and its events kept as bits, so it costs nothing (rule 8).
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "nfed_internal.h"
+
+struct op {
+	nfed_op_fn run;
+	uint8_t used; /* bytes of args; the rest is reserved, hence zero */
+};
+
+static int
+op_nop(struct nfed_function *fn, const struct nfe_req *req, struct nfe_rsp *rsp)
+{
+	(void)fn;
+	(void)req;
+	(void)rsp;
+	return 0;
+}
+
+static const struct op ops[NFE_OP_MAX] = {
+	[NFE_OP_REGISTER] = { nfed_op_register, 24 },
+	[NFE_OP_DEREGISTER] = { nfed_op_deregister, 4 },
+	[NFE_OP_CREATE_CHANNEL] = { nfed_op_create_channel, 16 },
+	[NFE_OP_DESTROY_CHANNEL] = { nfed_op_destroy_channel, 2 },
+	[NFE_OP_SET_QUEUE] = { nfed_op_set_queue, 56 },
+	[NFE_OP_START_CHANNEL] = { nfed_op_start_channel, 2 },
+	[NFE_OP_STOP_CHANNEL] = { nfed_op_stop_channel, 2 },
+	[NFE_OP_MAC] = { nfed_op_mac, 7 },
+	[NFE_OP_RX_MODE] = { nfed_op_rx_mode, 4 },
+	[NFE_OP_MTU] = { nfed_op_mtu, 4 },
+	[NFE_OP_STATS] = { nfed_op_stats, 4 },
+	[NFE_OP_NOP] = { op_nop, 0 },
+};
+
+/* req is the private copy. */
+static int
+execute(struct nfed_function *fn, const struct nfe_req *req, struct nfe_rsp *rsp)
+{
+	const struct op *op;
+
+	if (req->type != NFE_MSG_REQ || req->flags != 0)
+		return nfed_refuse(&fn->counters.bad_type, -EINVAL);
+	if (req->op >= NFE_OP_MAX || ops[req->op].run == NULL)
+		return nfed_refuse(&fn->counters.bad_op, -ENOSYS);
+	op = &ops[req->op];
+	if (req->zero != 0 || !nfed_all_zero(req->args + op->used, sizeof(req->args) - op->used))
+		return nfed_refuse(&fn->counters.bad_reserved, -EINVAL);
+	return op->run(fn, req, rsp);
+}
+
+/* One cell to the host, published at once: the control channel is not the fast path. */
+static void
+send_cell(struct nfed_ctrl *c, const void *cell)
+{
+	union nfe_msg msg;
+
+	memcpy(&msg, cell, sizeof(msg));
+	nfed_rq_write(&c->rq, 0, &msg);
+	c->rq.prod++;
+	nfed_queue_publish(&c->rq, c->rq.prod);
+}
+
+static void
+interrupt_host(const struct nfed_function *fn)
+{
+	const struct nfed_function_conf *conf = &fn->conf;
+
+	if (fn->ctrl.vector != NFE_NO_VECTOR && conf->transport->interrupt != NULL)
+		conf->transport->interrupt(conf->transport_ctx, fn->ctrl.vector);
+}
+
+/* Is there room for one cell? An index of the host that makes no sense ends all writing. */
+static bool
+room_for_one(struct nfed_function *fn)
+{
+	struct nfed_ctrl *c = &fn->ctrl;
+	int32_t room;
+
+	if (c->rq.role == 0 || c->rq_broken)
+		return false;
+	room = nfed_rq_room(&c->rq, 1);
+	if (room < 0) {
+		c->rq_broken = true;
+		fn->counters.overrun++;
+		nfed_function_fail(fn, NFE_REASON_CTRL_OVERRUN,
+				   "control RQ consumer ahead of its producer");
+		return false;
+	}
+	return room > 0;
+}
+
+/* The next event that waits, most specific first; false if none. Clears its bit. */
+static bool
+next_event(struct nfed_function *fn, struct nfe_event *ev)
+{
+	struct nfed_ctrl *c = &fn->ctrl;
+
+	*ev = (struct nfe_event){ .type = NFE_MSG_EVENT };
+	if (c->channels_pending != 0) {
+		unsigned int n = 1 + (unsigned int)__builtin_ctzll(c->channels_pending);
+
+		c->channels_pending &= c->channels_pending - 1;
+		ev->kind = NFE_EVENT_CHANNEL;
+		ev->channel = (uint16_t)n;
+		ev->value = __atomic_load_n(&fn->channel[n].fault, __ATOMIC_ACQUIRE);
+	} else if (c->function_pending) {
+		c->function_pending = false;
+		ev->kind = NFE_EVENT_FUNCTION;
+		ev->value = fn->reason;
+	} else if (c->link_pending) {
+		c->link_pending = false;
+		ev->kind = NFE_EVENT_LINK;
+		ev->value = fn->link;
+	} else {
+		return false;
+	}
+	return true;
+}
+
+bool
+nfed_ctrl_flush_events(struct nfed_function *fn)
+{
+	struct nfe_event ev;
+	bool any = false;
+
+	while (room_for_one(fn) && next_event(fn, &ev)) {
+		send_cell(&fn->ctrl, &ev);
+		any = true;
+	}
+	if (any)
+		interrupt_host(fn);
+	return any;
+}
+
+/* What data lcores and the SIGBUS guard left for us. */
+static void
+check_faults(struct nfed_function *fn)
+{
+	enum nfe_reason first = NFE_REASON_NONE;
+	char text[64] = "";
+
+	for (unsigned int n = 1; n <= fn->conf.limits.max_channels; n++) {
+		uint32_t fault = __atomic_load_n(&fn->channel[n].fault, __ATOMIC_ACQUIRE);
+
+		if (fault == NFE_REASON_NONE)
+			continue;
+		fn->ctrl.channels_pending |= UINT64_C(1) << (n - 1);
+		if (first == NFE_REASON_NONE) {
+			first = (enum nfe_reason)fault;
+			snprintf(text, sizeof(text), "channel %u: %s", n, nfe_reason_name(first));
+		}
+	}
+	if (first != NFE_REASON_NONE) {
+		nfed_function_fail(fn, first, text);
+	} else if (nfed_ctrl_poisoned(fn)) {
+		fn->counters.memory_gone++;
+		nfed_function_fail(fn, NFE_REASON_MEMORY_GONE, "control queues vanished");
+	}
+}
+
+static bool
+answers(const struct nfed_function *fn)
+{
+	return fn->state == NFE_STATE_READY || fn->state == NFE_STATE_QUIESCED;
+}
+
+/* One request, from snapshot to published answer. */
+static void
+serve_one(struct nfed_function *fn)
+{
+	struct nfed_ctrl *c = &fn->ctrl;
+	struct nfe_req req;
+	struct nfe_rsp rsp;
+	union nfe_msg cell;
+
+	nfed_sq_snapshot(&c->sq, 0, &cell);
+	c->sq.cons++;
+	nfed_queue_publish(&c->sq, c->sq.cons);
+	if (cell.type == NFE_MSG_NOP)
+		return;
+	memcpy(&req, &cell, sizeof(req));
+	memset(&rsp, 0, sizeof(rsp)); /* rule 20 */
+	fn->counters.requests++;
+	rsp.type = NFE_MSG_RSP;
+	rsp.id = req.id;
+	rsp.status = execute(fn, &req, &rsp);
+	send_cell(c, &rsp);
+}
+
+/* Returns requests taken. */
+static unsigned int
+serve(struct nfed_function *fn)
+{
+	struct nfed_ctrl *c = &fn->ctrl;
+	unsigned int n;
+
+	for (n = 0; n < NFED_CTRL_BUDGET && answers(fn) && room_for_one(fn); n++) {
+		int32_t avail = nfed_queue_avail(&c->sq);
+
+		if (avail < 0) {
+			fn->counters.overrun++;
+			nfed_function_fail(fn, NFE_REASON_CTRL_OVERRUN,
+					   "control SQ producer beyond its size");
+			break;
+		}
+		if (avail == 0)
+			break;
+		serve_one(fn);
+	}
+	return n;
+}
+
+bool
+nfed_control_run(struct nfed_function *fn)
+{
+	unsigned int n;
+
+	if (answers(fn))
+		check_faults(fn);
+	nfed_ctrl_flush_events(fn);
+	if (!answers(fn))
+		return false;
+	n = serve(fn);
+	if (n > 0)
+		interrupt_host(fn);
+	if (answers(fn) && nfed_ctrl_poisoned(fn))
+		check_faults(fn); /* it vanished while we read: what we did is undone by failing */
+	if (!answers(fn))
+		return false;
+	/* S1..S3. With a full RQ there is nothing to do until the host reads, whatever waits: the
+	 * owner's next call finds out. */
+	return !nfed_sq_arm(&fn->ctrl.sq) && room_for_one(fn);
+}

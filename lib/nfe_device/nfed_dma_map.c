@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * Map a range of guest memory side by side into our address space: reserve, then MAP_FIXED the
+ * pieces, so that translation is one add. A piece is what one mmap() can do: neighbouring maps of
+ * one file at consecutive offsets become one.
+ *
+ *      iova ───────────────────────────────► iova + len
+ *      |lead| piece 0 (file A)  | piece 1 (file B)  |tail|
+ *      ^ start, aligned to the largest block         ^ a hugepage is mapped whole
+ *
+ * Lead and tail belong to no region: nfed_region_at() cannot reach them. Control thread only. A
+ * mapping is owned by the region or boot block it was made for, until nfed_dma_unmap().
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <nfe_ctrl.h>
+#include <nfe_regs.h>
+
+#include "nfed_dma_internal.h"
+
+struct piece {
+	const struct nfed_dma_file *file;
+	uint64_t offset; /* in the file */
+	uint64_t delta;  /* from the start of the range */
+	uint64_t len;
+};
+
+struct layout {
+	uint64_t len;         /* of the range */
+	uint64_t block;       /* largest of all pieces */
+	uint64_t congruence;  /* (address of the range) % block */
+	uint64_t lead, tail;  /* bytes before and after the range that are mapped too */
+	unsigned int nb_pieces;
+};
+
+struct mapping {
+	void *start; /* of the reservation */
+	uint64_t len;
+	int guard_slot;
+};
+
+/* The piece that starts delta bytes into [iova, iova + len). */
+static int
+piece_at(const struct nfed_dma *dma, uint64_t iova, uint64_t len, uint64_t delta, uint32_t access,
+	 struct piece *p)
+{
+	uint64_t at = iova + delta, left = len - delta;
+	uint32_t i = nfed_dma_find(dma, at);
+	int32_t file = -1;
+
+	*p = (struct piece){ .delta = delta };
+	for (; i < dma->nb_maps && p->len < left; i++) {
+		const struct nfed_dma_entry *e = &dma->maps[i];
+		uint64_t skip = at + p->len - e->iova, here;
+
+		if (e->iova > at + p->len)
+			break;
+		if (e->file < 0)
+			return -EFAULT;
+		if ((e->prot & access) != access)
+			return -EACCES;
+		if (p->len == 0) {
+			file = e->file;
+			p->offset = e->offset + skip;
+		} else if (e->file != file || e->offset != p->offset + p->len) {
+			break; /* the next piece */
+		}
+		here = e->size - skip;
+		p->len += here < left - p->len ? here : left - p->len;
+	}
+	if (p->len == 0)
+		return -EFAULT;
+	p->file = &dma->files[file];
+	return 0;
+}
+
+/* A file may have shrunk since it was sent. hugetlbfs knows no holes to seek. */
+static int
+check_backing(const struct piece *p)
+{
+	off_t hole;
+
+	if (!nfed_dma_in_file(p->file, p->offset, p->len))
+		return -EFAULT;
+	if (p->file->hugetlb)
+		return 0;
+	hole = lseek(p->file->fd, (off_t)p->offset, SEEK_HOLE);
+	if (hole < 0)
+		return -errno;
+	return (uint64_t)hole >= p->offset + p->len ? 0 : -ENODATA;
+}
+
+/* Fit one more piece into the layout: inner borders lie on block borders. */
+static int
+layout_add(struct layout *l, const struct piece *p)
+{
+	uint64_t block = p->file->block;
+	bool last = p->delta + p->len == l->len;
+	uint64_t over = (p->offset + p->len) % block;
+
+	if ((p->delta > 0 && p->offset % block != 0) || (!last && over != 0))
+		return -EINVAL;
+	if (block > l->block) {
+		l->block = block;
+		l->congruence = (p->offset - p->delta) % block;
+	}
+	if (p->delta == 0)
+		l->lead = p->offset % block;
+	if (last)
+		l->tail = over == 0 ? 0 : block - over;
+	l->nb_pieces++;
+	return 0;
+}
+
+static int
+plan(const struct nfed_dma *dma, uint64_t iova, uint64_t len, uint32_t access, struct layout *l)
+{
+	struct piece p;
+	int rc;
+
+	*l = (struct layout){ .len = len };
+	for (uint64_t delta = 0; delta < len; delta += p.len) {
+		rc = piece_at(dma, iova, len, delta, access, &p);
+		if (rc == 0)
+			rc = check_backing(&p);
+		if (rc == 0)
+			rc = layout_add(l, &p);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* Reserve address space such that the range starts at congruence modulo block. */
+static int
+reserve(const struct layout *l, uint8_t **start, uint64_t *reserved)
+{
+	uint64_t want = l->lead + l->len + l->tail, total, skip;
+	uint8_t *raw;
+
+	if (__builtin_add_overflow(want, l->block, &total))
+		return -ENOMEM;
+	raw = mmap(NULL, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (raw == MAP_FAILED)
+		return -errno;
+	skip = (l->congruence - l->lead - (uint64_t)(uintptr_t)raw) % l->block;
+	if (skip > 0)
+		munmap(raw, skip);
+	if (total - skip > want)
+		munmap(raw + skip + want, total - skip - want);
+	*start = raw + skip;
+	*reserved = want;
+	return 0;
+}
+
+static int
+map_piece(uint8_t *base, const struct piece *p, uint32_t access)
+{
+	int prot = PROT_READ | ((access & NFE_ACCESS_WRITE) != 0 ? PROT_WRITE : 0);
+	uint64_t lead = p->offset % p->file->block;
+	uint64_t len = lead + p->len;
+	uint8_t *want = base + p->delta - lead;
+
+	len = (len + p->file->block - 1) / p->file->block * p->file->block;
+	/* NORESERVE: a guest must not drain the hugepage pool by holes that it registers. A base
+	 * that does not suit a smaller hugepage size is refused here, by EINVAL. */
+	if (mmap(want, len, prot, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, p->file->fd,
+		 (off_t)(p->offset - lead)) == MAP_FAILED)
+		return -errno;
+	return 0;
+}
+
+static int
+map_pieces(const struct nfed_dma *dma, uint64_t iova, uint64_t len, uint32_t access, uint8_t *base)
+{
+	struct piece p;
+	int rc;
+
+	for (uint64_t delta = 0; delta < len; delta += p.len) {
+		rc = piece_at(dma, iova, len, delta, access, &p);
+		if (rc == 0)
+			rc = map_piece(base, &p, access);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+int
+nfed_dma_map(void *ctx, uint64_t iova, uint64_t len, uint32_t access, uint32_t *poisoned,
+	     unsigned int *nb_mappings, uint8_t **base, void **mapping)
+{
+	struct nfed_dma *dma = ctx;
+	struct mapping *m;
+	struct layout l;
+	uint8_t *start;
+	int rc;
+
+	if (len == 0 || (iova | len) % NFE_PAGE_SIZE != 0 || len - 1 > UINT64_MAX - iova)
+		return -EINVAL;
+	rc = plan(dma, iova, len, access, &l);
+	if (rc < 0)
+		return rc;
+	if (l.nb_pieces > *nb_mappings)
+		return -ENOSPC;
+	m = calloc(1, sizeof(*m));
+	if (m == NULL)
+		return -ENOMEM;
+	rc = reserve(&l, &start, &m->len);
+	if (rc < 0)
+		goto free_mapping;
+	rc = map_pieces(dma, iova, len, access, start + l.lead);
+	if (rc < 0)
+		goto unreserve;
+	rc = nfed_guard_add(start, m->len, poisoned);
+	if (rc < 0)
+		goto unreserve;
+	m->guard_slot = rc;
+	m->start = start;
+	dma->live_mappings++;
+	*nb_mappings = l.nb_pieces;
+	*base = start + l.lead;
+	*mapping = m;
+	return 0;
+
+unreserve:
+	munmap(start, m->len);
+free_mapping:
+	free(m);
+	return rc;
+}
+
+void
+nfed_dma_unmap(void *ctx, void *mapping)
+{
+	struct nfed_dma *dma = ctx;
+	struct mapping *m = mapping;
+
+	nfed_guard_del(m->guard_slot); /* first: the guard must not map where others may come */
+	munmap(m->start, m->len);
+	dma->live_mappings--;
+	free(m);
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * The hardened accessor: the only code of the device end that touches queues shared with a guest
+ * (ring-rules 1, 2, 3, 20). Serves doorbell mode and ring mode alike, because a queue is only
+ * addresses: entries, the host's index, the device's index (specification 5).
+ *
+ * Called by the one data lcore that owns the queue's direction (or under the destination's lock);
+ * set up on the control thread before the channel starts. Geometry and own indices are private
+ * and never re-read. Partners of W1/R1/W2/R2 and P/S are drawn in lib/nfe/nfe_queue.h.
+ */
+#ifndef NFED_QUEUE_H
+#define NFED_QUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <nfe_msg.h>
+#include <nfe_queue.h>
+
+struct nfed_queue {
+	uint8_t *entries;         /* shared */
+	const uint32_t *host_idx; /* shared, written by the host */
+	uint32_t *dev_idx;        /* shared, written by us, never read back */
+	uint32_t mask;            /* size - 1 */
+	uint32_t capacity;        /* entries that may be outstanding, 1..size */
+	uint32_t prod;            /* SQ, FQ: last seen of the host. RQ: ours, ahead of dev_idx */
+	uint32_t cons;            /* SQ, FQ: ours, ahead of dev_idx. RQ: last seen of the host */
+	uint32_t published;       /* what dev_idx holds */
+	const uint32_t *host_event; /* shared: the host wants to be woken at this index */
+	uint32_t *dev_event;        /* shared: we want to be woken at this index */
+	uint32_t buf_size;        /* FQ: bytes of each buffer */
+	uint8_t role;             /* enum nfe_role; 0: not set */
+	bool may_sleep;           /* NFE_QUEUE_F_EVENT: the host may sleep on it */
+	uint16_t region_idx;      /* region that holds the entries (control thread) */
+};
+
+/* What a consumer side (SQ, FQ) can take. R1. Negative: the host's producer is out of bounds. */
+static inline int32_t
+nfed_queue_avail(struct nfed_queue *q)
+{
+	uint32_t avail;
+
+	q->prod = nfe_idx_read(q->host_idx);
+	avail = q->prod - q->cons;
+	return avail <= q->capacity ? (int32_t)avail : -1;
+}
+
+/*
+ * Room for at least want cells in RQ; looks at the host's consumer only when what it knows does
+ * not suffice. R2. Negative: the host's consumer is ahead of our producer or too far behind.
+ */
+static inline int32_t
+nfed_rq_room(struct nfed_queue *q, uint32_t want)
+{
+	uint32_t room = q->capacity - (q->prod - q->cons);
+
+	if (room < want) {
+		uint32_t cons = nfe_idx_read(q->host_idx);
+
+		if (q->prod - cons > q->capacity)
+			return -1;
+		q->cons = cons;
+		room = q->capacity - (q->prod - cons);
+	}
+	return (int32_t)room;
+}
+
+/* Snapshot of the message at own index cons + ahead (rule 1): read once, then only the copy. */
+static inline void
+nfed_sq_snapshot(const struct nfed_queue *q, uint32_t ahead, union nfe_msg *copy)
+{
+	const uint8_t *cell = q->entries + (size_t)((q->cons + ahead) & q->mask) * NFE_MSG_SIZE;
+
+	nfe_cell_copy(copy, cell, NFE_MSG_SIZE);
+}
+
+static inline void
+nfed_fq_snapshot(const struct nfed_queue *q, uint32_t ahead, struct nfe_fill *copy)
+{
+	const uint8_t *e = q->entries + (size_t)((q->cons + ahead) & q->mask) * sizeof(*copy);
+
+	nfe_cell_copy(copy, e, sizeof(*copy));
+}
+
+/* Write the cell at own index prod + ahead. All 64 bytes, so nothing stale travels (rule 20). */
+static inline void
+nfed_rq_write(struct nfed_queue *q, uint32_t ahead, const union nfe_msg *msg)
+{
+	uint8_t *cell = q->entries + (size_t)((q->prod + ahead) & q->mask) * NFE_MSG_SIZE;
+
+	nfe_cell_copy(cell, msg, NFE_MSG_SIZE);
+}
+
+/* Publish our index: prod of an RQ (W1), cons of an SQ or FQ (W2). Returns the value before. */
+static inline uint32_t
+nfed_queue_publish(struct nfed_queue *q, uint32_t idx)
+{
+	uint32_t old = q->published;
+
+	nfe_idx_publish(q->dev_idx, idx);
+	q->published = idx;
+	return old;
+}
+
+/* P3, after the fence that the caller makes once for all queues it touched. */
+static inline bool
+nfed_queue_must_wake(const struct nfed_queue *q, uint32_t old_idx)
+{
+	return nfe_event_crossed(nfe_idx_read(q->host_event), q->published, old_idx);
+}
+
+/* S1..S3 for an SQ: ask to be woken at the next message. False: there is work, don't sleep. */
+static inline bool
+nfed_sq_arm(struct nfed_queue *q)
+{
+	nfe_idx_publish(q->dev_event, q->cons);
+	nfe_full_fence();
+	return nfe_idx_read(q->host_idx) == q->cons;
+}
+
+#endif /* NFED_QUEUE_H */
