@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * Bus boundary of the host end: what a driver needs from whatever the function is attached by.
+ * vfio-user is nfe_bus_vfio_user.c; Xen and PCI come in beside it; tests have a fake.
+ *
+ * Called with the lock of struct nfeh held, except kick() and doorbell stores, which data threads
+ * make at any time, also while the device is away: neither may block or fault then.
+ */
+#ifndef NFE_BUS_H
+#define NFE_BUS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct nfe_bus;
+
+struct nfe_bus_ops {
+	const char *name; /* prefix of an address: "vfio-user" */
+	/* address is what follows "name:". Allocates only; connects nothing. */
+	int (*create)(const char *address, struct nfe_bus **bus);
+	void (*destroy)(struct nfe_bus *bus);
+	/* Attach, or attach again after the device's death: the doorbell pages are mapped over the
+	 * same addresses, interrupt eventfds set again. Errors as connect(2), -EBUSY, -EPROTO,
+	 * -ENODEV: there is something else than an NFE. */
+	int (*connect)(struct nfe_bus *bus, unsigned int timeout_ms);
+	void (*disconnect)(struct nfe_bus *bus);
+	/* Poll it for POLLHUP|POLLRDHUP: the device died. -1: this bus cannot lose its device. */
+	int (*hup_fd)(struct nfe_bus *bus);
+	int (*reg_read)(struct nfe_bus *bus, uint32_t reg, uint32_t *value); /* page 0 of BAR0 */
+	int (*reg_write)(struct nfe_bus *bus, uint32_t reg, uint32_t value);
+	/* Let the device reach [iova, iova + len), which is addr in this process and fd_offset in
+	 * fd. -EBADF: this bus needs memory with a file descriptor and there is none. */
+	int (*mem_map)(struct nfe_bus *bus, uint64_t iova, void *addr, size_t len, int fd,
+		       uint64_t fd_offset);
+	int (*mem_unmap)(struct nfe_bus *bus, uint64_t iova, size_t len);
+	/* Eventfd that becomes readable on this interrupt vector; same fd for the bus's life. */
+	int (*irq_fd)(struct nfe_bus *bus, unsigned int vector);
+	/* Wake the device for this channel. Any thread. */
+	void (*kick)(struct nfe_bus *bus, unsigned int channel);
+	/* Only where a kick may need a round trip that a data thread must not make: the control
+	 * thread polls the fd for reading and calls deferred(). Both NULL otherwise. */
+	int (*deferred_fd)(struct nfe_bus *bus);
+	void (*deferred)(struct nfe_bus *bus);
+};
+
+struct nfe_bus { /* first member of each bus's own structure */
+	const struct nfe_bus_ops *ops;
+	uint8_t *db;            /* doorbell page of channel 0; address fixed after first connect */
+	unsigned int db_stride; /* bytes */
+	unsigned int nb_db;     /* pages, control channel included */
+	unsigned int nb_vectors;
+	char why[160]; /* what the last failed connect() found: object, value, limit; or "" */
+};
+
+extern const struct nfe_bus_ops nfe_bus_vfio_user;
+
+/* Find the bus of "name:address" and create it. -EINVAL: no such name. */
+int nfe_bus_create(const char *address, struct nfe_bus **bus);
+/* A bus that is not part of this library (the fake of the tests). Before the first attach, on one
+ * thread. -ENOSPC: too many. Registering it again is a no-op. */
+int nfe_bus_register(const struct nfe_bus_ops *ops);
+
+#endif /* NFE_BUS_H */

@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * Bus of functions behind a vfio-user socket: "vfio-user:PATH". Called by the host end with its
+ * lock; kick() and doorbell stores come from data threads at any time.
+ *
+ * What data threads hold never changes after the first connect, though every connection brings new
+ * objects: doorbell pages are mapped with MAP_FIXED over an address range reserved once (a dead
+ * device's pages stay mapped until then, stores to them harm nobody), and kick eventfds are put
+ * under the same descriptor numbers by dup3(). The device end is another process and is not
+ * trusted: sizes that it gives are compared before they are used.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/vfio.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <nfe_regs.h>
+#include <vfio_user_client.h>
+
+#include "nfe_bus.h"
+
+#define MAX_DOORBELLS 1025u /* control channel and 1024 others; more stay unused */
+#define MAX_VECTORS 1025u
+#define MAX_STRIDE_LOG2 20u
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22 /* Linux 5.14, newer than some C libraries */
+#endif
+#define DMA_PROT 3u /* read and write: what a region allows is checked by its key */
+
+#define PCI_VENDOR 0x00u
+#define PCI_COMMAND 0x04u
+#define PCI_COMMAND_MEMORY_MASTER 0x0006u
+#define PCI_SUBVENDOR 0x2cu
+
+enum { KICK_CONTROL, KICK_DATA, NB_KICKS };
+
+struct vu_bus {
+	struct nfe_bus bus;
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	struct vfio_user_client *client; /* NULL: not connected */
+	size_t db_len;                   /* bytes reserved at bus.db */
+	uint32_t trig_stride_log2;
+	int irq_fd[MAX_VECTORS]; /* the first bus.nb_vectors; made at the first connect */
+	/* Numbers stay; behind each is the device's eventfd, or our own if it offers none. */
+	int kick_fd[NB_KICKS];
+	uint32_t direct[NB_KICKS]; /* atomic: kick_fd reaches the device */
+	/* Kicks that need a round trip: channels by bit, and an eventfd for the control thread. */
+	uint64_t deferred[(MAX_DOORBELLS + 63) / 64]; /* atomic */
+	int deferred_fd;
+};
+
+struct geometry { /* as the device says */
+	uint32_t db_offset, db_stride_log2, trig_stride_log2, max_channels, vectors;
+};
+
+static struct vu_bus *
+to_vu(struct nfe_bus *bus)
+{
+	return (struct vu_bus *)(void *)bus;
+}
+
+static int __attribute__((format(printf, 3, 4)))
+fail(struct vu_bus *vu, int rc, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(vu->bus.why, sizeof(vu->bus.why), fmt, ap);
+	va_end(ap);
+	return rc;
+}
+
+static void
+set_eventfd(int fd)
+{
+	uint64_t one = 1;
+	ssize_t n = write(fd, &one, sizeof(one)); /* EAGAIN: it is set already */
+
+	(void)n;
+}
+
+static void
+vu_destroy(struct nfe_bus *bus)
+{
+	struct vu_bus *vu = to_vu(bus);
+
+	if (bus->db != NULL)
+		munmap(bus->db, vu->db_len);
+	for (unsigned int i = 0; i < bus->nb_vectors; i++)
+		close(vu->irq_fd[i]);
+	for (unsigned int i = 0; i < NB_KICKS; i++)
+		if (vu->kick_fd[i] >= 0)
+			close(vu->kick_fd[i]);
+	if (vu->deferred_fd >= 0)
+		close(vu->deferred_fd);
+	free(vu);
+}
+
+static int
+vu_create(const char *path, struct nfe_bus **out)
+{
+	size_t len = strlen(path);
+	struct vu_bus *vu;
+
+	if (len == 0 || len >= sizeof(vu->path))
+		return -ENAMETOOLONG;
+	vu = calloc(1, sizeof(*vu));
+	if (vu == NULL)
+		return -ENOMEM;
+	memcpy(vu->path, path, len + 1);
+	vu->bus.ops = &nfe_bus_vfio_user;
+	vu->deferred_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	for (unsigned int i = 0; i < NB_KICKS; i++)
+		vu->kick_fd[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (vu->deferred_fd < 0 || vu->kick_fd[KICK_CONTROL] < 0 || vu->kick_fd[KICK_DATA] < 0) {
+		vu_destroy(&vu->bus);
+		return -EMFILE;
+	}
+	*out = &vu->bus;
+	return 0;
+}
+
+/* 2.1: nothing is written before the ids are known. */
+static int
+check_ids(struct vu_bus *vu)
+{
+	const uint32_t id = (NFE_PCI_DEVICE << 16) | NFE_PCI_VENDOR;
+	const uint32_t subid = (NFE_PCI_SUBDEVICE << 16) | NFE_PCI_SUBVENDOR;
+	uint32_t nb_regions, nb_irqs, flags, got = 0, subgot = 0;
+	int rc = vfio_user_client_device_info(vu->client, &flags, &nb_regions, &nb_irqs);
+
+	if (rc < 0)
+		return fail(vu, rc, "device info");
+	if ((flags & VFIO_DEVICE_FLAGS_PCI) == 0 || nb_regions <= VFIO_PCI_CONFIG_REGION_INDEX ||
+	    nb_irqs <= VFIO_PCI_MSIX_IRQ_INDEX)
+		return fail(vu, -ENODEV, "no PCI device: flags 0x%x, %u regions, %u irqs", flags,
+			    nb_regions, nb_irqs);
+	rc = vfio_user_client_read(vu->client, VFIO_PCI_CONFIG_REGION_INDEX, PCI_VENDOR, &got, 4);
+	if (rc == 0)
+		rc = vfio_user_client_read(vu->client, VFIO_PCI_CONFIG_REGION_INDEX, PCI_SUBVENDOR,
+					   &subgot, 4);
+	if (rc < 0)
+		return fail(vu, rc, "config space");
+	if (got != id || subgot != subid)
+		return fail(vu, -ENODEV, "PCI ids %04x:%04x %04x:%04x, expected %04x:%04x %04x:%04x",
+			    got & 0xffff, got >> 16, subgot & 0xffff, subgot >> 16, NFE_PCI_VENDOR,
+			    NFE_PCI_DEVICE, NFE_PCI_SUBVENDOR, NFE_PCI_SUBDEVICE);
+	return 0;
+}
+
+static int
+vu_reg_read(struct nfe_bus *bus, uint32_t reg, uint32_t *value)
+{
+	struct vu_bus *vu = to_vu(bus);
+
+	return vu->client == NULL ? -ENOTCONN :
+				    vfio_user_client_read(vu->client, NFE_BAR_REGS, reg, value, 4);
+}
+
+static int
+vu_reg_write(struct nfe_bus *bus, uint32_t reg, uint32_t value)
+{
+	struct vu_bus *vu = to_vu(bus);
+
+	return vu->client == NULL ? -ENOTCONN :
+				    vfio_user_client_write(vu->client, NFE_BAR_REGS, reg, &value, 4);
+}
+
+static int
+read_geometry(struct vu_bus *vu, struct geometry *g)
+{
+	const struct {
+		uint32_t reg;
+		uint32_t *value;
+	} regs[] = {
+		{ NFE_REG_DB_OFFSET, &g->db_offset },
+		{ NFE_REG_DB_STRIDE_LOG2, &g->db_stride_log2 },
+		{ NFE_REG_TRIG_STRIDE_LOG2, &g->trig_stride_log2 },
+		{ NFE_REG_MAX_CHANNELS, &g->max_channels },
+		{ NFE_REG_VECTORS, &g->vectors },
+	};
+	uint32_t magic = 0;
+	int rc = vu_reg_read(&vu->bus, NFE_REG_MAGIC, &magic);
+
+	if (rc == 0 && magic != NFE_MAGIC)
+		return fail(vu, -ENODEV, "MAGIC 0x%08x, expected 0x%08x", magic, NFE_MAGIC);
+	for (unsigned int i = 0; i < sizeof(regs) / sizeof(regs[0]) && rc == 0; i++)
+		rc = vu_reg_read(&vu->bus, regs[i].reg, regs[i].value);
+	return rc < 0 ? fail(vu, rc, "registers") : 0;
+}
+
+/* The bounds that make every later computation safe. */
+static int
+check_geometry(struct vu_bus *vu, const struct geometry *g)
+{
+	long page = sysconf(_SC_PAGESIZE);
+	uint64_t stride;
+
+	if (g->db_stride_log2 > MAX_STRIDE_LOG2 || g->trig_stride_log2 > MAX_STRIDE_LOG2 ||
+	    g->trig_stride_log2 < 2)
+		return fail(vu, -EPROTO, "doorbell stride 2^%u, trigger stride 2^%u, at most 2^%u",
+			    g->db_stride_log2, g->trig_stride_log2, MAX_STRIDE_LOG2);
+	stride = 1u << g->db_stride_log2;
+	if (stride < (uint64_t)page || g->db_offset % (uint64_t)page != 0)
+		return fail(vu, -EPROTO, "doorbells at 0x%x, stride %llu: host pages have %ld bytes",
+			    g->db_offset, (unsigned long long)stride, page);
+	if (g->max_channels == 0)
+		return fail(vu, -EPROTO, "MAX_CHANNELS 0");
+	if (vu->bus.db != NULL && stride != vu->bus.db_stride)
+		return fail(vu, -EPROTO, "doorbell stride %llu, was %u",
+			    (unsigned long long)stride, vu->bus.db_stride);
+	return 0;
+}
+
+/* One mappable area must hold all the pages, and its file all the bytes: nobody may cut it off. */
+static int
+check_area(struct vu_bus *vu, const struct vfio_user_client_region *info, uint64_t offset,
+	   uint64_t len)
+{
+	struct stat st;
+	int seals;
+
+	for (unsigned int i = 0;; i++) {
+		if (i == info->nb_areas)
+			return fail(vu, -EPROTO, "doorbells 0x%llx + 0x%llx are not mappable",
+				    (unsigned long long)offset, (unsigned long long)len);
+		if (offset >= info->area[i].offset &&
+		    offset - info->area[i].offset <= info->area[i].size &&
+		    len <= info->area[i].size - (offset - info->area[i].offset))
+			break;
+	}
+	if (info->fd < 0 || fstat(info->fd, &st) < 0 || (uint64_t)st.st_size < offset + len)
+		return fail(vu, -EPROTO, "doorbell memory is shorter than its region");
+	seals = fcntl(info->fd, F_GET_SEALS);
+	if (seals < 0 || (seals & F_SEAL_SHRINK) == 0)
+		return fail(vu, -EPROTO, "doorbell memory is not sealed against shrinking");
+	return 0;
+}
+
+/* A device with fewer pages than before leaves the others as they were; with more, unused. */
+static int
+map_doorbells(struct vu_bus *vu, const struct geometry *g)
+{
+	uint64_t pages = (uint64_t)g->max_channels + 1;
+	struct vfio_user_client_region info;
+	bool first = vu->bus.db == NULL;
+	uint8_t *db = vu->bus.db;
+	size_t len;
+	int rc = vfio_user_client_region_info(vu->client, NFE_BAR_REGS, &info);
+
+	if (rc < 0)
+		return fail(vu, rc, "BAR0 info");
+	if (pages > (first ? MAX_DOORBELLS : vu->bus.nb_db))
+		pages = first ? MAX_DOORBELLS : vu->bus.nb_db;
+	len = (size_t)(pages << g->db_stride_log2);
+	rc = check_area(vu, &info, g->db_offset, len);
+	if (rc < 0)
+		return rc;
+	if (first) {
+		db = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (db == MAP_FAILED)
+			return fail(vu, -ENOMEM, "%zu bytes for doorbells", len);
+	}
+	if (mmap(db, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, info.fd,
+		 (off_t)g->db_offset) == MAP_FAILED) {
+		rc = -errno;
+		if (first)
+			munmap(db, len);
+		return fail(vu, rc, "mapping %zu bytes of doorbells", len);
+	}
+	if (first) {
+		vu->db_len = len;
+		vu->bus.db = db;
+		vu->bus.db_stride = 1u << g->db_stride_log2;
+		vu->bus.nb_db = (unsigned int)pages;
+	}
+	return 0;
+}
+
+/* The eventfds are made at the first connect and given to every device. */
+static int
+set_irqs(struct vu_bus *vu, uint32_t vectors)
+{
+	bool first = vu->bus.nb_vectors == 0;
+	uint32_t count = 0;
+	int rc = vfio_user_client_irq_count(vu->client, VFIO_PCI_MSIX_IRQ_INDEX, &count);
+
+	if (rc < 0)
+		return fail(vu, rc, "MSI-X info");
+	if (count > vectors)
+		count = vectors;
+	if (count > (first ? MAX_VECTORS : vu->bus.nb_vectors))
+		count = first ? MAX_VECTORS : vu->bus.nb_vectors;
+	for (uint32_t i = 0; first && i < count; i++) {
+		vu->irq_fd[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (vu->irq_fd[i] < 0)
+			return fail(vu, -errno, "%u interrupt eventfds", count);
+		vu->bus.nb_vectors = i + 1;
+	}
+	rc = vfio_user_client_set_irqs(vu->client, 0, count, vu->irq_fd);
+	return rc < 0 ? fail(vu, rc, "setting %u interrupts", count) : 0;
+}
+
+/* Put the device's eventfd under our number. Non-blocking, whatever the device made it. */
+static int
+take_kick_fd(struct vu_bus *vu, unsigned int which, uint64_t offset)
+{
+	int fd = vfio_user_client_kick_fd(vu->client, NFE_BAR_TRIGGER, offset);
+	int flags, rc = 0;
+
+	__atomic_store_n(&vu->direct[which], fd >= 0, __ATOMIC_RELEASE);
+	if (fd == -ENOTSUP || fd == -EINVAL)
+		return 0; /* by REGION_WRITE then, on the control thread */
+	if (fd < 0)
+		return fail(vu, fd, "kick eventfd");
+	flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+	    dup3(fd, vu->kick_fd[which], O_CLOEXEC) < 0)
+		rc = fail(vu, -errno, "kick eventfd");
+	close(fd);
+	return rc;
+}
+
+static int
+set_up(struct vu_bus *vu)
+{
+	const uint16_t command = PCI_COMMAND_MEMORY_MASTER;
+	struct geometry g = { 0 };
+	int rc = check_ids(vu);
+
+	if (rc == 0)
+		rc = read_geometry(vu, &g);
+	if (rc == 0)
+		rc = check_geometry(vu, &g);
+	if (rc < 0)
+		return rc;
+	rc = vfio_user_client_write(vu->client, VFIO_PCI_CONFIG_REGION_INDEX, PCI_COMMAND, &command,
+				    sizeof(command));
+	if (rc < 0)
+		return fail(vu, rc, "enabling the bus master");
+	rc = map_doorbells(vu, &g);
+	if (rc == 0)
+		rc = set_irqs(vu, g.vectors);
+	if (rc == 0)
+		rc = take_kick_fd(vu, KICK_CONTROL, NFE_TRIG_KICK);
+	if (rc == 0)
+		rc = take_kick_fd(vu, KICK_DATA, (1u << g.trig_stride_log2) + NFE_TRIG_KICK);
+	vu->trig_stride_log2 = g.trig_stride_log2;
+	return rc;
+}
+
+static void
+vu_disconnect(struct nfe_bus *bus)
+{
+	struct vu_bus *vu = to_vu(bus);
+
+	if (vu->client != NULL)
+		vfio_user_client_close(vu->client);
+	vu->client = NULL;
+}
+
+static int
+vu_connect(struct nfe_bus *bus, unsigned int timeout_ms)
+{
+	struct vu_bus *vu = to_vu(bus);
+	int rc;
+
+	bus->why[0] = '\0';
+	rc = vfio_user_client_connect(vu->path, timeout_ms, &vu->client);
+	if (rc < 0) {
+		vu->client = NULL;
+		return rc;
+	}
+	rc = set_up(vu);
+	if (rc < 0)
+		vu_disconnect(bus);
+	return rc;
+}
+
+static int
+vu_hup_fd(struct nfe_bus *bus)
+{
+	struct vu_bus *vu = to_vu(bus);
+
+	return vu->client != NULL ? vfio_user_client_fd(vu->client) : -1;
+}
+
+/*
+ * The device refuses files with holes, since a hole can be filled at its expense (rule 14). On
+ * tmpfs a page that was only allocated still counts as one (SEEK_HOLE), so it is touched as well:
+ * that alone would do, but ends in SIGBUS instead of an error when the memory is not there.
+ */
+static int
+fill_holes(void *addr, int fd, uint64_t offset, size_t len)
+{
+	const volatile uint8_t *p = addr;
+	long page = sysconf(_SC_PAGESIZE);
+
+	while (fallocate(fd, 0, (off_t)offset, (off_t)len) < 0) {
+		if (errno == EINTR)
+			continue;
+		/* Not every file system can, and EAL opens some files read-only. */
+		if (errno == EOPNOTSUPP || errno == EBADF)
+			break;
+		return -errno;
+	}
+	if (madvise(addr, len, MADV_POPULATE_READ) == 0)
+		return 0;
+	if (errno != EINVAL)
+		return -errno;
+	for (size_t i = 0; i < len; i += (size_t)page) /* before Linux 5.14 */
+		(void)p[i];
+	return 0;
+}
+
+static int
+vu_mem_map(struct nfe_bus *bus, uint64_t iova, void *addr, size_t len, int fd, uint64_t fd_offset)
+{
+	struct vu_bus *vu = to_vu(bus);
+	int rc;
+
+	if (fd < 0 || fcntl(fd, F_GETFD) < 0)
+		return -EBADF;
+	if (vu->client == NULL)
+		return -ENOTCONN;
+	rc = fill_holes(addr, fd, fd_offset, len);
+	if (rc < 0)
+		return rc;
+	/* SEEK_HOLE calls tmpfs pages holes until they are touched. Fails where a part was
+	 * unmapped meanwhile, or before Linux 5.14: then the device decides. */
+	madvise(addr, len, MADV_POPULATE_WRITE);
+	return vfio_user_client_dma_map(vu->client, iova, len, DMA_PROT, fd, fd_offset);
+}
+
+static int
+vu_mem_unmap(struct nfe_bus *bus, uint64_t iova, size_t len)
+{
+	struct vu_bus *vu = to_vu(bus);
+
+	return vu->client == NULL ? -ENOTCONN : vfio_user_client_dma_unmap(vu->client, iova, len);
+}
+
+static int
+vu_irq_fd(struct nfe_bus *bus, unsigned int vector)
+{
+	return vector < bus->nb_vectors ? to_vu(bus)->irq_fd[vector] : -1;
+}
+
+static void
+vu_kick(struct nfe_bus *bus, unsigned int channel)
+{
+	struct vu_bus *vu = to_vu(bus);
+	unsigned int which = channel == 0 ? KICK_CONTROL : KICK_DATA;
+
+	if (__atomic_load_n(&vu->direct[which], __ATOMIC_ACQUIRE) != 0) {
+		set_eventfd(vu->kick_fd[which]);
+		return;
+	}
+	if (channel >= MAX_DOORBELLS)
+		return;
+	__atomic_fetch_or(&vu->deferred[channel / 64], UINT64_C(1) << (channel % 64),
+			  __ATOMIC_RELEASE);
+	set_eventfd(vu->deferred_fd);
+}
+
+static int
+vu_deferred_fd(struct nfe_bus *bus)
+{
+	return to_vu(bus)->deferred_fd;
+}
+
+/* The eventfd first: a kick that comes after the look at the bits sets it again. */
+static void
+vu_deferred(struct nfe_bus *bus)
+{
+	struct vu_bus *vu = to_vu(bus);
+	const uint32_t value = 1;
+	uint64_t count;
+
+	if (vu->client == NULL || read(vu->deferred_fd, &count, sizeof(count)) < 0)
+		return;
+	for (unsigned int i = 0; i < sizeof(vu->deferred) / sizeof(vu->deferred[0]); i++) {
+		uint64_t bits = __atomic_exchange_n(&vu->deferred[i], 0, __ATOMIC_ACQUIRE);
+
+		for (; bits != 0; bits &= bits - 1) {
+			uint64_t channel = i * 64 + (unsigned int)__builtin_ctzll(bits);
+
+			/* An error shows as a hang-up; a replay kicks all channels anyway. */
+			(void)vfio_user_client_write(vu->client, NFE_BAR_TRIGGER,
+						     (channel << vu->trig_stride_log2) +
+							     NFE_TRIG_KICK,
+						     &value, sizeof(value));
+		}
+	}
+}
+
+const struct nfe_bus_ops nfe_bus_vfio_user = {
+	.name = "vfio-user",
+	.create = vu_create,
+	.destroy = vu_destroy,
+	.connect = vu_connect,
+	.disconnect = vu_disconnect,
+	.hup_fd = vu_hup_fd,
+	.reg_read = vu_reg_read,
+	.reg_write = vu_reg_write,
+	.mem_map = vu_mem_map,
+	.mem_unmap = vu_mem_unmap,
+	.irq_fd = vu_irq_fd,
+	.kick = vu_kick,
+	.deferred_fd = vu_deferred_fd,
+	.deferred = vu_deferred,
+};

@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * Attach, detach, the states of a function as the host sees them, and the control thread. The
+ * struct nfeh and all it points to belong to this library; clients hold the handle.
+ *
+ * Public calls run on the caller's thread with the lock; the control thread takes it to look for
+ * events and for the replay. link, freeze and thaw are told without the lock.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "nfeh_internal.h"
+
+static const char *const state_names[NFEH_STATES] = { "attaching", "up", "down", "closed" };
+
+/* Allowed transitions, from -> to. */
+static const bool edges[NFEH_STATES][NFEH_STATES] = {
+	[NFEH_STATE_NEW] = { [NFEH_STATE_UP] = true, [NFEH_STATE_CLOSED] = true },
+	[NFEH_STATE_UP] = { [NFEH_STATE_DOWN] = true, [NFEH_STATE_CLOSED] = true },
+	[NFEH_STATE_DOWN] = { [NFEH_STATE_UP] = true, [NFEH_STATE_CLOSED] = true },
+};
+
+void
+nfeh_log(struct nfeh *h, int level, const char *fmt, ...)
+{
+	char line[320];
+	va_list ap;
+	int n;
+
+	n = snprintf(line, sizeof(line), "%s: ", h->name);
+	va_start(ap, fmt);
+	vsnprintf(line + n, sizeof(line) - (size_t)n, fmt, ap);
+	va_end(ap);
+	if (h->log != NULL)
+		h->log(h->ctx, level, line);
+	else
+		fprintf(stderr, "%s\n", line);
+}
+
+uint64_t
+nfeh_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000u + (uint64_t)ts.tv_nsec / 1000000u;
+}
+
+int
+nfeh_sleep(struct nfeh *h, uint64_t until_ms)
+{
+	struct pollfd pfd = { .fd = h->stop_fd, .events = POLLIN };
+	uint64_t now = nfeh_now_ms();
+	int timeout = until_ms > now ? (int)(until_ms - now) : 0;
+
+	return poll(&pfd, 1, timeout) > 0 ? -ECANCELED : 0;
+}
+
+static void
+set_eventfd(int fd)
+{
+	uint64_t one = 1;
+	ssize_t n = write(fd, &one, sizeof(one)); /* EAGAIN: it is set already */
+
+	(void)n;
+}
+
+void
+nfeh_wake_control(struct nfeh *h)
+{
+	set_eventfd(h->wake_fd);
+}
+
+void
+nfeh_set_state_locked(struct nfeh *h, enum nfeh_state to, const char *why)
+{
+	enum nfeh_state from = h->state;
+
+	assert(edges[from][to]);
+	h->state = to;
+	if (to == NFEH_STATE_UP)
+		h->up_since_ms = nfeh_now_ms();
+	if (to == NFEH_STATE_DOWN)
+		nfeh_wake_control(h);
+	pthread_cond_broadcast(&h->changed);
+	nfeh_log(h, to == NFEH_STATE_DOWN ? 1 : 2, "%s -> %s%s%s", state_names[from],
+		 state_names[to], why[0] != '\0' ? ": " : "", why);
+}
+
+void
+nfeh_hangup_locked(struct nfeh *h)
+{
+	if (h->state != NFEH_STATE_UP)
+		return;
+	h->counters.hangups++;
+	h->failed = false;
+	nfeh_set_state_locked(h, NFEH_STATE_DOWN, "the device hung up");
+}
+
+void
+nfeh_fail_locked(struct nfeh *h, const char *fmt, ...)
+{
+	char why[160];
+	va_list ap;
+
+	if (h->state != NFEH_STATE_UP)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	h->counters.failures++;
+	h->failed = true;
+	nfeh_set_state_locked(h, NFEH_STATE_DOWN, why);
+}
+
+bool
+nfeh_hung_up(struct nfeh *h)
+{
+	struct pollfd pfd = { .fd = h->bus->ops->hup_fd(h->bus), .events = POLLRDHUP };
+
+	return pfd.fd >= 0 && poll(&pfd, 1, 0) > 0;
+}
+
+void
+nfeh_tell_link(struct nfeh *h, bool up)
+{
+	if (__atomic_exchange_n(&h->link, up, __ATOMIC_ACQ_REL) == up)
+		return;
+	if (h->ops.link != NULL)
+		h->ops.link(h->ctx, up);
+}
+
+/* Takes the lock when the state allows an operation; -ENOLINK after the deadline. */
+static int
+enter(struct nfeh *h, const struct timespec *deadline, bool down_too)
+{
+	if (pthread_mutex_clocklock(&h->lock, CLOCK_MONOTONIC, deadline) != 0)
+		return -ENOLINK;
+	while (h->state != NFEH_STATE_UP) {
+		if (down_too && h->state == NFEH_STATE_DOWN && !h->connected)
+			return 0;
+		if (h->state == NFEH_STATE_CLOSED ||
+		    pthread_cond_clockwait(&h->changed, &h->lock, CLOCK_MONOTONIC, deadline) != 0) {
+			pthread_mutex_unlock(&h->lock);
+			return -ENOLINK;
+		}
+	}
+	return 0;
+}
+
+int
+nfeh_run(struct nfeh *h, nfeh_op op, void *arg, bool down_too)
+{
+	struct timespec deadline;
+	int rc;
+
+	clock_gettime(CLOCK_MONOTONIC, &deadline);
+	deadline.tv_sec += NFEH_LINK_WAIT_MS / 1000;
+	do {
+		rc = enter(h, &deadline, down_too);
+		if (rc < 0)
+			return rc;
+		rc = op(h, arg);
+		pthread_mutex_unlock(&h->lock);
+	} while (rc == -ERESTART);
+	return rc;
+}
+
+/* Looks for responses, events and the device's death. */
+static void
+service_locked(struct nfeh *h)
+{
+	struct nfe_bus *bus = h->bus;
+	uint32_t generation;
+
+	if (h->state != NFEH_STATE_UP)
+		return;
+	nfeh_drain_locked(h);
+	if (bus->ops->deferred != NULL)
+		bus->ops->deferred(bus);
+	if (nfeh_hung_up(h)) {
+		nfeh_hangup_locked(h);
+		return;
+	}
+	/* What an event would have told, had there been room for it. */
+	generation = nfe_idx_read(&h->ctl->status.generation);
+	if (generation != 0 && generation != h->device_generation)
+		nfeh_fail_locked(h, "device generation %u, expected %u: it was reset", generation,
+				 h->device_generation);
+	else if (nfe_idx_read(&h->ctl->status.state) == NFE_CHAN_ERROR)
+		nfeh_fail_locked(h, "control channel failed: %s",
+				 nfeh_reason_name(nfe_idx_read(&h->ctl->status.reason)));
+}
+
+static void
+wait_for_work(struct nfeh *h)
+{
+	struct nfe_bus *bus = h->bus;
+	struct pollfd pfd[5] = { /* poll() skips those that are negative */
+		{ .fd = h->stop_fd, .events = POLLIN },
+		{ .fd = h->wake_fd, .events = POLLIN },
+		{ .fd = bus->ops->irq_fd(bus, 0), .events = POLLIN },
+		{ .fd = bus->ops->hup_fd(bus), .events = POLLRDHUP },
+		{ .fd = bus->ops->deferred_fd != NULL ? bus->ops->deferred_fd(bus) : -1,
+		  .events = POLLIN },
+	};
+	uint64_t count;
+	ssize_t n;
+
+	poll(pfd, 5, NFEH_TICK_MS);
+	n = read(h->wake_fd, &count, sizeof(count)); /* non-blocking; the state is what counts */
+	(void)n;
+}
+
+static void *
+control_thread(void *arg)
+{
+	struct nfeh *h = arg;
+	enum nfeh_state state;
+	bool link;
+
+	for (;;) {
+		pthread_mutex_lock(&h->lock);
+		service_locked(h);
+		state = h->state;
+		link = state == NFEH_STATE_UP && h->device_link;
+		pthread_mutex_unlock(&h->lock);
+		if (state == NFEH_STATE_CLOSED)
+			return NULL;
+		nfeh_tell_link(h, link);
+		if (state == NFEH_STATE_UP)
+			wait_for_work(h);
+		else if (nfeh_recover(h) < 0)
+			return NULL;
+	}
+}
+
+static int
+start_thread(struct nfeh *h)
+{
+	sigset_t all, old;
+	int rc;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are the application's */
+	rc = pthread_create(&h->thread, NULL, control_thread, h);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (rc != 0)
+		return -rc;
+	pthread_setname_np(h->thread, "nfe-ctl");
+	return 0;
+}
+
+static void
+free_handle(struct nfeh *h)
+{
+	if (h->wake_fd >= 0)
+		close(h->wake_fd);
+	if (h->stop_fd >= 0)
+		close(h->stop_fd);
+	pthread_cond_destroy(&h->changed);
+	pthread_mutex_destroy(&h->lock);
+	free(h->address);
+	free(h);
+}
+
+static struct nfeh *
+alloc_handle(const struct nfeh_conf *conf)
+{
+	struct nfeh *h = calloc(1, sizeof(*h));
+
+	if (h == NULL)
+		return NULL;
+	snprintf(h->name, sizeof(h->name), "%s", conf->name != NULL ? conf->name : "nfe");
+	h->features = conf->features | conf->required;
+	h->required = conf->required;
+	h->first_index = conf->first_index;
+	if (conf->ops != NULL)
+		h->ops = *conf->ops;
+	h->ctx = conf->ctx;
+	h->log = conf->log;
+	pthread_mutex_init(&h->lock, NULL);
+	pthread_cond_init(&h->changed, NULL);
+	h->address = strdup(conf->address);
+	h->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	h->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (h->address == NULL || h->wake_fd < 0 || h->stop_fd < 0) {
+		free_handle(h);
+		return NULL;
+	}
+	return h;
+}
+
+/* Connected bus -> booted function with tables of the size that the device allows. */
+static int
+boot_first_locked(struct nfeh *h)
+{
+	int rc = nfeh_boot_locked(h, &h->info, false);
+
+	if (rc < 0)
+		return rc;
+	h->regions = calloc(h->info.max_regions, sizeof(*h->regions));
+	h->channels = calloc(h->info.max_channels + 1, sizeof(*h->channels));
+	if (h->regions == NULL || h->channels == NULL) {
+		free(h->regions);
+		free(h->channels);
+		nfeh_reset_device_locked(h);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static int
+connect_first(struct nfeh *h)
+{
+	int rc = h->bus->ops->connect(h->bus, NFEH_CONNECT_MS);
+
+	if (rc < 0) {
+		nfeh_log(h, 0, "attach to %s: %s%s%s", h->address, strerror(-rc),
+			 h->bus->why[0] != '\0' ? ": " : "", h->bus->why);
+		return rc;
+	}
+	h->connected = true;
+	return 0;
+}
+
+/* Everything up to a function that answers and a control thread that watches it. */
+static int
+bring_up(struct nfeh *h)
+{
+	int rc;
+
+	pthread_mutex_lock(&h->lock);
+	rc = connect_first(h);
+	if (rc < 0)
+		goto unlock;
+	rc = boot_first_locked(h);
+	if (rc < 0)
+		goto disconnect;
+	nfeh_set_state_locked(h, NFEH_STATE_UP, h->address);
+	h->link = h->device_link;
+	if (h->ops.link != NULL)
+		h->ops.link(h->ctx, h->link);
+	rc = start_thread(h); /* it waits for the lock */
+	if (rc == 0)
+		goto unlock;
+	nfeh_reset_device_locked(h);
+	free(h->regions);
+	free(h->channels);
+disconnect:
+	h->bus->ops->disconnect(h->bus);
+unlock:
+	pthread_mutex_unlock(&h->lock);
+	return rc;
+}
+
+int
+nfeh_attach(const struct nfeh_conf *conf, struct nfeh **out)
+{
+	struct nfeh *h = alloc_handle(conf);
+	int rc;
+
+	if (h == NULL)
+		return -ENOMEM;
+	rc = nfe_bus_create(h->address, &h->bus);
+	if (rc < 0) {
+		nfeh_log(h, 0, "attach to %s: %s: expected vfio-user:PATH, PATH up to 107 bytes",
+			 h->address, strerror(-rc));
+		goto free_h;
+	}
+	rc = nfeh_ctl_create(h);
+	if (rc < 0) {
+		nfeh_log(h, 0, "control queues of %zu bytes: %s", sizeof(struct nfeh_ctl),
+			 strerror(-rc));
+		goto destroy_bus;
+	}
+	*out = h; /* before the control thread can call the client */
+	rc = bring_up(h);
+	if (rc == 0)
+		return 0;
+	*out = NULL;
+	nfeh_ctl_destroy(h);
+destroy_bus:
+	h->bus->ops->destroy(h->bus);
+free_h:
+	free_handle(h);
+	return rc;
+}
+
+void
+nfeh_detach(struct nfeh *h)
+{
+	if (h == NULL)
+		return;
+	set_eventfd(h->stop_fd); /* ends a replay that runs, before we wait for the lock */
+	pthread_mutex_lock(&h->lock);
+	if (h->state == NFEH_STATE_UP)
+		nfeh_reset_device_locked(h); /* answered only when it uses our memory no more */
+	nfeh_set_state_locked(h, NFEH_STATE_CLOSED, "detached");
+	pthread_mutex_unlock(&h->lock);
+	pthread_join(h->thread, NULL);
+	if (h->connected)
+		h->bus->ops->disconnect(h->bus);
+	nfeh_regions_free(h);
+	free(h->channels);
+	nfeh_ctl_destroy(h);
+	h->bus->ops->destroy(h->bus);
+	free_handle(h);
+}
+
+const struct nfeh_info *
+nfeh_info(const struct nfeh *h)
+{
+	return &h->info;
+}
+
+bool
+nfeh_link(const struct nfeh *h)
+{
+	return __atomic_load_n(&h->link, __ATOMIC_ACQUIRE);
+}
+
+uint32_t
+nfeh_generation(const struct nfeh *h)
+{
+	return __atomic_load_n(&h->generation, __ATOMIC_ACQUIRE);
+}
+
+uint8_t *
+nfeh_doorbells(const struct nfeh *h, uint16_t channel)
+{
+	return h->bus->db + (size_t)channel * h->bus->db_stride;
+}
+
+int
+nfeh_irq_fd(const struct nfeh *h, uint16_t vector)
+{
+	return h->bus->ops->irq_fd(h->bus, vector);
+}
+
+void
+nfeh_kick(struct nfeh *h, uint16_t channel)
+{
+	h->bus->ops->kick(h->bus, channel);
+}
+
+void
+nfeh_counters(struct nfeh *h, struct nfeh_counters *copy)
+{
+	pthread_mutex_lock(&h->lock);
+	*copy = h->counters;
+	pthread_mutex_unlock(&h->lock);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * Gate: keeps a queue's data thread and the control thread apart during a replay, at the price of
+ * two plain stores per burst for the data thread.
+ *
+ *      data thread                         control thread
+ *  G1  store busy = 1                  H1  store closed = 1
+ *      (compiler barrier)              H2  membarrier(PRIVATE_EXPEDITED)
+ *  G2  load closed                     H3  wait until busy == 0 (deadline)
+ *      closed -> busy = 0, no burst
+ *
+ * It is Dekker's protocol; the full fence that G1 -> G2 needs is made by the kernel on the data
+ * thread's behalf at H2 (membarrier(2)), so either G2 sees H1 or H3 sees G1.
+ */
+#ifndef NFEH_GATE_H
+#define NFEH_GATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct nfeh_gate { /* one per queue, in the data thread's cache line */
+	uint32_t busy;
+	uint32_t closed;
+};
+
+/* False: the queue is being replayed, leave it alone (a burst of 0). */
+static inline bool
+nfeh_gate_enter(struct nfeh_gate *g)
+{
+	__atomic_store_n(&g->busy, 1, __ATOMIC_RELAXED);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	if (__builtin_expect(__atomic_load_n(&g->closed, __ATOMIC_ACQUIRE), 0)) {
+		__atomic_store_n(&g->busy, 0, __ATOMIC_RELEASE);
+		return false;
+	}
+	return true;
+}
+
+static inline void
+nfeh_gate_leave(struct nfeh_gate *g)
+{
+	__atomic_store_n(&g->busy, 0, __ATOMIC_RELEASE);
+}
+
+/* Control thread. Register the process once; -ENOTSUP where the kernel has no membarrier. */
+int nfeh_gate_init(void);
+/* Close n gates and wait until no data thread is inside. -ETIMEDOUT: one stayed in (its thread
+ * hangs inside a burst); the gates are closed all the same. */
+int nfeh_gates_close(struct nfeh_gate *const *gates, unsigned int n, unsigned int timeout_ms);
+void nfeh_gates_open(struct nfeh_gate *const *gates, unsigned int n);
+
+#endif /* NFEH_GATE_H */
