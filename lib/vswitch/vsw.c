@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * The switch as a whole: creation, housekeeping, end. Control thread only.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include <rte_malloc.h>
+
+#include "vsw_internal.h"
+
+#define LEARN_RING 4096
+#define LEARN_PER_SERVICE 512 /* bounded work */
+#define LOOK_US 50            /* a busy lcore asks for kicks so often */
+#define STORM_US 10000
+#define CHANS_PER_PORT 4      /* slots on average; the ceiling is 65535 */
+
+void
+vsw_logf(const struct vsw *sw, const char *fmt, ...)
+{
+	char line[256];
+	va_list ap;
+
+	if (sw->log == NULL)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	sw->log(line);
+}
+
+int
+vsw_slot_alloc(struct vsw *sw)
+{
+	for (unsigned int i = 0; i < sw->nb_slots; i++)
+		if (!sw->slot_used[i]) {
+			sw->slot_used[i] = 1;
+			return (int)i;
+		}
+	return -ENOSPC;
+}
+
+void
+vsw_slot_free(struct vsw *sw, unsigned int slot)
+{
+	sw->slot_used[slot] = 0;
+}
+
+static void
+set_defaults(struct vsw_conf *c)
+{
+	c->max_ports = c->max_ports ? c->max_ports : 1100;
+	c->max_macs = c->max_macs ? c->max_macs : 65536;
+	c->idle_us = c->idle_us ? c->idle_us : 50;
+	c->uplink_poll_us = c->uplink_poll_us ? c->uplink_poll_us : 100;
+	c->age_s = c->age_s ? c->age_s : 300;
+	c->nb_mbufs = c->nb_mbufs ? c->nb_mbufs : 16384;
+}
+
+static int
+create_shared(struct vsw *sw)
+{
+	size_t qsbr_size = rte_rcu_qsbr_get_memsize(VSW_MAX_LCORES);
+	uint64_t hz = rte_get_tsc_hz();
+
+	sw->idle_tsc = hz / 1000000 * sw->conf.idle_us;
+	sw->look_tsc = hz / 1000000 * LOOK_US;
+	sw->storm_tsc = hz / 1000000 * STORM_US;
+	sw->nb_slots = RTE_MIN(sw->conf.max_ports * CHANS_PER_PORT, (unsigned int)UINT16_MAX);
+	sw->slot_used = calloc(sw->nb_slots, 1);
+	sw->ports = calloc(sw->conf.max_ports, sizeof(*sw->ports));
+	sw->qsbr = rte_zmalloc(NULL, qsbr_size, RTE_CACHE_LINE_SIZE);
+	sw->service_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	sw->learn = rte_malloc(NULL, rte_ring_get_memsize_elem(sizeof(uint64_t), LEARN_RING),
+			       RTE_CACHE_LINE_SIZE);
+	if (sw->slot_used == NULL || sw->ports == NULL || sw->qsbr == NULL || sw->service_fd < 0 ||
+	    sw->learn == NULL || rte_ring_init(sw->learn, "vsw_learn", LEARN_RING, RING_F_SC_DEQ) != 0)
+		return -ENOMEM;
+	if (rte_rcu_qsbr_init(sw->qsbr, VSW_MAX_LCORES) != 0)
+		return -EINVAL;
+	sw->fdb = vsw_fdb_create(sw->conf.max_macs, sw->qsbr);
+	return sw->fdb == NULL ? -ENOMEM : 0;
+}
+
+int
+vsw_create(const struct vsw_conf *conf, struct vsw **out)
+{
+	struct vsw *sw;
+	int rc;
+
+	if (conf->nb_lcores == 0 || conf->nb_lcores > VSW_MAX_LCORES)
+		return -EINVAL;
+	sw = calloc(1, sizeof(*sw));
+	if (sw == NULL)
+		return -ENOMEM;
+	sw->conf = *conf;
+	sw->nb_lcores = conf->nb_lcores;
+	set_defaults(&sw->conf);
+	rc = create_shared(sw);
+	for (unsigned int i = 0; i < sw->nb_lcores && rc == 0; i++)
+		rc = vsw_lcore_init(sw, i);
+	if (rc != 0) {
+		vsw_destroy(sw);
+		return rc;
+	}
+	*out = sw;
+	return 0;
+}
+
+void
+vsw_destroy(struct vsw *sw)
+{
+	if (sw == NULL)
+		return;
+	for (unsigned int i = 0; sw->ports != NULL && i < sw->nb_ports; i++) {
+		if (sw->ports[i]->is_uplink)
+			vsw_uplink_stop(sw, sw->ports[i]);
+		rte_free(sw->ports[i]);
+	}
+	for (unsigned int i = 0; i < sw->nb_lcores; i++)
+		vsw_lcore_fini(sw, i);
+	vsw_fdb_destroy(sw->fdb);
+	rte_mempool_free(sw->pool);
+	rte_free(sw->learn);
+	rte_free(sw->qsbr);
+	if (sw->service_fd > 0)
+		close(sw->service_fd);
+	free(sw->ports);
+	free(sw->slot_used);
+	free(sw);
+}
+
+void
+vsw_stop(struct vsw *sw)
+{
+	__atomic_store_n(&sw->stop, 1, __ATOMIC_RELEASE);
+	for (unsigned int i = 0; i < sw->nb_lcores; i++)
+		vsw_lcore_wake(sw->lcore[i]);
+}
+
+void
+vsw_set_log(struct vsw *sw, vsw_log_fn fn)
+{
+	sw->log = fn;
+}
+
+int
+vsw_service_fd(const struct vsw *sw)
+{
+	return sw->service_fd;
+}
+
+static void
+service_learn(struct vsw *sw, uint64_t now_s)
+{
+	uint64_t note;
+
+	for (unsigned int i = 0; i < LEARN_PER_SERVICE; i++) {
+		if (rte_ring_dequeue_elem(sw->learn, &note, sizeof(note)) != 0)
+			return;
+		vsw_fdb_learn(sw->fdb, note & ((UINT64_C(1) << VSW_LEARN_SHIFT) - 1),
+			      (uint16_t)(note >> VSW_LEARN_SHIFT), now_s);
+	}
+}
+
+static void
+service_port(struct vsw_port *port)
+{
+	if (port->fn == NULL || __atomic_exchange_n(&port->attention, 0, __ATOMIC_ACQ_REL) == 0)
+		return;
+	if (nfed_control_run(port->fn)) /* more waits: others first */
+		vsw_owner_ops.attention(port);
+}
+
+void
+vsw_service(struct vsw *sw)
+{
+	uint64_t now_s = rte_rdtsc() / rte_get_tsc_hz(), junk;
+
+	if (read(sw->service_fd, &junk, sizeof(junk)) < 0 && errno != EAGAIN)
+		vsw_logf(sw, "service eventfd: %s", strerror(errno));
+	for (unsigned int i = 0; i < sw->nb_ports; i++)
+		service_port(sw->ports[i]);
+	service_learn(sw, now_s);
+	vsw_fdb_age(sw->fdb, now_s, sw->conf.age_s);
+}

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * To a guest: deliver what the turn has staged, destination by destination: lock (only if
+ * several lcores share it), write messages and buffers, publish once, unlock. Then wake who
+ * sleeps, with one full fence for all queues touched (specification 5.4).
+ *
+ * A frame that cannot be delivered is counted at its destination with a reason.
+ */
+#include <rte_branch_prediction.h>
+#include <rte_memcpy.h>
+
+#include "vsw_internal.h"
+
+struct sink { /* the destination while it is locked */
+	struct vsw_lcore *lc;
+	struct vsw_chan *c;
+	struct nfed_queue *rq, *fq;
+};
+
+void
+vsw_stage(struct vsw_lcore *lc, struct vsw_dst *dst, unsigned int frame)
+{
+	struct vsw_stage *st;
+	uint16_t node;
+
+	if (unlikely(lc->nb_nodes == VSW_NODES))
+		vsw_deliver(lc);
+	node = (uint16_t)lc->nb_nodes++;
+	st = &lc->stage[dst->slot];
+	lc->nodes[node] = (struct vsw_node){ (uint16_t)frame, VSW_NO_NODE };
+	if (st->head == VSW_NO_NODE) {
+		st->head = node;
+		lc->dsts[lc->nb_dsts++] = dst;
+	} else {
+		lc->nodes[st->tail].next = node;
+	}
+	st->tail = node;
+}
+
+/*
+ * Room in the receive queue for a message of so many contiguous cells; fills the end of the array
+ * with NOPs where it would wrap (4.7), even if there is no room behind them yet: a small queue may
+ * never have room for both. False: no room; a lying index makes a fault.
+ */
+static bool
+reserve(struct sink *s, uint32_t cells)
+{
+	static const union nfe_msg nop = { .type = NFE_MSG_NOP };
+	uint32_t to_end = s->rq->mask + 1 - (s->rq->prod & s->rq->mask);
+	uint32_t pad = cells > to_end ? to_end : 0;
+	int32_t room = nfed_rq_room(s->rq, pad + cells);
+
+	if (unlikely(room < 0))
+		nfed_fault(s->c->ch, NFE_REASON_RQ_OVERRUN);
+	if (unlikely(room < (int32_t)pad))
+		return false;
+	for (uint32_t i = 0; i < pad; i++)
+		nfed_rq_write(s->rq, i, &nop);
+	s->rq->prod += pad;
+	return likely(room >= (int32_t)(pad + cells));
+}
+
+static void
+put_cells(struct sink *s, const union nfe_msg *m, uint32_t cells)
+{
+	for (uint32_t i = 0; i < cells; i++)
+		nfed_rq_write(s->rq, i, &m[i]);
+	s->rq->prod += cells;
+}
+
+/* 4.2. 0 or the reason of the drop. */
+static enum nfe_stat
+put_inline(struct sink *s, const struct vsw_frame *f)
+{
+	uint32_t cells = nfe_inline_cells(f->len);
+	union nfe_msg m[VSW_INLINE_CELLS];
+	uint8_t *to = m[0].in.frame;
+
+	if (unlikely(!reserve(s, cells)))
+		return NFE_STAT_to_drop_full;
+	if (f->cells != NULL) {
+		put_cells(s, f->cells, cells);
+		return 0;
+	}
+	memset(m, 0, cells * NFE_MSG_SIZE);
+	m[0].in.type = NFE_MSG_INLINE;
+	m[0].in.len = (uint16_t)f->len;
+	vsw_frame_copy(f, &to, f->len);
+	if (unlikely(vsw_frame_poisoned(f)))
+		return NFE_STAT_to_drop_fault;
+	put_cells(s, m, cells);
+	return 0;
+}
+
+/*
+ * Give n fill entries back unused. They are consumed in order, so also the good ones before a bad
+ * one. Without room for the RET they stay where they are.
+ */
+static void
+give_back(struct sink *s, const struct nfe_fill *fill, uint32_t n, enum nfe_ret_reason reason)
+{
+	union nfe_msg m = { .ret = { .type = NFE_MSG_RET, .reason = (uint8_t)reason,
+				     .n = (uint8_t)n, .fill_end = s->fq->cons + n } };
+
+	if (!reserve(s, 1))
+		return;
+	for (uint32_t i = 0; i < n; i++)
+		m.ret.cookie[i] = fill[i].cookie;
+	put_cells(s, &m, 1);
+	s->fq->cons += n;
+}
+
+/* Are n fill entries there? Looks at the guest's index only when what is known does not suffice. */
+static bool
+have_fills(struct sink *s, uint32_t n)
+{
+	if (likely(s->fq->prod - s->fq->cons >= n))
+		return true;
+	if (unlikely(nfed_queue_avail(s->fq) < 0)) {
+		nfed_fault(s->c->ch, NFE_REASON_FQ_OVERRUN);
+		s->fq->prod = s->fq->cons;
+		return false;
+	}
+	return s->fq->prod - s->fq->cons >= n;
+}
+
+/* Snapshot and translate n fill entries; on a bad one all up to it go back. */
+static bool
+take_fills(struct sink *s, uint32_t n, struct nfe_fill *fill, uint8_t **buf,
+	   const struct nfed_region **region)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		struct nfed_region *r;
+
+		nfed_fq_snapshot(s->fq, i, &fill[i]);
+		if (unlikely(nfed_region_at(s->c->ch->regions, fill[i].key, fill[i].offset,
+					    s->fq->buf_size, NFE_ACCESS_WRITE, &r, &buf[i]) !=
+			     NFED_XLATE_OK)) {
+			give_back(s, fill, i + 1, NFE_RET_BAD_ENTRY);
+			return false;
+		}
+		region[i] = r;
+	}
+	return true;
+}
+
+static void
+build_dma_rx(union nfe_msg *m, const struct vsw_frame *f, const struct nfe_fill *fill, uint32_t n,
+	     uint32_t buf_size, uint32_t fill_end)
+{
+	uint32_t left = f->len - RTE_MIN(f->len, buf_size);
+	uint32_t hdr = RTE_MIN(f->len, NFE_HDR_COPY);
+
+	memset(m, 0, nfe_dma_cells(n) * NFE_MSG_SIZE);
+	m->rx.type = NFE_MSG_DMA_RX;
+	m->rx.len = (uint16_t)RTE_MIN(f->len, buf_size);
+	m->rx.cookie = fill[0].cookie;
+	m->rx.fill_end = fill_end;
+	m->rx.hints.nsegs = (uint8_t)n;
+	memcpy(m->rx.hdr, f->hdr, hdr);
+	for (uint32_t i = 1; i < n; i++) {
+		struct nfe_seg_rx *seg =
+			&m[1 + (i - 1) / NFE_SEGS_PER_CELL].seg_rx[(i - 1) % NFE_SEGS_PER_CELL];
+
+		seg->cookie = fill[i].cookie;
+		seg->len = RTE_MIN(left, buf_size);
+		left -= seg->len;
+	}
+}
+
+/* 4.4. 0 or the reason of the drop. */
+static enum nfe_stat
+put_dma(struct sink *s, const struct vsw_frame *f)
+{
+	uint32_t size = s->fq->buf_size, n, cells;
+	struct nfe_fill fill[VSW_MAX_BUFS];
+	const struct nfed_region *region[VSW_MAX_BUFS];
+	uint8_t *buf[VSW_MAX_BUFS];
+	union nfe_msg m[1 + VSW_MAX_BUFS / NFE_SEGS_PER_CELL + 1];
+
+	if (unlikely(s->fq->role == 0))
+		return NFE_STAT_to_drop_too_long;
+	n = (f->len + size - 1) / size;
+	cells = nfe_dma_cells(n);
+	if (unlikely(n == 0 || n > s->c->max_bufs))
+		return NFE_STAT_to_drop_too_long;
+	if (unlikely(!reserve(s, cells)))
+		return NFE_STAT_to_drop_full;
+	if (unlikely(!have_fills(s, n)))
+		return NFE_STAT_to_drop_no_buffer;
+	if (unlikely(!take_fills(s, n, fill, buf, region)))
+		return NFE_STAT_to_drop_bad_fill;
+	vsw_frame_copy(f, buf, size);
+	if (unlikely(vsw_frame_poisoned(f))) {
+		give_back(s, fill, n, NFE_RET_COPY);
+		return NFE_STAT_to_drop_fault;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		if (unlikely(nfed_region_poisoned(region[i]))) {
+			nfed_fault(s->c->ch, NFE_REASON_MEMORY_GONE);
+			return NFE_STAT_to_drop_fault;
+		}
+	build_dma_rx(m, f, fill, n, size, s->fq->cons + n);
+	put_cells(s, m, cells);
+	s->fq->cons += n;
+	return 0;
+}
+
+static enum nfe_stat
+put_frame(struct sink *s, const struct vsw_frame *f)
+{
+	if (unlikely(s->c->ch->fault != 0))
+		return NFE_STAT_to_drop_link;
+	if (unlikely(f->len > s->c->port->max_frame))
+		return NFE_STAT_to_drop_too_long;
+	return f->len <= s->c->inline_to_host ? put_inline(s, f) : put_dma(s, f);
+}
+
+/* W1: what was written becomes visible. RQ first, FQ after it: specification 8.2 relies on it. */
+static void
+publish(struct sink *s)
+{
+	const struct nfed_region *tbl = s->c->ch->regions->tbl;
+	bool taken = s->fq->role != 0 && s->fq->cons != s->fq->published;
+	uint32_t old;
+
+	if (unlikely(nfed_region_poisoned(&tbl[s->rq->region_idx]) ||
+		     (taken && nfed_region_poisoned(&tbl[s->fq->region_idx])))) {
+		nfed_fault(s->c->ch, NFE_REASON_MEMORY_GONE);
+		return;
+	}
+	if (s->rq->prod != s->rq->published) {
+		old = nfed_queue_publish(s->rq, s->rq->prod);
+		if (s->rq->may_sleep)
+			vsw_touch(s->lc, s->c->ch, s->rq, old);
+	}
+	if (taken)
+		nfed_queue_publish(s->fq, s->fq->cons);
+}
+
+static void
+deliver_guest(struct vsw_lcore *lc, struct vsw_chan *c, uint16_t node)
+{
+	struct sink s = { lc, c, &c->ch->rq, &c->ch->fq };
+	struct vsw_port *port = c->port;
+	bool shared = lc->sw->nb_lcores > 1;
+
+	if (shared)
+		rte_spinlock_lock(&c->lock);
+	for (; node != VSW_NO_NODE; node = lc->nodes[node].next) {
+		const struct vsw_frame *f = &lc->frames[lc->nodes[node].frame];
+		enum nfe_stat why = put_frame(&s, f);
+
+		if (likely(why == 0)) {
+			vsw_count(lc, port, NFE_STAT_to_frames, 1);
+			vsw_count(lc, port, NFE_STAT_to_bytes, f->len);
+			continue;
+		}
+		vsw_count(lc, port, why, 1);
+		if (unlikely(why == NFE_STAT_to_drop_fault && f->src_ch != NULL && vsw_frame_poisoned(f)))
+			nfed_fault(f->src_ch, NFE_REASON_MEMORY_GONE);
+	}
+	publish(&s);
+	if (shared)
+		rte_spinlock_unlock(&c->lock);
+}
+
+void
+vsw_deliver(struct vsw_lcore *lc)
+{
+	for (unsigned int i = 0; i < lc->nb_dsts; i++) {
+		struct vsw_dst *dst = lc->dsts[i];
+		struct vsw_stage *st = &lc->stage[dst->slot];
+
+		if (dst->chan != NULL)
+			deliver_guest(lc, dst->chan, st->head);
+		else
+			vsw_uplink_deliver(lc, dst->port, st->head);
+		st->head = st->tail = VSW_NO_NODE;
+	}
+	lc->nb_dsts = lc->nb_nodes = 0;
+}
+
+void
+vsw_touch(struct vsw_lcore *lc, struct nfed_channel *ch, struct nfed_queue *q, uint32_t old_idx)
+{
+	lc->touched[lc->nb_touched++] = (struct vsw_touched){ ch, q, old_idx, q->published };
+	if (unlikely(lc->nb_touched == RTE_DIM(lc->touched)))
+		vsw_wake(lc);
+}
+
+/* P2, P3 for all queues published in this turn whose guest may sleep; one interrupt each. */
+void
+vsw_wake(struct vsw_lcore *lc)
+{
+	if (lc->nb_touched == 0)
+		return;
+	nfe_full_fence();
+	for (unsigned int i = 0; i < lc->nb_touched; i++) {
+		const struct vsw_touched *t = &lc->touched[i];
+
+		if (!nfe_event_crossed(nfe_idx_read(t->q->host_event), t->new_idx, t->old_idx))
+			continue;
+		nfed_interrupt(t->ch);
+		vsw_count(lc, ((struct vsw_chan *)t->ch->owner_data)->port, NFE_STAT_to_interrupts, 1);
+	}
+	lc->nb_touched = 0;
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * Decide for each frame of the turn where it goes, by its private header: source check, FDB,
+ * flood. Stages deliveries; nothing is copied here. Every frame ends in exactly one of unicast,
+ * flooded or a drop of its source; every staged delivery counts as offered at its destination.
+ */
+#include <rte_branch_prediction.h>
+#include <rte_hash_crc.h>
+
+#include "vsw_internal.h"
+
+#define ETH_TYPE_OFFSET 12
+#define IPV4_ADDRS_OFFSET 26 /* in a frame: source, destination, then ports if there are no options */
+#define IPV4_FLOW_BYTES 12
+#define IPV4_VIHL_OFFSET 14
+#define IPV4_FRAG_OFFSET 20
+#define IPV4_PROTO_OFFSET 23
+
+/* Frames of one flow stay on one channel, so that they stay in order. */
+static uint32_t
+flow_hash(const struct vsw_frame *f)
+{
+	const uint8_t *h = f->hdr;
+	uint32_t hash = rte_hash_crc(h, ETH_TYPE_OFFSET, 0);
+	bool ipv4 = f->hdr_len >= IPV4_ADDRS_OFFSET + IPV4_FLOW_BYTES &&
+		    h[ETH_TYPE_OFFSET] == 0x08 && h[ETH_TYPE_OFFSET + 1] == 0x00;
+
+	if (ipv4) {
+		bool fragment = (h[IPV4_FRAG_OFFSET] & 0x3f) != 0 || h[IPV4_FRAG_OFFSET + 1] != 0;
+		bool ports = h[IPV4_VIHL_OFFSET] == 0x45 && !fragment &&
+			     (h[IPV4_PROTO_OFFSET] == 6 || h[IPV4_PROTO_OFFSET] == 17);
+
+		hash = rte_hash_crc(h + IPV4_ADDRS_OFFSET, ports ? IPV4_FLOW_BYTES : 8, hash);
+	}
+	return hash;
+}
+
+/* Offer frame number i to port: counted here, delivered or dropped with a reason later. */
+static void
+offer(struct vsw_lcore *lc, struct vsw_port *port, unsigned int i)
+{
+	const struct vsw_rxset *rx;
+
+	vsw_count(lc, port, NFE_STAT_to_offered, 1);
+	if (port->is_uplink) {
+		vsw_stage(lc, &port->uplink->dst, i);
+		return;
+	}
+	rx = __atomic_load_n(&port->rx, __ATOMIC_ACQUIRE);
+	if (unlikely(rx == NULL)) {
+		vsw_count(lc, port, NFE_STAT_to_drop_link, 1);
+		return;
+	}
+	vsw_stage(lc, &rx->chan[rx->n == 1 ? 0 : flow_hash(&lc->frames[i]) % rx->n]->dst, i);
+}
+
+static bool
+port_has_mac(const struct vsw_port *port, uint64_t mac)
+{
+	if (likely(mac == port->mac))
+		return true;
+	if (mac == 0) /* free slots hold it */
+		return false;
+	for (unsigned int i = 0; i < VSW_MAX_MACS; i++)
+		if (__atomic_load_n(&port->macs[i], __ATOMIC_RELAXED) == mac)
+			return true;
+	return false;
+}
+
+/* Does this port want a group frame to dst? Broadcast always, multicast by its filter. */
+static bool
+wants_group(const struct vsw_port *port, uint64_t dst)
+{
+	return port->is_uplink || dst == VSW_MAC_BROADCAST ||
+	       (port->rx_mode & (NFE_RX_ALLMULTI | NFE_RX_PROMISC)) || port_has_mac(port, dst);
+}
+
+/* Does this port see unicast that the FDB does not know? Never from uplink to uplink. */
+static bool
+wants_unknown(const struct vsw_port *port, const struct vsw_port *src)
+{
+	if (port->is_uplink)
+		return !src->is_uplink;
+	return port->promisc_allowed && (port->rx_mode & NFE_RX_PROMISC);
+}
+
+static unsigned int
+flood(struct vsw_lcore *lc, const struct vsw_port *src, uint64_t dst, unsigned int i)
+{
+	const struct vsw *sw = lc->sw;
+	unsigned int nb_ports = __atomic_load_n(&sw->nb_ports, __ATOMIC_ACQUIRE), copies = 0;
+	bool group = vsw_mac_is_group(dst);
+
+	for (unsigned int k = 0; k < nb_ports; k++) {
+		struct vsw_port *port = sw->ports[k];
+
+		if (port == src || (src->is_uplink && port->is_uplink))
+			continue;
+		if (group ? !wants_group(port, dst) : !wants_unknown(port, src))
+			continue;
+		offer(lc, port, i);
+		copies++;
+	}
+	return copies;
+}
+
+static void
+forward_one(struct vsw_lcore *lc, struct vsw_port *src, struct vsw_fdb_cache *cache, unsigned int i)
+{
+	const struct vsw_frame *f = &lc->frames[i];
+	uint64_t dst = vsw_mac_u64(f->hdr), from = vsw_mac_u64(f->hdr + VSW_MAC_BYTES);
+	unsigned int copies;
+	int32_t port;
+
+	/* A group address in its filter is not the VIF's own. */
+	if (unlikely(src->source_check && (vsw_mac_is_group(from) || !port_has_mac(src, from)))) {
+		vsw_count(lc, src, NFE_STAT_from_drop_source, 1);
+		return;
+	}
+	port = vsw_mac_is_group(dst) ? -1 : vsw_fdb_lookup_cached(lc->sw->fdb, cache, dst);
+	if (likely(port >= 0)) {
+		if (unlikely(port == src->id)) {
+			vsw_count(lc, src, NFE_STAT_from_drop_self, 1);
+			return;
+		}
+		vsw_count(lc, src, NFE_STAT_from_unicast, 1);
+		offer(lc, lc->sw->ports[port], i);
+		return;
+	}
+	copies = flood(lc, src, dst, i);
+	if (copies == 0 && !vsw_mac_is_group(dst)) {
+		vsw_count(lc, src, NFE_STAT_from_drop_no_port, 1);
+		return;
+	}
+	vsw_count(lc, src, NFE_STAT_from_flooded, 1);
+	vsw_count(lc, src, NFE_STAT_from_copies, copies);
+}
+
+void
+vsw_forward(struct vsw_lcore *lc, struct vsw_port *src, struct vsw_fdb_cache *cache)
+{
+	for (unsigned int i = 0; i < lc->nb_frames; i++)
+		forward_one(lc, src, cache, i);
+}

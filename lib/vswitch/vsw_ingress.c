@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * From a guest: take a burst of cells from its send queue into private memory, check them, and
+ * make frames of them (specification 4). Only the private copies are looked at from then on.
+ * Runs on the lcore that polls the channel.
+ */
+#include <rte_branch_prediction.h>
+
+#include "vsw_internal.h"
+
+struct parse {
+	struct vsw_lcore *lc;
+	struct vsw_chan *c;
+	uint32_t first;  /* cell of the message being looked at */
+	uint32_t cells;  /* in the snapshot */
+	uint32_t avail;  /* that the guest has published */
+};
+
+static uint32_t
+drop(struct parse *p, enum nfe_stat why, uint32_t cells)
+{
+	vsw_count(p->lc, p->c->port, NFE_STAT_from_frames, 1);
+	vsw_count(p->lc, p->c->port, why, 1);
+	return cells;
+}
+
+/*
+ * Are all cells of this message here? 0: yes. If the guest has published them but they lie beyond
+ * the snapshot, leave the message for the next turn (*more). Otherwise it was published in part,
+ * and all that is published goes with it (4.11), be it beyond the snapshot.
+ */
+static enum nfe_stat
+whole(const struct parse *p, uint32_t need, bool *more)
+{
+	*more = p->first + need > p->cells && need <= p->avail - p->first;
+	return p->first + need > p->cells ? NFE_STAT_from_drop_truncated : 0;
+}
+
+static struct vsw_frame *
+new_frame(struct parse *p, const uint8_t *hdr, uint32_t hdr_len, uint32_t len)
+{
+	struct vsw_frame *f = &p->lc->frames[p->lc->nb_frames++];
+
+	*f = (struct vsw_frame){ .hdr = hdr, .hdr_len = (uint16_t)hdr_len, .len = len,
+				 .src = p->c->port, .src_ch = p->c->ch };
+	vsw_count(p->lc, p->c->port, NFE_STAT_from_frames, 1);
+	vsw_count(p->lc, p->c->port, NFE_STAT_from_bytes, len);
+	return f;
+}
+
+/* 4.2. Returns cells consumed; 0: comes whole in the next turn. */
+static uint32_t
+parse_inline(struct parse *p)
+{
+	union nfe_msg *m = &p->lc->cells[p->first];
+	uint32_t len = m->in.len, cells = nfe_inline_cells(len);
+	struct vsw_frame *f;
+	bool more;
+
+	if (unlikely(len < NFE_MIN_FRAME))
+		return drop(p, NFE_STAT_from_drop_runt, 1);
+	if (unlikely(len > p->c->inline_to_device))
+		return drop(p, NFE_STAT_from_drop_giant, 1);
+	if (unlikely(whole(p, cells, &more)))
+		return more ? 0 : drop(p, NFE_STAT_from_drop_truncated, p->avail - p->first);
+	/* Nothing stale travels (rule 20): the cells may be delivered as they are. */
+	memset(m->in.frame + len, 0, cells * NFE_MSG_SIZE - offsetof(struct nfe_msg_inline, frame) - len);
+	f = new_frame(p, m->in.frame, len, len);
+	f->cells = m;
+	return cells;
+}
+
+/* 4.3, 4.5. Translate segment i of the message; 0 or why the frame is dropped. */
+static enum nfe_stat
+parse_segment(struct parse *p, uint32_t key, uint64_t offset, uint32_t len, struct vsw_seg *seg)
+{
+	struct nfed_region *region;
+	uint8_t *addr;
+
+	if (unlikely(len == 0))
+		return NFE_STAT_from_drop_segs;
+	switch (nfed_region_at(p->c->ch->regions, key, offset, len, NFE_ACCESS_READ, &region, &addr)) {
+	case NFED_XLATE_KEY:
+		return NFE_STAT_from_drop_key;
+	case NFED_XLATE_BOUNDS:
+		return NFE_STAT_from_drop_bounds;
+	default:
+		*seg = (struct vsw_seg){ addr, len, region };
+		return 0;
+	}
+}
+
+static uint32_t
+parse_dma(struct parse *p)
+{
+	union nfe_msg *m = &p->lc->cells[p->first];
+	uint32_t nsegs = m->tx.hints.nsegs, cells = nfe_dma_cells(nsegs);
+	struct vsw_seg *seg = &p->lc->segs[p->lc->nb_segs];
+	uint64_t len = NFE_HDR_COPY;
+	enum nfe_stat why;
+	struct vsw_frame *f;
+	bool more;
+
+	if (unlikely(nsegs == 0 || nsegs > p->c->max_segs))
+		return drop(p, NFE_STAT_from_drop_segs, 1);
+	if (unlikely(whole(p, cells, &more)))
+		return more ? 0 : drop(p, NFE_STAT_from_drop_truncated, p->avail - p->first);
+	if (unlikely(m->tx.hints.vlan_tci || m->tx.hints.gso_size || m->tx.hints.csum_start ||
+		     m->tx.hints.csum_off || m->tx.hints.gso_type))
+		return drop(p, NFE_STAT_from_drop_reserved, cells);
+	why = parse_segment(p, m->tx.key, m->tx.offset, m->tx.len, &seg[0]);
+	len += m->tx.len;
+	for (uint32_t i = 1; i < nsegs && why == 0; i++) {
+		const struct nfe_seg_tx *s =
+			&m[1 + (i - 1) / NFE_SEGS_PER_CELL].seg_tx[(i - 1) % NFE_SEGS_PER_CELL];
+
+		why = parse_segment(p, s->key, s->offset, s->len, &seg[i]);
+		len += s->len;
+	}
+	if (why == 0 && unlikely(len > p->c->max_frame))
+		why = NFE_STAT_from_drop_giant;
+	if (unlikely(why != 0))
+		return drop(p, why, cells);
+	f = new_frame(p, m->tx.hdr, NFE_HDR_COPY, (uint32_t)len);
+	f->seg = seg;
+	f->nsegs = (uint16_t)nsegs;
+	p->lc->nb_segs += nsegs;
+	return cells;
+}
+
+/* One message; returns its cells, 0 to stop here. No flag has been negotiated (2.3). */
+static uint32_t
+parse_message(struct parse *p)
+{
+	const union nfe_msg *m = &p->lc->cells[p->first];
+
+	if (m->type == NFE_MSG_NOP)
+		return 1;
+	if (likely(m->flags == 0 && m->type == NFE_MSG_INLINE))
+		return parse_inline(p);
+	if (likely(m->flags == 0 && m->type == NFE_MSG_DMA_TX))
+		return parse_dma(p);
+	return drop(p, NFE_STAT_from_drop_type, 1);
+}
+
+static bool
+queue_poisoned(const struct vsw_chan *c, const struct nfed_queue *q)
+{
+	return nfed_region_poisoned(&c->ch->regions->tbl[q->region_idx]);
+}
+
+/* W2, last of all: the guest may reuse the cells and what they pointed to. */
+static void
+release(struct vsw_lcore *lc, struct vsw_chan *c, uint32_t used)
+{
+	struct nfed_queue *sq = &c->ch->sq;
+	uint32_t old;
+
+	sq->cons += used;
+	old = nfed_queue_publish(sq, sq->cons);
+	if (sq->may_sleep)
+		vsw_touch(lc, c->ch, sq, old);
+}
+
+unsigned int
+vsw_chan_poll(struct vsw_lcore *lc, struct vsw_chan *c)
+{
+	struct nfed_queue *sq = &c->ch->sq;
+	int32_t avail = nfed_queue_avail(sq);
+	struct parse p = { .lc = lc, .c = c };
+	uint32_t used;
+
+	if (avail == 0)
+		return 0;
+	if (unlikely(avail < 0 || c->ch->fault != 0)) {
+		nfed_fault(c->ch, NFE_REASON_SQ_OVERRUN);
+		return 0;
+	}
+	p.avail = (uint32_t)avail;
+	p.cells = RTE_MIN(p.avail, (uint32_t)VSW_BURST);
+	for (uint32_t i = 0; i < p.cells; i++)
+		nfed_sq_snapshot(sq, i, &lc->cells[i]);
+	if (unlikely(queue_poisoned(c, sq))) {
+		nfed_fault(c->ch, NFE_REASON_MEMORY_GONE);
+		return 0;
+	}
+	lc->nb_frames = lc->nb_segs = 0;
+	while (p.first < p.cells && (used = parse_message(&p)) != 0)
+		p.first += used;
+	vsw_forward(lc, c->port, &c->fdb_cache);
+	vsw_deliver(lc);
+	release(lc, c, p.first);
+	vsw_wake(lc);
+	return p.first;
+}

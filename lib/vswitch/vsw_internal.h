@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * Private structures of the switch. What a data lcore reads while it runs is replaced, never
+ * changed in place, or is a single word; what it writes belongs to it alone.
+ */
+#ifndef VSW_INTERNAL_H
+#define VSW_INTERNAL_H
+
+#include <rte_hash.h>
+#include <rte_mbuf.h>
+#include <rte_rcu_qsbr.h>
+#include <rte_ring.h>
+#include <rte_spinlock.h>
+
+#include "vsw.h"
+#include "vsw_fdb.h"
+
+#define VSW_BURST 64           /* cells taken from a send queue per turn (rule 3) */
+#define VSW_UPLINK_BURST 32    /* mbufs */
+#define VSW_NODES 1024         /* staged deliveries before a flush */
+#define VSW_MAX_BUFS 14        /* buffers of one received frame: what one RET gives back */
+#define VSW_INLINE_CELLS 4     /* ceiling of an inline frame to or from a guest */
+#define VSW_NO_NODE UINT16_MAX
+#define VSW_LEARN_SHIFT 48     /* note for the control thread: MAC below, port id above */
+#define VSW_MAC_BYTES 6
+#define VSW_TOLD 256           /* power of two */
+
+struct vsw_lcore;
+
+/* A frame on its way: header in private memory, then segments in registered memory or an mbuf.
+ * Only the private header is looked at; the segments are copied once (rules 1, 7, 19). */
+struct vsw_seg {
+	const uint8_t *addr;
+	uint32_t len;
+	const struct nfed_region *region; /* NULL: our own memory */
+};
+struct vsw_frame {
+	const uint8_t *hdr;
+	const struct vsw_seg *seg;
+	uint32_t len;     /* all of it */
+	uint16_t hdr_len; /* min(40, len) at least; an inline frame is all header */
+	uint16_t nsegs;
+	const union nfe_msg *cells; /* the frame as INLINE cells, tail zeroed; NULL: none */
+	struct vsw_port *src;
+	struct nfed_channel *src_ch; /* NULL: uplink */
+};
+
+/* Where frames are staged until they are delivered: a receive channel or an uplink. */
+struct vsw_dst {
+	uint16_t slot; /* index into the staging lists of each lcore */
+	struct vsw_port *port;
+	struct vsw_chan *chan; /* NULL: uplink */
+};
+
+struct vsw_chan { /* a running channel of a VIF */
+	struct nfed_channel *ch;
+	struct vsw_port *port;
+	struct vsw_lcore *lcore; /* polls the send queue */
+	/* negotiated, fixed while it runs */
+	uint32_t inline_to_device, inline_to_host; /* bytes */
+	uint32_t max_segs, max_frame;              /* from the guest */
+	uint32_t max_bufs;                         /* of one frame to the guest */
+	bool may_idle; /* the guest kicks: NFE_F_EVENT_IDX was accepted */
+	/* lcore's own */
+	bool hot;
+	bool kicked;          /* went hot by a kick and found nothing yet */
+	uint64_t last_work;   /* TSC */
+	uint64_t hold_until;  /* TSC; kick storm: stays hot (rule 10) */
+	uint64_t storm_since; /* TSC */
+	unsigned int spurious;
+	struct vsw_fdb_cache fdb_cache;
+	/* receive side, any lcore under lock */
+	struct vsw_dst dst;
+	rte_spinlock_t lock;
+};
+
+struct vsw_rxset { /* channels of a VIF that take frames; replaced as a whole */
+	unsigned int n;
+	struct vsw_chan *chan[NFED_MAX_CHANNELS];
+};
+
+struct vsw_uplink {
+	uint16_t ethdev;
+	uint16_t nb_txq;
+	bool learning;
+	unsigned int lcore; /* index of the one that receives */
+	struct { /* addresses passed to learning, by hash; lcore's own */
+		uint64_t mac, until; /* TSC */
+	} told[VSW_TOLD];
+	struct vsw_dst dst;
+	struct vsw_fdb_cache fdb_cache; /* receiving lcore's own */
+	rte_spinlock_t tx_lock[VSW_MAX_LCORES];
+};
+
+struct vsw_port {
+	uint16_t id;
+	bool is_uplink;
+	bool source_check;
+	bool promisc_allowed;
+	uint32_t max_frame; /* to the guest, from its MTU */
+	uint32_t rx_mode;   /* NFE_RX_* */
+	uint64_t mac;       /* primary, vsw_mac_u64() */
+	uint64_t macs[VSW_MAX_MACS]; /* further ones; 0: free */
+	struct vsw_rxset *rx; /* NULL: link down */
+	struct vsw_uplink *uplink;
+	/* control thread */
+	struct vsw *sw;
+	struct nfed_function *fn;
+	int data_kick_fd;
+	uint32_t attention; /* a data lcore wants nfed_control_run() */
+	struct vsw_chan *chan[NFED_MAX_CHANNELS + 1]; /* by number */
+	uint32_t mtu;
+	struct vsw_vif_conf conf;
+	char name[VSW_NAME_LEN];
+};
+
+enum vsw_op { VSW_OP_ADD_CHAN, VSW_OP_DEL_CHAN, VSW_OP_COUNTERS, VSW_OP_ZERO };
+struct vsw_mail { /* one request to a data lcore; the control thread waits for done */
+	enum vsw_op op;
+	struct vsw_chan *chan;
+	unsigned int first, n; /* ports */
+	uint64_t (*copy)[NFE_STAT_MAX];
+	int rc;
+	uint32_t done;
+};
+
+struct vsw_node {
+	uint16_t frame;
+	uint16_t next;
+};
+struct vsw_stage { /* frames for one destination, in order */
+	uint16_t head, tail;
+};
+struct vsw_touched { /* queue published in this turn whose guest may sleep */
+	struct nfed_channel *ch;
+	struct nfed_queue *q;
+	uint32_t old_idx, new_idx;
+};
+
+struct vsw_lcore {
+	struct vsw *sw;
+	unsigned int index, lcore_id;
+	rte_spinlock_t own; /* who owns these structures while not running */
+	bool running;
+	struct vsw_mail *mail; /* atomic mailbox, one at a time */
+	uint64_t (*cnt)[NFE_STAT_MAX]; /* by port id: this lcore's share */
+	struct vsw_chan **all, **hot;
+	unsigned int nb_all, nb_hot;
+	struct vsw_port **uplinks;
+	unsigned int nb_uplinks;
+	int epfd, wake_fd;
+	uint64_t now, next_look; /* TSC */
+	struct vsw_lcore_info info;
+	/* one turn */
+	unsigned int nb_frames, nb_segs, nb_nodes, nb_dsts, nb_touched;
+	struct vsw_stage *stage; /* by slot */
+	struct vsw_dst **dsts;   /* those with staged frames */
+	struct vsw_touched touched[VSW_NODES + 1];
+	struct vsw_node nodes[VSW_NODES];
+	struct vsw_frame frames[VSW_BURST];
+	struct vsw_seg segs[VSW_BURST * NFE_SEGS_PER_CELL];
+	union nfe_msg cells[VSW_BURST] __rte_cache_aligned;
+	struct rte_mbuf *tx[VSW_NODES];
+} __rte_cache_aligned;
+
+struct vsw {
+	struct vsw_conf conf;
+	struct vsw_port **ports; /* by id, no holes */
+	unsigned int nb_ports;
+	struct vsw_fdb *fdb;
+	struct rte_rcu_qsbr *qsbr;
+	struct rte_ring *learn; /* u64: mac | port << 48, from lcores to the control thread */
+	struct rte_mempool *pool;
+	uint64_t idle_tsc, look_tsc, storm_tsc;
+	unsigned int nb_lcores, next_lcore;
+	struct vsw_lcore *lcore[VSW_MAX_LCORES];
+	uint8_t *slot_used;
+	unsigned int nb_slots;
+	uint32_t stop;
+	int service_fd;
+	vsw_log_fn log;
+	bool any_uplink;
+};
+
+static inline uint64_t
+vsw_mac_u64(const uint8_t *mac)
+{
+	uint64_t v = 0;
+
+	memcpy(&v, mac, VSW_MAC_BYTES);
+	return v;
+}
+
+static inline bool
+vsw_mac_is_group(uint64_t mac)
+{
+	return mac & 1;
+}
+#define VSW_MAC_BROADCAST UINT64_C(0xffffffffffff)
+
+static inline void
+vsw_count(struct vsw_lcore *lc, const struct vsw_port *port, enum nfe_stat stat, uint64_t n)
+{
+	lc->cnt[port->id][stat] += n;
+}
+
+/* vsw_ingress.c */
+unsigned int vsw_chan_poll(struct vsw_lcore *lc, struct vsw_chan *c);
+/* vsw_forward.c: decide, and stage for delivery */
+void vsw_forward(struct vsw_lcore *lc, struct vsw_port *src, struct vsw_fdb_cache *cache);
+/* vsw_egress.c: deliver what is staged, wake who sleeps */
+void vsw_stage(struct vsw_lcore *lc, struct vsw_dst *dst, unsigned int frame);
+void vsw_deliver(struct vsw_lcore *lc);
+void vsw_touch(struct vsw_lcore *lc, struct nfed_channel *ch, struct nfed_queue *q,
+	       uint32_t old_idx);
+void vsw_wake(struct vsw_lcore *lc);
+/* vsw_copy.c: frame -> flat private memory or buffers */
+void vsw_frame_copy(const struct vsw_frame *f, uint8_t *const *buf, uint32_t buf_size);
+bool vsw_frame_poisoned(const struct vsw_frame *f);
+/* vsw_uplink.c */
+unsigned int vsw_uplink_poll(struct vsw_lcore *lc, struct vsw_port *port);
+void vsw_uplink_deliver(struct vsw_lcore *lc, struct vsw_port *port, uint16_t node);
+int vsw_uplink_start(struct vsw *sw, struct vsw_port *port, const struct vsw_uplink_conf *conf);
+void vsw_uplink_stop(struct vsw *sw, struct vsw_port *port);
+/* vsw_lcore.c */
+int vsw_lcore_init(struct vsw *sw, unsigned int index);
+void vsw_lcore_fini(struct vsw *sw, unsigned int index);
+bool vsw_lcore_turn(struct vsw_lcore *lc); /* one round over all that is hot; true: had work */
+void vsw_lcore_look(struct vsw_lcore *lc, unsigned int timeout_us); /* for kicks and mail */
+int vsw_mail_send(struct vsw_lcore *lc, struct vsw_mail *mail);
+void vsw_lcore_wake(struct vsw_lcore *lc);
+/* vsw.c */
+void vsw_logf(const struct vsw *sw, const char *fmt, ...) __rte_format_printf(2, 3);
+int vsw_slot_alloc(struct vsw *sw);
+void vsw_slot_free(struct vsw *sw, unsigned int slot);
+
+#endif /* VSW_INTERNAL_H */

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * What a function asks of the switch (struct nfed_owner_ops): channels come and go, addresses and
+ * modes change within the operator's policy, state changes are logged. Control thread.
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include <rte_malloc.h>
+
+#include "vsw_internal.h"
+
+/* Replace the set of receiving channels as a whole and wait until no lcore uses the old one. */
+static int
+rxset_replace(struct vsw_port *port, struct vsw_chan *without)
+{
+	struct vsw_rxset *set = rte_zmalloc(NULL, sizeof(*set), RTE_CACHE_LINE_SIZE), *old = port->rx;
+
+	if (set == NULL)
+		return -ENOMEM;
+	for (unsigned int i = 1; i <= NFED_MAX_CHANNELS; i++) {
+		struct vsw_chan *c = port->chan[i];
+
+		if (c != NULL && c != without && c->ch->rq.role != 0)
+			set->chan[set->n++] = c;
+	}
+	if (set->n == 0) {
+		rte_free(set);
+		set = NULL;
+	}
+	__atomic_store_n(&port->rx, set, __ATOMIC_RELEASE);
+	rte_rcu_qsbr_synchronize(port->sw->qsbr, RTE_QSBR_THRID_INVALID);
+	rte_free(old);
+	return 0;
+}
+
+/* Without memory for a smaller set the port goes dark: stopping must not fail. */
+static void
+rxset_remove(struct vsw_port *port, struct vsw_chan *c)
+{
+	struct vsw_rxset *old = port->rx;
+
+	if (rxset_replace(port, c) == 0)
+		return;
+	__atomic_store_n(&port->rx, NULL, __ATOMIC_RELEASE);
+	rte_rcu_qsbr_synchronize(port->sw->qsbr, RTE_QSBR_THRID_INVALID);
+	rte_free(old);
+}
+
+static void
+chan_negotiated(struct vsw_chan *c, struct nfed_function *fn)
+{
+	const struct nfed_limits *l = nfed_function_limits(fn);
+	uint64_t features = nfed_function_accepted(fn);
+	uint32_t ceiling = NFE_INLINE_ONE + (VSW_INLINE_CELLS - 1) * NFE_MSG_SIZE;
+
+	if (!(features & NFE_F_INLINE_LONG))
+		ceiling = NFE_INLINE_ONE;
+	c->inline_to_device = RTE_MIN(ceiling, l->inline_to_device);
+	c->inline_to_host = RTE_MIN(ceiling, l->inline_to_host);
+	c->max_segs = features & NFE_F_MULTI_SEG ? l->max_segs : 1;
+	c->max_bufs = RTE_MIN(c->max_segs, (uint32_t)VSW_MAX_BUFS);
+	c->max_frame = l->max_frame;
+	c->may_idle = (features & NFE_F_EVENT_IDX) != 0;
+}
+
+static struct vsw_chan *
+chan_create(struct vsw_port *port, struct nfed_channel *ch)
+{
+	struct vsw *sw = port->sw;
+	struct vsw_chan *c = rte_zmalloc(NULL, sizeof(*c), RTE_CACHE_LINE_SIZE);
+	int slot = vsw_slot_alloc(sw);
+
+	if (c == NULL || slot < 0) {
+		if (slot >= 0)
+			vsw_slot_free(sw, (unsigned int)slot);
+		rte_free(c);
+		return NULL;
+	}
+	c->ch = ch;
+	c->port = port;
+	c->lcore = sw->lcore[sw->next_lcore++ % sw->nb_lcores];
+	c->dst = (struct vsw_dst){ .slot = (uint16_t)slot, .port = port, .chan = c };
+	c->fdb_cache.gen = vsw_fdb_gen(sw->fdb) - 1;
+	chan_negotiated(c, ch->fn);
+	rte_spinlock_init(&c->lock);
+	return c;
+}
+
+static void
+chan_free(struct vsw_chan *c)
+{
+	vsw_slot_free(c->port->sw, c->dst.slot);
+	rte_free(c);
+}
+
+static int
+owner_channel_start(void *owner, struct nfed_channel *ch)
+{
+	struct vsw_port *port = owner;
+	struct vsw_chan *c = chan_create(port, ch);
+	struct vsw_mail add = { .op = VSW_OP_ADD_CHAN, .chan = c };
+	int rc;
+
+	if (c == NULL)
+		return -ENOSPC;
+	ch->owner_data = c;
+	__atomic_store_n(&port->chan[ch->number], c, __ATOMIC_RELEASE);
+	rc = rxset_replace(port, NULL);
+	if (rc != 0)
+		goto forget;
+	rc = vsw_mail_send(c->lcore, &add);
+	if (rc != 0)
+		goto remove;
+	return 0;
+
+remove:
+	rxset_remove(port, c);
+forget:
+	port->chan[ch->number] = NULL;
+	chan_free(c);
+	return rc;
+}
+
+static void
+owner_channel_stop(void *owner, struct nfed_channel *ch)
+{
+	struct vsw_port *port = owner;
+	struct vsw_chan *c = port->chan[ch->number];
+	struct vsw_mail del = { .op = VSW_OP_DEL_CHAN, .chan = c };
+
+	if (c == NULL)
+		return;
+	/* First nobody sends into it, then nobody polls it, then nobody holds it. */
+	rxset_remove(port, c);
+	vsw_mail_send(c->lcore, &del);
+	__atomic_store_n(&port->chan[ch->number], NULL, __ATOMIC_RELEASE);
+	rte_rcu_qsbr_synchronize(port->sw->qsbr, RTE_QSBR_THRID_INVALID);
+	chan_free(c);
+}
+
+static void
+owner_quiesce(void *owner)
+{
+	struct vsw_port *port = owner;
+
+	rte_rcu_qsbr_synchronize(port->sw->qsbr, RTE_QSBR_THRID_INVALID);
+}
+
+static bool
+mac_allowed(const struct vsw_port *port, uint64_t mac)
+{
+	if (port->conf.allow_any || mac == vsw_mac_u64(port->conf.mac.addr_bytes))
+		return true;
+	for (unsigned int i = 0; i < port->conf.nb_allow; i++)
+		if (vsw_mac_u64(port->conf.allow[i].addr_bytes) == mac)
+			return true;
+	return false;
+}
+
+/* Is it the configured address of another VIF? That one gets it back with its next RESET, so nobody
+ * may take it while it uses a different one. */
+static bool
+mac_reserved(const struct vsw_port *port, uint64_t mac)
+{
+	const struct vsw *sw = port->sw;
+
+	for (unsigned int i = 0; i < sw->nb_ports; i++)
+		if (sw->ports[i] != port && vsw_mac_u64(sw->ports[i]->conf.mac.addr_bytes) == mac)
+			return true;
+	return false;
+}
+
+static uint64_t *
+mac_slot(struct vsw_port *port, uint64_t mac)
+{
+	for (unsigned int i = 0; i < VSW_MAX_MACS; i++)
+		if (port->macs[i] == mac)
+			return &port->macs[i];
+	return NULL;
+}
+
+static int
+mac_add(struct vsw_port *port, uint64_t mac)
+{
+	uint64_t *slot = mac_slot(port, 0);
+	int rc;
+
+	if (mac_slot(port, mac) != NULL || mac == port->mac)
+		return -EEXIST;
+	if (slot == NULL)
+		return -ENOSPC;
+	if (!vsw_mac_is_group(mac)) {
+		if (!mac_allowed(port, mac))
+			return -EPERM;
+		if (mac_reserved(port, mac))
+			return -EADDRINUSE;
+		rc = vsw_fdb_add(port->sw->fdb, mac, port->id);
+		if (rc != 0)
+			return rc == -EEXIST ? -EADDRINUSE : rc;
+	}
+	__atomic_store_n(slot, mac, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static int
+mac_remove(struct vsw_port *port, uint64_t mac)
+{
+	uint64_t *slot = mac_slot(port, mac);
+
+	if (slot == NULL)
+		return -ENOENT;
+	__atomic_store_n(slot, 0, __ATOMIC_RELEASE);
+	if (!vsw_mac_is_group(mac))
+		vsw_fdb_del(port->sw->fdb, mac, port->id);
+	return 0;
+}
+
+static int
+mac_set(struct vsw_port *port, uint64_t mac)
+{
+	int rc;
+
+	if (mac == port->mac)
+		return 0;
+	if (vsw_mac_is_group(mac))
+		return -EINVAL;
+	if (!mac_allowed(port, mac))
+		return -EPERM;
+	if (mac_reserved(port, mac))
+		return -EADDRINUSE;
+	mac_remove(port, mac); /* it may have been a further one */
+	rc = vsw_fdb_add(port->sw->fdb, mac, port->id);
+	if (rc != 0)
+		return rc == -EEXIST ? -EADDRINUSE : rc;
+	vsw_fdb_del(port->sw->fdb, port->mac, port->id);
+	__atomic_store_n(&port->mac, mac, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static int
+owner_mac(void *owner, const uint8_t bytes[6], enum nfe_mac_action action)
+{
+	uint64_t mac = vsw_mac_u64(bytes);
+
+	if (mac == 0)
+		return -EINVAL;
+	switch (action) {
+	case NFE_MAC_ADD:
+		return mac_add(owner, mac);
+	case NFE_MAC_REMOVE:
+		return mac_remove(owner, mac);
+	case NFE_MAC_SET:
+		return mac_set(owner, mac);
+	}
+	return -EINVAL;
+}
+
+static int
+owner_rx_mode(void *owner, uint32_t mode)
+{
+	struct vsw_port *port = owner;
+
+	__atomic_store_n(&port->rx_mode, mode, __ATOMIC_RELAXED);
+	return 0;
+}
+
+static int
+owner_mtu(void *owner, uint32_t mtu)
+{
+	struct vsw_port *port = owner;
+
+	if (mtu < RTE_ETHER_MIN_MTU || mtu > port->conf.max_mtu)
+		return -ERANGE;
+	port->mtu = mtu;
+	__atomic_store_n(&port->max_frame, mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN, __ATOMIC_RELAXED);
+	return 0;
+}
+
+static int
+owner_stats(void *owner, uint64_t value[NFE_STAT_MAX])
+{
+	return vsw_port_stats(owner, value);
+}
+
+/* What the guest configured goes with its RESET: addresses, modes and MTU of the configuration. */
+static void
+forget_guest(struct vsw_port *port)
+{
+	for (unsigned int i = 0; i < VSW_MAX_MACS; i++)
+		if (port->macs[i] != 0)
+			mac_remove(port, port->macs[i]);
+	mac_set(port, vsw_mac_u64(port->conf.mac.addr_bytes));
+	owner_rx_mode(port, NFE_RX_ALLMULTI);
+	owner_mtu(port, port->conf.mtu);
+}
+
+static void
+owner_state_changed(void *owner, enum nfe_state from, enum nfe_state to, enum nfe_reason reason,
+		    const char *text)
+{
+	struct vsw_port *port = owner;
+	bool why = reason != NFE_REASON_NONE;
+
+	if (to == NFE_STATE_RESET)
+		forget_guest(port);
+	if (from == to)
+		return;
+	vsw_logf(port->sw, "vif %s: %s -> %s%s%s%s%s", port->name, nfe_state_name(from),
+		 nfe_state_name(to), why ? ", reason " : "", why ? nfe_reason_name(reason) : "",
+		 text[0] != '\0' ? ": " : "", text);
+}
+
+static void
+owner_attention(void *owner)
+{
+	struct vsw_port *port = owner;
+	uint64_t one = 1;
+
+	__atomic_store_n(&port->attention, 1, __ATOMIC_RELEASE);
+	/* A full counter (EAGAIN) means that the control thread is to come anyway. */
+	if (write(port->sw->service_fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+const struct nfed_owner_ops vsw_owner_ops = {
+	.channel_start = owner_channel_start,
+	.channel_stop = owner_channel_stop,
+	.quiesce = owner_quiesce,
+	.mac = owner_mac,
+	.rx_mode = owner_rx_mode,
+	.mtu = owner_mtu,
+	.stats = owner_stats,
+	.state_changed = owner_state_changed,
+	.attention = owner_attention,
+};
