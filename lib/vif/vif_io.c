@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * Data path of the guest library: send, receive, post buffers, take them back. Sending and
+ * receiving each on one thread; the stack of free buffers is what they share.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "vif_priv.h"
+
+union nfe_msg *
+vif_send_cells(struct vif *vif, unsigned int n)
+{
+	struct vif_ring *ring = &vif->send;
+	uint32_t prod = *ring->prod;
+	uint32_t to_end = vif_ring_to_end(ring, prod);
+	uint32_t pad = n > to_end ? to_end : 0;
+
+	if (n == 0 || n > ring->capacity || vif_ring_room(ring) < (int32_t)(pad + n))
+		return NULL;
+	for (uint32_t i = 0; i < pad; i++)
+		memcpy(vif_ring_at(ring, prod + i),
+		       &(union nfe_msg){ .type = NFE_MSG_NOP }, NFE_MSG_SIZE);
+	vif->pad_cells = pad;
+	return vif_ring_at(ring, prod + pad);
+}
+
+void
+vif_send_commit(struct vif *vif, unsigned int n)
+{
+	vif_ring_produce(&vif->send, vif->pad_cells + n);
+	vif->pad_cells = 0;
+}
+
+static int
+send_inline(struct vif *vif, const void *frame, uint32_t len)
+{
+	unsigned int n = nfe_inline_cells(len);
+	union nfe_msg *cells = vif_send_cells(vif, n);
+
+	if (cells == NULL)
+		return -EAGAIN;
+	vif_msg_inline(cells, n, frame, len);
+	vif_send_commit(vif, n);
+	return 0;
+}
+
+/* Buffers for len bytes and the frame in them; 0 segments: not enough are free. */
+static unsigned int
+fill_bufs(struct vif *vif, const uint8_t *frame, uint32_t len, struct vif_seg *segs)
+{
+	unsigned int n = 0;
+
+	while (len > 0) {
+		int32_t buf = vif_buf_get(vif);
+
+		if (buf < 0)
+			goto put_back;
+		segs[n] = (struct vif_seg){ .buf = (uint32_t)buf,
+					    .len = RTE_MIN(len, vif->buf_size) };
+		memcpy(vif_buf(vif, segs[n].buf), frame, segs[n].len);
+		frame += segs[n].len;
+		len -= segs[n].len;
+		n++;
+	}
+	return n;
+
+put_back:
+	while (n > 0)
+		vif_buf_put(vif, segs[--n].buf);
+	return 0;
+}
+
+static int
+send_dma(struct vif *vif, const void *frame, uint32_t len)
+{
+	unsigned int nb_segs = (len + vif->buf_size - 1) / vif->buf_size;
+	unsigned int n = nfe_dma_cells(nb_segs);
+	union nfe_msg *cells = vif_send_cells(vif, n);
+	struct vif_seg segs[NFE_MAX_SEGS];
+
+	if (cells == NULL)
+		return -EAGAIN;
+	if (fill_bufs(vif, frame, len, segs) == 0)
+		return -EAGAIN;
+	vif_msg_dma_segs(vif, cells, n, segs, nb_segs);
+	vif_send_commit(vif, n);
+	return 0;
+}
+
+int
+vif_send(struct vif *vif, const void *frame, uint32_t len)
+{
+	if (len < NFE_MIN_FRAME || len > vif_max_frame(vif))
+		return -EMSGSIZE;
+	vif_reclaim(vif);
+	return len <= vif->inline_limit ? send_inline(vif, frame, len) : send_dma(vif, frame, len);
+}
+
+/* Buffers of one consumed message. The ring's memory is the device's to write, so only buffers
+ * that are sent are freed: a device that lies harms frames that it was given to read anyway. */
+static unsigned int
+reclaim_msg(struct vif *vif, const union nfe_msg *msg, uint32_t index, unsigned int cells)
+{
+	unsigned int nb_segs = RTE_MIN(msg->tx.hints.nsegs, 1 + (cells - 1) * NFE_SEGS_PER_CELL);
+	union nfe_msg more = { 0 };
+	unsigned int freed = 0;
+
+	for (unsigned int i = 0; i < nb_segs; i++) {
+		struct nfe_seg_tx seg = { .key = msg->tx.key, .offset = msg->tx.offset };
+		uint64_t buf;
+
+		if (i > 0) {
+			unsigned int slot = (i - 1) % NFE_SEGS_PER_CELL;
+
+			if (slot == 0)
+				nfe_cell_copy(&more, vif_ring_at(&vif->send, ++index),
+					      NFE_MSG_SIZE);
+			seg = more.seg_tx[slot];
+		}
+		if (seg.key != vif->key || seg.offset < vif->bufs_offset)
+			continue;
+		buf = (seg.offset - vif->bufs_offset) / vif->buf_size;
+		if (buf >= vif->nb_bufs ||
+		    !vif_buf_move(vif, (uint32_t)buf, VIF_BUF_SENT, VIF_BUF_APP))
+			continue;
+		vif_buf_put(vif, (uint32_t)buf);
+		freed++;
+	}
+	return freed;
+}
+
+/* The application sent more than a ring's worth without vif_reclaim(): the messages are gone, but
+ * when nothing is outstanding every sent buffer is free. */
+static unsigned int
+reclaim_all(struct vif *vif, uint32_t prod, uint32_t cons)
+{
+	unsigned int freed = 0;
+
+	if (prod != cons)
+		return 0;
+	for (uint32_t buf = 0; buf < vif->nb_bufs; buf++)
+		if (vif_buf_move(vif, buf, VIF_BUF_SENT, VIF_BUF_APP)) {
+			vif_buf_put(vif, buf);
+			freed++;
+		}
+	vif->reclaimed = cons;
+	return freed;
+}
+
+unsigned int
+vif_reclaim(struct vif *vif)
+{
+	uint32_t cons = nfe_idx_read(vif->send.cons); /* R2 */
+	uint32_t prod = *vif->send.prod;
+	unsigned int freed = 0;
+
+	if (cons == vif->reclaimed || prod - cons > vif->send.capacity)
+		return 0;
+	if (prod - vif->reclaimed > vif->send.size)
+		return reclaim_all(vif, prod, cons);
+	while (vif->reclaimed != cons) {
+		union nfe_msg msg;
+		unsigned int n;
+
+		nfe_cell_copy(&msg, vif_ring_at(&vif->send, vif->reclaimed), NFE_MSG_SIZE);
+		n = vif_msg_cells(vif, &msg);
+		if (n > cons - vif->reclaimed)
+			n = cons - vif->reclaimed; /* overwritten: go on at a sure boundary */
+		else if (msg.type == NFE_MSG_DMA_TX)
+			freed += reclaim_msg(vif, &msg, vif->reclaimed, n);
+		vif->reclaimed += n;
+	}
+	return freed;
+}
+
+unsigned int
+vif_refill(struct vif *vif, unsigned int n)
+{
+	struct vif_ring *ring = &vif->fill;
+	int32_t posted = vif_ring_used(ring);
+	uint32_t prod = *ring->prod;
+	unsigned int i;
+
+	if (posted < 0) {
+		vif->counters.overrun++;
+		return 0;
+	}
+	n = RTE_MIN(n, vif->fill_target - RTE_MIN((uint32_t)posted, vif->fill_target));
+	for (i = 0; i < n; i++) {
+		int32_t buf = vif_buf_get(vif);
+		struct nfe_fill entry = { .key = vif->key };
+
+		if (buf < 0)
+			break;
+		entry.offset = vif->bufs_offset + (uint64_t)buf * vif->buf_size;
+		entry.cookie = (uint32_t)buf;
+		nfe_cell_copy(vif_ring_at(ring, prod + i), &entry, sizeof(entry));
+		vif_buf_move(vif, (uint32_t)buf, VIF_BUF_APP, VIF_BUF_POSTED);
+	}
+	if (i > 0)
+		vif_ring_produce(ring, i);
+	return i;
+}
+
+/* Copy a frame out and give its buffers back. */
+static int
+gather(struct vif *vif, const struct vif_rx *rx, uint8_t *frame, uint32_t size)
+{
+	bool fits = rx->len <= size;
+
+	if (rx->nb_segs == 0 && fits)
+		memcpy(frame, rx->data, rx->len);
+	for (unsigned int i = 0; i < rx->nb_segs; i++) {
+		const struct vif_seg *s = &rx->seg[i];
+
+		if (fits) {
+			memcpy(frame, vif_buf(vif, s->buf), s->len);
+			frame += s->len;
+		}
+		vif_buf_put(vif, s->buf);
+	}
+	return fits ? (int)rx->len : -EMSGSIZE;
+}
+
+int
+vif_recv(struct vif *vif, void *frame, uint32_t size)
+{
+	struct vif_ring *ring = &vif->recv;
+	struct vif_rx rx;
+	int rc = 0;
+
+	/* Bounded: a device that publishes nothing but NOPs gets one ring's worth per call. */
+	for (uint32_t tries = ring->size; tries > 0 && rc == 0; tries--) {
+		int32_t avail = vif_ring_used(ring); /* R1 */
+		uint32_t cons = *ring->cons, n;
+
+		if (avail == 0)
+			return 0;
+		if (avail < 0) {
+			vif->counters.overrun++;
+			return 0;
+		}
+		n = vif_msg_read(vif, vif_ring_at(ring, cons),
+				 RTE_MIN((uint32_t)avail, vif_ring_to_end(ring, cons)), &rx);
+		if (rx.len > 0)
+			rc = gather(vif, &rx, frame, size);
+		vif_ring_consume(ring, n);
+	}
+	vif_refill(vif, NFE_MAX_SEGS);
+	return rc;
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * Messages of the guest library: built for the send ring, taken apart from the receive ring
+ * (specification 4). A received message is copied once and only the copy is checked (rules 1, 16);
+ * what is refused is counted by reason, and the buffers that it names go back to the free ones
+ * if they were posted at all. Building on the sending, reading on the receiving thread.
+ */
+#include <string.h>
+
+#include "vif_priv.h"
+
+unsigned int
+vif_msg_inline(union nfe_msg *cells, unsigned int nb_cells, const void *frame, uint32_t len)
+{
+	unsigned int n = nfe_inline_cells(len);
+	uint8_t *bytes = (uint8_t *)cells;
+	size_t start = offsetof(struct nfe_msg_inline, frame);
+
+	if (len < NFE_MIN_FRAME || len > UINT16_MAX || n > nb_cells)
+		return 0;
+	cells->in.type = NFE_MSG_INLINE;
+	cells->in.flags = 0;
+	cells->in.len = (uint16_t)len;
+	memcpy(bytes + start, frame, len);
+	memset(bytes + start + len, 0, n * NFE_MSG_SIZE - start - len); /* rule 20 */
+	return n;
+}
+
+/* Bounds of the segments, before anything is written or changes its owner. */
+static bool
+segs_fit(const struct vif *vif, const struct vif_seg *segs, unsigned int nb_segs)
+{
+	if (nb_segs == 0 || nb_segs > vif->info.max_segs || nb_segs > NFE_MAX_SEGS)
+		return false;
+	if (segs[0].len <= NFE_HDR_COPY || segs[0].len - NFE_HDR_COPY > UINT16_MAX)
+		return false;
+	for (unsigned int i = 0; i < nb_segs; i++) {
+		const struct vif_seg *s = &segs[i];
+
+		if (s->buf >= vif->nb_bufs || s->len == 0 || s->offset > vif->buf_size ||
+		    s->len > vif->buf_size - s->offset)
+			return false;
+	}
+	return true;
+}
+
+static uint64_t
+seg_offset(const struct vif *vif, const struct vif_seg *s)
+{
+	return vif->bufs_offset + (uint64_t)s->buf * vif->buf_size + s->offset;
+}
+
+unsigned int
+vif_msg_dma_segs(const struct vif *vif, union nfe_msg *cells, unsigned int nb_cells,
+		 const struct vif_seg *segs, unsigned int nb_segs)
+{
+	unsigned int n, i;
+
+	if (!segs_fit(vif, segs, nb_segs))
+		return 0;
+	n = nfe_dma_cells(nb_segs);
+	if (n > nb_cells)
+		return 0;
+	memset(cells, 0, n * sizeof(*cells)); /* rule 20 */
+	cells->tx.type = NFE_MSG_DMA_TX;
+	cells->tx.len = (uint16_t)(segs[0].len - NFE_HDR_COPY);
+	cells->tx.key = vif->key;
+	cells->tx.offset = seg_offset(vif, &segs[0]) + NFE_HDR_COPY;
+	cells->tx.hints.nsegs = (uint8_t)nb_segs;
+	memcpy(cells->tx.hdr, (uint8_t *)vif_buf(vif, segs[0].buf) + segs[0].offset, NFE_HDR_COPY);
+	for (i = 1; i < nb_segs; i++) {
+		union nfe_msg *cell = &cells[1 + (i - 1) / NFE_SEGS_PER_CELL];
+		struct nfe_seg_tx *s = &cell->seg_tx[(i - 1) % NFE_SEGS_PER_CELL];
+
+		s->key = vif->key;
+		s->len = segs[i].len;
+		s->offset = seg_offset(vif, &segs[i]);
+	}
+	for (i = 0; i < nb_segs; i++)
+		vif_buf_move(vif, segs[i].buf, VIF_BUF_APP, VIF_BUF_SENT);
+	return n;
+}
+
+unsigned int
+vif_msg_dma(const struct vif *vif, union nfe_msg *cell, uint32_t buf, uint32_t offset, uint32_t len)
+{
+	struct vif_seg seg = { .buf = buf, .offset = offset, .len = len };
+
+	return vif_msg_dma_segs(vif, cell, 1, &seg, 1);
+}
+
+unsigned int
+vif_msg_cells(const struct vif *vif, const union nfe_msg *msg)
+{
+	switch (msg->type) {
+	case NFE_MSG_INLINE:
+		return nfe_inline_cells(msg->in.len);
+	case NFE_MSG_DMA_TX:
+	case NFE_MSG_DMA_RX: /* the hints stand at the same place in both */
+		if (msg->rx.hints.nsegs == 0 || msg->rx.hints.nsegs > vif->info.max_segs ||
+		    msg->rx.hints.nsegs > NFE_MAX_SEGS)
+			return 1;
+		return nfe_dma_cells(msg->rx.hints.nsegs);
+	default:
+		return 1;
+	}
+}
+
+/* A posted buffer comes back: it is the application's now. */
+static bool
+take_posted(struct vif *vif, uint32_t cookie)
+{
+	if (vif_buf_move(vif, cookie, VIF_BUF_POSTED, VIF_BUF_APP))
+		return true;
+	vif->counters.bad_cookie++;
+	return false;
+}
+
+/* 5.5: an index between the last one and what we posted. */
+static void
+see_fill_end(struct vif *vif, uint32_t fill_end)
+{
+	uint32_t posted = nfe_idx_read(vif->fill.prod);
+
+	if ((uint32_t)(fill_end - vif->fill_seen) > (uint32_t)(posted - vif->fill_seen))
+		vif->counters.bad_fill_end++;
+	else
+		__atomic_store_n(&vif->fill_seen, fill_end, __ATOMIC_RELAXED);
+}
+
+static void
+read_inline(struct vif *vif, const union nfe_msg *msg, const union nfe_msg *cells,
+	    struct vif_rx *rx)
+{
+	if (msg->flags != 0)
+		return;
+	if (msg->in.len < NFE_MIN_FRAME || msg->in.len > vif->info.inline_to_host) {
+		vif->counters.bad_len++;
+		return;
+	}
+	rx->len = msg->in.len;
+	rx->data = (const uint8_t *)cells + offsetof(struct nfe_msg_inline, frame);
+}
+
+/* Segments of a DMA_RX into rx; false: refused, rx holds the buffers that are ours all the same. */
+static bool
+read_segs(struct vif *vif, const union nfe_msg *msg, const union nfe_msg *cells, struct vif_rx *rx)
+{
+	union nfe_msg more = { 0 };
+	bool good = true;
+	uint32_t sum = 0;
+
+	for (unsigned int i = 0; i < msg->rx.hints.nsegs; i++) {
+		struct nfe_seg_rx seg = { .cookie = msg->rx.cookie, .len = msg->rx.len };
+
+		if (i > 0) {
+			unsigned int slot = (i - 1) % NFE_SEGS_PER_CELL;
+
+			if (slot == 0)
+				nfe_cell_copy(&more, cells + 1 + (i - 1) / NFE_SEGS_PER_CELL,
+					      NFE_MSG_SIZE);
+			seg = more.seg_rx[slot];
+		}
+		if (!take_posted(vif, seg.cookie)) {
+			good = false;
+			continue;
+		}
+		rx->seg[rx->nb_segs++] = (struct vif_seg){ .buf = seg.cookie, .len = seg.len };
+		if (seg.len == 0 || seg.len > vif->buf_size) {
+			vif->counters.bad_len++;
+			good = false;
+			continue;
+		}
+		sum += seg.len; /* at most 16 times 64 KB */
+	}
+	if (good && (sum < NFE_MIN_FRAME || sum > vif->info.max_frame)) {
+		vif->counters.bad_len++;
+		good = false;
+	}
+	rx->len = sum;
+	return good;
+}
+
+static void
+read_dma(struct vif *vif, const union nfe_msg *msg, const union nfe_msg *cells, struct vif_rx *rx)
+{
+	uint8_t nsegs = msg->rx.hints.nsegs;
+
+	see_fill_end(vif, msg->rx.fill_end);
+	if (nsegs == 0 || nsegs > vif->info.max_segs || nsegs > NFE_MAX_SEGS) {
+		vif->counters.bad_segs++;
+		return;
+	}
+	if (read_segs(vif, msg, cells, rx) && msg->flags == 0)
+		return;
+	for (unsigned int i = 0; i < rx->nb_segs; i++)
+		vif_buf_put(vif, rx->seg[i].buf);
+	rx->nb_segs = 0;
+	rx->len = 0;
+}
+
+static void
+read_ret(struct vif *vif, const union nfe_msg *msg)
+{
+	see_fill_end(vif, msg->ret.fill_end);
+	if (msg->ret.n == 0 || msg->ret.n > NFE_RET_COOKIES) {
+		vif->counters.bad_segs++;
+		return;
+	}
+	for (unsigned int i = 0; i < msg->ret.n; i++) {
+		if (!take_posted(vif, msg->ret.cookie[i]))
+			continue;
+		vif_buf_put(vif, msg->ret.cookie[i]);
+		if (msg->ret.reason == NFE_RET_COPY)
+			vif->counters.ret_copy++;
+		else
+			vif->counters.ret_bad_entry++;
+	}
+}
+
+/* Cells from here on that are contiguous and published; nb_cells if it is no cell of the ring. */
+static unsigned int
+cells_published(const struct vif *vif, const union nfe_msg *cells, unsigned int nb_cells)
+{
+	const struct vif_ring *ring = &vif->recv;
+	uintptr_t offset = (uintptr_t)cells - (uintptr_t)ring->entries;
+	uint32_t cons, ahead, prod;
+
+	if (offset >= (uintptr_t)ring->size * NFE_MSG_SIZE)
+		return nb_cells;
+	cons = nfe_idx_read(ring->cons);
+	prod = nfe_idx_read(ring->prod);
+	ahead = ((uint32_t)(offset / NFE_MSG_SIZE) - cons) & (ring->size - 1);
+	if (prod - cons > ring->capacity || prod - cons < ahead)
+		return nb_cells;
+	return RTE_MIN(prod - cons - ahead, vif_ring_to_end(ring, cons + ahead));
+}
+
+static void
+read_checked(struct vif *vif, const union nfe_msg *msg, const union nfe_msg *cells,
+	     struct vif_rx *rx)
+{
+	if (msg->type == NFE_MSG_NOP)
+		return;
+	vif->counters.bad_type += msg->flags != 0; /* refused, but its buffers come back */
+	switch (msg->type) {
+	case NFE_MSG_INLINE:
+		read_inline(vif, msg, cells, rx);
+		break;
+	case NFE_MSG_DMA_RX:
+		read_dma(vif, msg, cells, rx);
+		break;
+	case NFE_MSG_RET:
+		read_ret(vif, msg);
+		break;
+	default:
+		vif->counters.bad_type++;
+		break;
+	}
+	vif->counters.frames += rx->len != 0;
+}
+
+unsigned int
+vif_msg_read(struct vif *vif, const union nfe_msg *cells, unsigned int nb_cells, struct vif_rx *rx)
+{
+	union nfe_msg msg;
+	unsigned int n;
+
+	rx->len = 0;
+	rx->nb_segs = 0;
+	rx->data = NULL;
+	if (nb_cells == 0)
+		return 0;
+	nfe_cell_copy(&msg, cells, NFE_MSG_SIZE);
+	n = vif_msg_cells(vif, &msg);
+	if (n <= nb_cells) {
+		read_checked(vif, &msg, cells, rx);
+	} else if (n <= cells_published(vif, cells, nb_cells)) {
+		return 0; /* the caller's peek cut it */
+	} else {
+		vif->counters.truncated++;
+		n = nb_cells; /* what would be its continuation must not be taken for messages */
+	}
+	/* Release: vif_replay_indices() reads this first, then fill_seen. */
+	__atomic_store_n(&vif->read, vif->read + n, __ATOMIC_RELEASE);
+	return n;
+}
+
+const struct vif_rx_counters *
+vif_rx_counters(const struct vif *vif)
+{
+	return &vif->counters;
+}

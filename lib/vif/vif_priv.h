@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * Inside of the guest library: the parts of a VIF and what its files share. Not installed.
+ *
+ *      vif.c         attach, detach, queries        vif_mem.c    the memfd and its layout
+ *      vif_msg.c     build and read messages        vif_io.c     send, receive, refill, reclaim
+ *      vif_wait.c    kick, sleep and wake           vif_replay.c indices after a restart
+ *      vif_buf.c     free buffers
+ *
+ * The VIF owns all memory here; it lives from vif_attach() to vif_detach().
+ */
+#ifndef VIF_PRIV_H
+#define VIF_PRIV_H
+
+#include <nfe_regs.h>
+#include <nfeh.h>
+
+#include "vif.h"
+#include "vif_ring.h"
+
+#define VIF_CHANNEL 1u        /* the one data channel that the library uses */
+#define VIF_INLINE_LIMIT 124u /* bytes: two cells; longer frames are cheaper by DMA */
+#define VIF_BUF_NONE UINT32_MAX
+
+enum vif_buf_state { /* who owns a buffer */
+	VIF_BUF_FREE = 0,   /* the stack */
+	VIF_BUF_APP = 1,    /* the application */
+	VIF_BUF_POSTED = 2, /* the device, to receive */
+	VIF_BUF_SENT = 3,   /* the device, to send */
+};
+
+struct vif {
+	/* sending thread */
+	struct vif_ring send;
+	uint32_t kicked;     /* producer index that the last vif_kick() saw */
+	uint32_t reclaimed;  /* messages before this index gave their buffers back */
+	uint32_t pad_cells;  /* NOPs before the cells that vif_send_cells() gave out */
+	/* receiving thread */
+	struct vif_ring recv __attribute__((aligned(64)));
+	struct vif_ring fill;
+	uint32_t read;      /* atomic: index of the message that vif_msg_read() gets next */
+	uint32_t fill_seen; /* atomic: fill_end of the last message before it that has one */
+	uint32_t fill_target; /* buffers to keep posted */
+	struct vif_rx_counters counters;
+
+	/* constant after attach */
+	struct nfe_status *status __attribute__((aligned(64))); /* shared, device writes */
+	uint32_t *rq_event;      /* doorbells, shared; NULL in tests without a device */
+	uint32_t *sq_done_event;
+	int irq_fd;              /* -1: does not sleep */
+	uint32_t key;            /* of the region with all of this */
+	uint32_t inline_limit;   /* vif_send: longer goes by DMA */
+	struct nfeh_info info;
+	struct nfeh *h;
+	char *name;
+	void (*link)(void *ctx, bool up);
+	void *ctx;
+
+	/* buffers: any thread */
+	uint8_t *bufs;       /* shared */
+	uint64_t bufs_offset; /* in the region */
+	uint32_t buf_size, nb_bufs;
+	uint32_t *buf_next;  /* by buffer: the one below in the stack */
+	uint8_t *buf_state;  /* by buffer: enum vif_buf_state */
+	uint64_t buf_top __attribute__((aligned(64))); /* of the stack: changes << 32 | buffer */
+
+	/* the memfd */
+	int fd;
+	uint8_t *base;
+	size_t len; /* bytes */
+};
+
+/* vif_mem.c: all memory of a VIF, without a device. conf is complete. NULL: errno. */
+struct vif *vif_mem_alloc(const struct vif_conf *conf);
+void vif_mem_free(struct vif *vif);
+/* Description of a ring for SET_QUEUE. */
+void vif_mem_queue(const struct vif *vif, enum nfe_role role, uint32_t first_index,
+		   struct nfeh_queue_conf *queue);
+
+/* vif_buf.c */
+int vif_bufs_init(struct vif *vif);
+void vif_bufs_fini(struct vif *vif);
+/* Change a buffer's owner; false: it is not as expected (a peer's lie, or a bug). */
+bool vif_buf_move(const struct vif *vif, uint32_t buf, enum vif_buf_state from,
+		  enum vif_buf_state to);
+
+/* vif_msg.c: cells of the message, 1 if it makes no sense. */
+unsigned int vif_msg_cells(const struct vif *vif, const union nfe_msg *msg);
+
+/* vif_replay.c: nfeh_client_ops.indices */
+void vif_replay_indices(void *ctx, uint16_t channel, enum nfe_role role, uint32_t *prod,
+			uint32_t *cons);
+
+#endif /* VIF_PRIV_H */
