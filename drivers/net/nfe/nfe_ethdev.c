@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * PMD net_nfe: probe, configure, start, stop, close of a port.
+ *
+ *	--vdev net_nfe0,socket=PATH[,queues=N][,mac=XX:XX:XX:XX:XX:XX][,first_index=N]
+ *
+ * Called by EAL and by the application through ethdev, one call at a time per port. The port's
+ * private data belongs to ethdev and lives until rte_eth_dev_release_port(); the function stays
+ * attached from probe to close.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include <ethdev_vdev.h>
+#include <rte_kvargs.h>
+
+#include "nfe_ethdev.h"
+
+#define NFE_ARG_SOCKET "socket"
+#define NFE_ARG_QUEUES "queues"
+#define NFE_ARG_MAC "mac"
+#define NFE_ARG_FIRST_INDEX "first_index" /* for tests: indices start near the wrap */
+#define NFE_BUS_PREFIX "vfio-user:"
+#define NFE_PATH_MAX (sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1)
+#define NFE_MIN_DESC 16u /* tx_room(): twice the longest message by reference */
+
+RTE_LOG_REGISTER_DEFAULT(nfe_logtype, NOTICE);
+
+struct nfe_args {
+	char address[sizeof(NFE_BUS_PREFIX) + sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	uint32_t queues; /* 0: what the device offers */
+	uint32_t first_index;
+	struct rte_ether_addr mac; /* zero: the device's */
+};
+
+static int
+parse_socket(const char *key, const char *value, void *arg)
+{
+	struct nfe_args *args = arg;
+
+	if (value == NULL || value[0] == '\0') {
+		NFE_LOG(ERR, "%s= is empty", key);
+		return -EINVAL;
+	}
+	if (strlen(value) > NFE_PATH_MAX) {
+		NFE_LOG(ERR, "%s: path of %zu bytes, limit %zu: %s", key, strlen(value),
+			NFE_PATH_MAX, value);
+		return -ENAMETOOLONG;
+	}
+	snprintf(args->address, sizeof(args->address), NFE_BUS_PREFIX "%s", value);
+	return 0;
+}
+
+static int
+parse_u32(const char *key, const char *value, uint32_t min, uint32_t max, uint32_t *number)
+{
+	unsigned long long n;
+	char *end;
+
+	errno = 0;
+	n = strtoull(value != NULL ? value : "", &end, 0);
+	if (errno != 0 || value == NULL || value[0] == '\0' || value[0] == '-' || *end != '\0' ||
+	    n < min || n > max) {
+		NFE_LOG(ERR, "%s=%s: expected a number %u..%u", key, value != NULL ? value : "",
+			min, max);
+		return -EINVAL;
+	}
+	*number = n;
+	return 0;
+}
+
+static int
+parse_queues(const char *key, const char *value, void *arg)
+{
+	return parse_u32(key, value, 1, NFE_MAX_QUEUES, &((struct nfe_args *)arg)->queues);
+}
+
+static int
+parse_first_index(const char *key, const char *value, void *arg)
+{
+	return parse_u32(key, value, 0, UINT32_MAX, &((struct nfe_args *)arg)->first_index);
+}
+
+static int
+parse_mac(const char *key, const char *value, void *arg)
+{
+	struct rte_ether_addr *mac = &((struct nfe_args *)arg)->mac;
+
+	if (value != NULL && rte_ether_unformat_addr(value, mac) == 0 &&
+	    rte_is_valid_assigned_ether_addr(mac))
+		return 0;
+	NFE_LOG(ERR, "%s=%s: expected a unicast address XX:XX:XX:XX:XX:XX", key,
+		value != NULL ? value : "");
+	return -EINVAL;
+}
+
+static int
+parse_args(const char *name, const char *text, struct nfe_args *args)
+{
+	static const char *const keys[] = { NFE_ARG_SOCKET, NFE_ARG_QUEUES, NFE_ARG_MAC,
+					    NFE_ARG_FIRST_INDEX, NULL };
+	static const arg_handler_t handlers[] = { parse_socket, parse_queues, parse_mac,
+						  parse_first_index };
+	struct rte_kvargs *kvargs = rte_kvargs_parse(text, keys);
+	int ret = 0;
+
+	memset(args, 0, sizeof(*args));
+	if (kvargs == NULL) {
+		NFE_LOG(ERR, "%s: unknown argument in \"%s\"; known are " NFE_ARG_SOCKET ", "
+			NFE_ARG_QUEUES ", " NFE_ARG_MAC " and " NFE_ARG_FIRST_INDEX, name, text);
+		return -EINVAL;
+	}
+	for (unsigned int i = 0; i < RTE_DIM(handlers) && ret == 0; i++) {
+		if (rte_kvargs_count(kvargs, keys[i]) > 1) {
+			NFE_LOG(ERR, "%s: %s= is given more than once", name, keys[i]);
+			ret = -EINVAL;
+		} else {
+			ret = rte_kvargs_process(kvargs, keys[i], handlers[i], args);
+		}
+	}
+	rte_kvargs_free(kvargs);
+	if (ret == 0 && args->address[0] == '\0') {
+		NFE_LOG(ERR, "%s: " NFE_ARG_SOCKET "=PATH is missing", name);
+		ret = -EINVAL;
+	}
+	return ret < 0 ? -EINVAL : 0;
+}
+
+static int
+nfe_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
+{
+	const struct nfe_port *port = nfe_port(dev);
+	const struct nfeh_info *nfe = nfeh_info(port->h);
+	uint32_t max_desc = RTE_MIN(1u << nfe->queue_log2_max, NFE_MAX_DESC);
+	uint32_t min_desc = RTE_MAX(1u << nfe->queue_log2_min, NFE_MIN_DESC);
+
+	info->max_rx_queues = port->nb_channels;
+	info->max_tx_queues = port->nb_channels;
+	info->max_mac_addrs = NFE_MAX_MACS;
+	info->min_mtu = RTE_ETHER_MIN_MTU;
+	info->max_mtu = RTE_MIN(nfe->max_mtu, UINT16_MAX - NFE_L2_OVERHEAD);
+	info->max_rx_pktlen = RTE_MIN(nfe->max_frame, info->max_mtu + NFE_L2_OVERHEAD);
+	info->min_rx_bufsize = NFE_MSG_SIZE;
+	info->speed_capa = rte_eth_speed_bitflag(nfe->speed_mbps, RTE_ETH_LINK_FULL_DUPLEX);
+	info->tx_offload_capa = RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+	if (nfe->features & NFE_F_MULTI_SEG) {
+		info->rx_offload_capa = RTE_ETH_RX_OFFLOAD_SCATTER;
+		info->tx_offload_capa |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	}
+	info->rx_desc_lim.nb_max = max_desc;
+	info->rx_desc_lim.nb_min = min_desc;
+	info->rx_desc_lim.nb_align = min_desc;
+	info->tx_desc_lim = info->rx_desc_lim;
+	info->tx_desc_lim.nb_seg_max = nfe->max_segs;
+	info->tx_desc_lim.nb_mtu_seg_max = nfe->max_segs;
+	info->default_rxportconf.ring_size = RTE_MIN(max_desc, NFE_DEFAULT_DESC);
+	info->default_txportconf.ring_size = RTE_MIN(max_desc, NFE_DEFAULT_DESC);
+	info->default_rxportconf.nb_queues = 1;
+	info->default_txportconf.nb_queues = 1;
+	return 0;
+}
+
+static int
+nfe_configure(struct rte_eth_dev *dev)
+{
+	struct rte_eth_dev_data *data = dev->data;
+
+	data->scattered_rx = !!(data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER);
+	return nfe_chan_setup(nfe_port(dev), RTE_MAX(data->nb_rx_queues, data->nb_tx_queues));
+}
+
+static void
+queue_states(struct rte_eth_dev *dev, uint8_t state)
+{
+	memset(dev->data->rx_queue_state, state, dev->data->nb_rx_queues);
+	memset(dev->data->tx_queue_state, state, dev->data->nb_tx_queues);
+}
+
+static void *
+queue_at(void **queues, uint16_t nb, uint16_t i)
+{
+	return i < nb ? queues[i] : NULL;
+}
+
+static int
+stop_channels(struct rte_eth_dev *dev, uint16_t nb)
+{
+	struct nfe_port *port = nfe_port(dev);
+	int ret;
+
+	while (nb-- > 0) {
+		struct nfe_rxq *rxq = queue_at(dev->data->rx_queues, dev->data->nb_rx_queues, nb);
+		struct nfe_txq *txq = queue_at(dev->data->tx_queues, dev->data->nb_tx_queues, nb);
+
+		if (port->rxq[nb] == NULL && port->txq[nb] == NULL)
+			continue; /* stopped at an earlier try */
+		ret = nfe_chan_stop(port, nb);
+		if (ret < 0)
+			return ret;
+		if (rxq != NULL)
+			nfe_rx_queue_reset(rxq);
+		if (txq != NULL)
+			nfe_tx_queue_reset(txq);
+	}
+	return 0;
+}
+
+static int
+nfe_start(struct rte_eth_dev *dev)
+{
+	struct rte_eth_dev_data *data = dev->data;
+	struct nfe_port *port = nfe_port(dev);
+	uint16_t nb = RTE_MAX(data->nb_rx_queues, data->nb_tx_queues), i;
+	int ret = nfe_mtu_check_buffers(dev, data->mtu);
+
+	if (ret == 0)
+		ret = nfe_mtu_apply(port, data->mtu);
+	if (ret < 0)
+		return ret;
+	for (i = 0; i < nb; i++) {
+		ret = nfe_chan_start(port, i, queue_at(data->rx_queues, data->nb_rx_queues, i),
+				     queue_at(data->tx_queues, data->nb_tx_queues, i));
+		if (ret < 0) {
+			stop_channels(dev, i);
+			return ret;
+		}
+	}
+	queue_states(dev, RTE_ETH_QUEUE_STATE_STARTED);
+	__atomic_store_n(&port->running, 1, __ATOMIC_RELEASE);
+	nfe_link_update(dev, 0);
+	return 0;
+}
+
+/* On an error the device may still use the buffers of what did not stop; call again. */
+static int
+nfe_stop(struct rte_eth_dev *dev)
+{
+	struct rte_eth_dev_data *data = dev->data;
+	struct nfe_port *port = nfe_port(dev);
+	int ret;
+
+	__atomic_store_n(&port->running, 0, __ATOMIC_RELEASE);
+	ret = stop_channels(dev, RTE_MAX(data->nb_rx_queues, data->nb_tx_queues));
+	if (ret == 0)
+		queue_states(dev, RTE_ETH_QUEUE_STATE_STOPPED);
+	nfe_link_update(dev, 0);
+	return ret;
+}
+
+/* Detaching resets the function: nothing of ours is in use when memory is freed (rule 12). */
+static int
+nfe_close(struct rte_eth_dev *dev)
+{
+	struct nfe_port *port = nfe_port(dev);
+
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY || port->h == NULL)
+		return 0;
+	__atomic_store_n(&port->probed, 0, __ATOMIC_RELEASE);
+	nfe_mem_stop(port);
+	nfeh_detach(port->h);
+	port->h = NULL;
+	for (uint16_t i = 0; i < NFE_MAX_QUEUES; i++) {
+		if (port->rxq[i] != NULL) /* closed without a stop that succeeded */
+			nfe_rx_queue_reset(port->rxq[i]);
+		if (port->txq[i] != NULL)
+			nfe_tx_queue_reset(port->txq[i]);
+		port->rxq[i] = NULL;
+		port->txq[i] = NULL;
+	}
+	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
+		nfe_rx_queue_release(dev, i);
+	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++)
+		nfe_tx_queue_release(dev, i);
+	nfe_chan_free(port);
+	nfe_mem_free(port);
+	pthread_mutex_destroy(&port->lock);
+	return 0;
+}
+
+static const struct eth_dev_ops nfe_ops = {
+	.dev_configure = nfe_configure,
+	.dev_start = nfe_start,
+	.dev_stop = nfe_stop,
+	.dev_close = nfe_close,
+	.dev_infos_get = nfe_infos_get,
+	.link_update = nfe_link_update,
+	.promiscuous_enable = nfe_promisc_on,
+	.promiscuous_disable = nfe_promisc_off,
+	.allmulticast_enable = nfe_allmulti_on,
+	.allmulticast_disable = nfe_allmulti_off,
+	.mac_addr_set = nfe_mac_set,
+	.mac_addr_add = nfe_mac_add,
+	.mac_addr_remove = nfe_mac_remove,
+	.set_mc_addr_list = nfe_mc_list_set,
+	.mtu_set = nfe_mtu_set,
+	.stats_get = nfe_stats_get,
+	.stats_reset = nfe_stats_reset,
+	.xstats_get = nfe_xstats_get,
+	.xstats_get_names = nfe_xstats_get_names,
+	.xstats_reset = nfe_stats_reset,
+	.fw_version_get = nfe_fw_version_get,
+	.rx_queue_setup = nfe_rx_queue_setup,
+	.rx_queue_release = nfe_rx_queue_release,
+	.tx_queue_setup = nfe_tx_queue_setup,
+	.tx_queue_release = nfe_tx_queue_release,
+	.tx_done_cleanup = nfe_tx_done_cleanup,
+	.rxq_info_get = nfe_rxq_info_get,
+	.txq_info_get = nfe_txq_info_get,
+	.rx_burst_mode_get = nfe_burst_mode_get,
+	.tx_burst_mode_get = nfe_burst_mode_get,
+};
+
+static void
+host_log(void *ctx __rte_unused, int level, const char *line)
+{
+	if (level == 0)
+		NFE_LOG(ERR, "%s", line);
+	else if (level == 1)
+		NFE_LOG(WARNING, "%s", line);
+	else
+		NFE_LOG(INFO, "%s", line);
+}
+
+static int
+attach(struct nfe_port *port, const struct nfe_args *args)
+{
+	struct nfeh_conf conf = {
+		.name = port->name,
+		.address = args->address,
+		.features = NFE_F_INLINE_LONG | NFE_F_MULTI_SEG,
+		.required = NFE_F_EVENT_IDX,
+		.first_index = args->first_index,
+		.ops = &nfe_client_ops,
+		.ctx = port,
+		.log = host_log,
+	};
+	uint32_t offered;
+	int ret = nfeh_attach(&conf, &port->h); /* logs what is wrong */
+
+	if (ret < 0)
+		return ret;
+	offered = RTE_MIN(nfeh_info(port->h)->max_channels, NFE_MAX_QUEUES);
+	if (args->queues > offered) {
+		NFE_LOG(ERR, "%s: " NFE_ARG_QUEUES "=%u, the device offers %u", port->name,
+			args->queues, offered);
+		nfeh_detach(port->h);
+		port->h = NULL;
+		return -EINVAL;
+	}
+	port->nb_channels = args->queues ? args->queues : offered;
+	return 0;
+}
+
+/* The port's address: the device's, or mac=. */
+static int
+init_mac(struct rte_eth_dev *dev, const struct nfe_args *args)
+{
+	struct nfe_port *port = nfe_port(dev);
+	struct rte_ether_addr mac = args->mac;
+
+	memcpy(port->mac.addr_bytes, nfeh_info(port->h)->mac, RTE_ETHER_ADDR_LEN);
+	if (!rte_is_zero_ether_addr(&mac) && nfe_mac_set(dev, &mac) < 0) {
+		NFE_LOG(ERR, "%s: " NFE_ARG_MAC "=" RTE_ETHER_ADDR_PRT_FMT " is refused",
+			port->name, RTE_ETHER_ADDR_BYTES(&mac));
+		return -EPERM;
+	}
+	dev->data->mac_addrs = rte_zmalloc_socket("nfe_mac", NFE_MAX_MACS * sizeof(mac), 0,
+						  dev->data->numa_node);
+	if (dev->data->mac_addrs == NULL)
+		return -ENOMEM;
+	dev->data->mac_addrs[0] = port->mac;
+	return 0;
+}
+
+static int
+port_init(struct rte_eth_dev *dev, const struct nfe_args *args)
+{
+	struct nfe_port *port = nfe_port(dev);
+	int ret;
+
+	port->dev = dev;
+	port->first_index = args->first_index;
+	snprintf(port->name, sizeof(port->name), "%s", dev->data->name);
+	pthread_mutex_init(&port->lock, NULL);
+	ret = attach(port, args);
+	if (ret < 0)
+		goto destroy_lock;
+	ret = nfe_mem_start(port);
+	if (ret < 0)
+		goto detach;
+	ret = init_mac(dev, args);
+	if (ret < 0)
+		goto stop_mem;
+	dev->data->dev_flags |= RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
+	dev->dev_ops = &nfe_ops;
+	dev->rx_pkt_burst = nfe_rx_burst;
+	dev->tx_pkt_burst = nfe_tx_burst;
+	dev->rx_queue_count = nfe_rx_queue_count;
+	nfe_link_update(dev, 0);
+	__atomic_store_n(&port->probed, 1, __ATOMIC_RELEASE);
+	return 0;
+
+stop_mem:
+	nfe_mem_stop(port);
+detach:
+	nfeh_detach(port->h);
+	nfe_mem_free(port);
+destroy_lock:
+	pthread_mutex_destroy(&port->lock);
+	return ret;
+}
+
+static int
+nfe_probe(struct rte_vdev_device *vdev)
+{
+	const char *name = rte_vdev_device_name(vdev);
+	struct rte_eth_dev *dev;
+	struct nfe_args args;
+	int ret;
+
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
+		NFE_LOG(ERR, "%s: only a primary process can drive an NFE", name);
+		return -ENOTSUP;
+	}
+	ret = nfeh_gate_init();
+	if (ret < 0) {
+		NFE_LOG(ERR, "%s: the kernel has no membarrier(PRIVATE_EXPEDITED): %s", name,
+			strerror(-ret));
+		return ret;
+	}
+	ret = parse_args(name, rte_vdev_device_args(vdev), &args);
+	if (ret < 0)
+		return ret;
+	if (vdev->device.numa_node == SOCKET_ID_ANY)
+		vdev->device.numa_node = rte_socket_id();
+	dev = rte_eth_vdev_allocate(vdev, sizeof(struct nfe_port));
+	if (dev == NULL) {
+		NFE_LOG(ERR, "%s: no ethdev: %s", name, rte_strerror(rte_errno));
+		return -ENOMEM;
+	}
+	ret = port_init(dev, &args);
+	if (ret < 0) {
+		rte_eth_dev_release_port(dev);
+		return ret;
+	}
+	rte_eth_dev_probing_finish(dev);
+	return 0;
+}
+
+static int
+nfe_remove(struct rte_vdev_device *vdev)
+{
+	struct rte_eth_dev *dev = rte_eth_dev_allocated(rte_vdev_device_name(vdev));
+
+	if (dev == NULL)
+		return 0; /* closed before */
+	nfe_close(dev);
+	return rte_eth_dev_release_port(dev);
+}
+
+static struct rte_vdev_driver nfe_vdev_driver = {
+	.probe = nfe_probe,
+	.remove = nfe_remove,
+};
+
+RTE_PMD_REGISTER_VDEV(net_nfe, nfe_vdev_driver);
+RTE_PMD_REGISTER_PARAM_STRING(net_nfe,
+	NFE_ARG_SOCKET "=<path> "
+	NFE_ARG_QUEUES "=<1..16> "
+	NFE_ARG_MAC "=<xx:xx:xx:xx:xx:xx> "
+	NFE_ARG_FIRST_INDEX "=<u32>");

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * The port of the net_nfe PMD: one function, attached through lib/nfe_host.
+ *
+ * Files: nfe_ethdev.c probe, configure, start, stop, close · nfe_chan.c channels and replay ·
+ * nfe_queue.c queue set-up · nfe_tx.c, nfe_rx.c bursts · nfe_ctl.c MAC, modes, MTU, link ·
+ * nfe_stats.c · nfe_mem.c EAL memory as regions.
+ *
+ * Threads: ethdev calls come one at a time per port; bursts from one thread per queue; EAL memory
+ * events from any thread; the host end's control thread calls freeze, indices, thaw and link.
+ * Lock order: mem, then nfeh's own, then port->lock. No call into nfeh under port->lock.
+ */
+#ifndef NFE_ETHDEV_H
+#define NFE_ETHDEV_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <ethdev_driver.h>
+#include <rte_ether.h>
+
+#include <nfeh.h>
+
+#include "nfe_logs.h"
+#include "nfe_mem.h"
+#include "nfe_rxtx.h"
+
+#define NFE_MAX_QUEUES 16u
+#define NFE_MAX_MACS 32u      /* the default one included; the device may take fewer */
+#define NFE_MAX_MC_MACS 32u
+#define NFE_L2_OVERHEAD 18u   /* bytes: Ethernet header and one VLAN tag */
+#define NFE_MAX_DESC 32768u
+#define NFE_DEFAULT_DESC 512u
+#define NFE_GATE_TIMEOUT_MS 1000u
+
+struct nfe_port {
+	struct nfeh *h;
+	struct nfe_map *map; /* replaced by nfe_mem.c, read by data threads */
+	struct nfe_mem *mem;
+	struct rte_eth_dev *dev;
+	char name[RTE_ETH_NAME_MAX_LEN];
+	uint16_t nb_channels; /* usable: what the device has, or queues= */
+	uint32_t first_index; /* of all queues; tests start near the wrap */
+
+	uint32_t link_up;  /* atomic; of the function */
+	uint32_t probed;   /* atomic; the ethdev may be told of link changes */
+	uint32_t running;  /* atomic; the port is started: its link may be up */
+
+	/* Status blocks, and send queues of channels that only receive */
+	const struct rte_memzone *chan_mz;
+	uint32_t chan_key;
+	uint64_t chan_offset;
+	uint32_t chan_stride; /* bytes per channel */
+
+	pthread_mutex_t lock; /* guards the following */
+	bool frozen;          /* a replay is under way, all gates are closed */
+	struct nfe_rxq *rxq[NFE_MAX_QUEUES]; /* those that live on the device, else NULL */
+	struct nfe_txq *txq[NFE_MAX_QUEUES];
+
+	/* What the device was told */
+	struct rte_ether_addr mac;
+	uint32_t rx_mode; /* NFE_RX_* */
+	uint16_t mtu;
+	uint16_t nb_mc;
+	struct rte_ether_addr mc[NFE_MAX_MC_MACS];
+
+	/* Device counters at the last reset, valid for one life of the device */
+	uint64_t dev_stats[NFE_STAT_MAX]; /* as last read */
+	uint64_t dev_base[NFE_STAT_MAX];
+	uint32_t dev_base_generation;
+};
+
+static inline struct nfe_port *
+nfe_port(const struct rte_eth_dev *dev)
+{
+	return dev->data->dev_private;
+}
+
+/* nfe_chan.c */
+extern const struct nfeh_client_ops nfe_client_ops;
+int nfe_chan_setup(struct nfe_port *port, uint16_t nb_channels);
+void nfe_chan_free(struct nfe_port *port);
+int nfe_chan_start(struct nfe_port *port, uint16_t i, struct nfe_rxq *rxq, struct nfe_txq *txq);
+int nfe_chan_stop(struct nfe_port *port, uint16_t i);
+struct nfe_status *nfe_chan_status(const struct nfe_port *port, uint16_t i);
+bool nfe_port_frozen(struct nfe_port *port);
+/* Wait until no data thread uses what it read before the call. */
+int nfe_port_quiesce(struct nfe_port *port);
+
+/* nfe_queue.c */
+int nfe_rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc, unsigned int socket,
+		       const struct rte_eth_rxconf *conf, struct rte_mempool *pool);
+int nfe_tx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc, unsigned int socket,
+		       const struct rte_eth_txconf *conf);
+void nfe_rx_queue_release(struct rte_eth_dev *dev, uint16_t id);
+void nfe_tx_queue_release(struct rte_eth_dev *dev, uint16_t id);
+void nfe_rx_queue_reset(struct nfe_rxq *q); /* frees its mbufs; indices as at the first start */
+void nfe_tx_queue_reset(struct nfe_txq *q);
+void nfe_rxq_info_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_rxq_info *info);
+void nfe_txq_info_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_txq_info *info);
+uint32_t nfe_rx_queue_count(void *queue);
+int nfe_tx_done_cleanup(void *queue, uint32_t free_cnt);
+int nfe_burst_mode_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_burst_mode *mode);
+
+/* nfe_ctl.c */
+int nfe_link_update(struct rte_eth_dev *dev, int wait);
+int nfe_mac_set(struct rte_eth_dev *dev, struct rte_ether_addr *mac);
+int nfe_mac_add(struct rte_eth_dev *dev, struct rte_ether_addr *mac, uint32_t idx, uint32_t pool);
+void nfe_mac_remove(struct rte_eth_dev *dev, uint32_t idx);
+int nfe_mc_list_set(struct rte_eth_dev *dev, struct rte_ether_addr *list, uint32_t nb);
+int nfe_promisc_on(struct rte_eth_dev *dev);
+int nfe_promisc_off(struct rte_eth_dev *dev);
+int nfe_allmulti_on(struct rte_eth_dev *dev);
+int nfe_allmulti_off(struct rte_eth_dev *dev);
+int nfe_mtu_set(struct rte_eth_dev *dev, uint16_t mtu);
+int nfe_mtu_apply(struct nfe_port *port, uint16_t mtu);
+int nfe_mtu_check_buffers(struct rte_eth_dev *dev, uint16_t mtu);
+int nfe_fw_version_get(struct rte_eth_dev *dev, char *text, size_t size);
+
+/* nfe_stats.c */
+int nfe_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats);
+int nfe_stats_reset(struct rte_eth_dev *dev);
+int nfe_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *xstats, unsigned int n);
+int nfe_xstats_get_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *names,
+			 unsigned int n);
+
+#endif /* NFE_ETHDEV_H */

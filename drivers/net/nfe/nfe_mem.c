@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * EAL memory as regions of the function (specification 6).
+ *
+ * Memory that EAL has at probe becomes one region per contiguous area, what it allocates later one
+ * region per allocation. The IOVA is the address, but a later life of the same address gets
+ * another one, so that it can't meet what is left of the life before. When EAL frees a part of a
+ * region, the part leaves our map at once; the region itself goes when nothing of it is left.
+ *
+ * Memory events come on the thread that allocates or frees, with EAL's heap locked: here only the C
+ * library's allocator may be used. While the device is away nothing can be registered; an alarm
+ * tries again later.
+ *
+ * The file descriptors are duplicates: EAL closes its own when it frees a page, but a region of
+ * which a part was freed has to be replayed whole when the device dies.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <unistd.h>
+
+#include <rte_alarm.h>
+#include <rte_eal_memconfig.h>
+#include <rte_errno.h>
+#include <rte_memory.h>
+#include <rte_mempool.h>
+
+#include "nfe_ethdev.h"
+
+#define NFE_MEM_RETRY_US 100000
+#define NFE_MEM_LIFE_SHIFT 48u /* above all user addresses */
+#define NFE_MEM_LIFE_MASK 0x7fffu
+
+struct nfe_region { /* registered; or not yet: key 0 */
+	LIST_ENTRY(nfe_region) next;
+	uintptr_t va;
+	uint64_t len;
+	uint64_t iova;
+	uint32_t key;
+	unsigned int nb_pieces;
+	struct nfeh_piece *pieces; /* fds are ours */
+};
+
+struct nfe_mem {
+	pthread_mutex_t lock;
+	LIST_HEAD(, nfe_region) regions;
+	uint32_t life;
+	bool retrying; /* an alarm is set */
+	char name[32]; /* of the memory event callback */
+};
+
+uint32_t
+nfe_map_search(const struct nfe_map *map, uintptr_t addr)
+{
+	uint32_t low = 0, high = map->nb_entries;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+		const struct nfe_map_entry *e = &map->entry[mid];
+
+		if (addr < e->va)
+			high = mid;
+		else if (addr - e->va >= e->len)
+			low = mid + 1;
+		else
+			return mid;
+	}
+	return UINT32_MAX;
+}
+
+static struct nfe_map *
+map_alloc(uint32_t nb_entries)
+{
+	return calloc(1, sizeof(struct nfe_map) + nb_entries * sizeof(struct nfe_map_entry));
+}
+
+/* Swap the data threads' map; free the old one when nobody can be using it (rule 12). */
+static void
+map_replace(struct nfe_port *port, struct nfe_map *map)
+{
+	struct nfe_map *old = port->map;
+
+	__atomic_store_n(&port->map, map, __ATOMIC_RELEASE);
+	if (nfe_port_quiesce(port) == 0)
+		free(old);
+	else
+		NFE_LOG(WARNING, "%s: a data thread hangs in a burst, its memory map is not freed",
+			port->name);
+}
+
+static int
+map_insert(struct nfe_port *port, const struct nfe_region *r)
+{
+	const struct nfe_map *old = port->map;
+	struct nfe_map *map = map_alloc(old->nb_entries + 1);
+	uint32_t i = 0;
+
+	if (map == NULL)
+		return -ENOMEM;
+	while (i < old->nb_entries && old->entry[i].va < r->va) {
+		map->entry[i] = old->entry[i];
+		i++;
+	}
+	map->entry[i] = (struct nfe_map_entry){ .va = r->va, .len = r->len, .key = r->key };
+	memcpy(&map->entry[i + 1], &old->entry[i], (old->nb_entries - i) * sizeof(map->entry[0]));
+	map->nb_entries = old->nb_entries + 1;
+	map_replace(port, map);
+	return 0;
+}
+
+static void
+map_append_part(struct nfe_map *map, const struct nfe_map_entry *e, uintptr_t from, uintptr_t to)
+{
+	if (from >= to)
+		return;
+	map->entry[map->nb_entries++] = (struct nfe_map_entry){
+		.va = from, .len = to - from, .offset = e->offset + (from - e->va), .key = e->key,
+	};
+}
+
+/* Take [va, va + len) out of the map: an entry loses its end, its start or its middle. */
+static int
+map_cut(struct nfe_port *port, uintptr_t va, uint64_t len)
+{
+	const struct nfe_map *old = port->map;
+	struct nfe_map *map = map_alloc(old->nb_entries + 1);
+
+	if (map == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < old->nb_entries; i++) {
+		const struct nfe_map_entry *e = &old->entry[i];
+
+		map_append_part(map, e, e->va, RTE_MIN(e->va + e->len, va));
+		map_append_part(map, e, RTE_MAX(e->va, va + len), e->va + e->len);
+	}
+	map_replace(port, map);
+	return 0;
+}
+
+static bool
+map_has_key(const struct nfe_map *map, uint32_t key)
+{
+	for (uint32_t i = 0; i < map->nb_entries; i++)
+		if (map->entry[i].key == key)
+			return true;
+	return false;
+}
+
+static void
+pieces_free(struct nfe_region *r)
+{
+	for (unsigned int i = 0; i < r->nb_pieces; i++)
+		close(r->pieces[i].fd);
+	free(r->pieces);
+	r->pieces = NULL;
+	r->nb_pieces = 0;
+}
+
+static void
+region_free(struct nfe_region *r)
+{
+	pieces_free(r);
+	free(r);
+}
+
+static int
+pieces_append(struct nfe_region *r, int fd, uint64_t fd_offset, uint64_t len)
+{
+	struct nfeh_piece *more;
+
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	more = realloc(r->pieces, (r->nb_pieces + 1) * sizeof(*more));
+	if (more == NULL) {
+		close(fd);
+		return -ENOMEM;
+	}
+	r->pieces = more;
+	more[r->nb_pieces++] = (struct nfeh_piece){ fd, fd_offset, len };
+	return 0;
+}
+
+/* The files behind a region, page by page; neighbours in one file are one piece. */
+static int
+pieces_collect(struct nfe_region *r)
+{
+	uint64_t end = 0; /* offset in last_fd after the last piece */
+	int last_fd = -1, ret = 0;
+
+	for (uint64_t done = 0; done < r->len && ret == 0;) {
+		struct rte_memseg *ms = rte_mem_virt2memseg((void *)(r->va + done), NULL);
+		int fd = ms != NULL ? rte_memseg_get_fd_thread_unsafe(ms) : -1;
+		size_t off;
+
+		if (fd < 0 || rte_memseg_get_fd_offset_thread_unsafe(ms, &off) < 0)
+			return -EBADF;
+		if (fd == last_fd && off == end)
+			r->pieces[r->nb_pieces - 1].len += ms->len;
+		else
+			ret = pieces_append(r, fd, off, ms->len);
+		last_fd = fd;
+		end = off + ms->len;
+		done += ms->len;
+	}
+	return ret;
+}
+
+static int
+region_register(struct nfe_port *port, struct nfe_region *r)
+{
+	int ret;
+
+	if (nfe_port_frozen(port))
+		return -ENOLINK; /* don't let the allocating thread wait for a deadline */
+	ret = nfeh_region_add_pieces(port->h, (void *)r->va, r->iova, r->pieces, r->nb_pieces,
+				     NFE_ACCESS_READ | NFE_ACCESS_WRITE, &r->key);
+	if (ret < 0)
+		return ret;
+	ret = map_insert(port, r);
+	if (ret < 0) {
+		nfeh_region_del(port->h, r->key);
+		r->key = 0;
+	}
+	return ret;
+}
+
+static void retry_alarm(void *arg);
+
+static void
+retry_later(struct nfe_port *port)
+{
+	struct nfe_mem *mem = port->mem;
+
+	if (!mem->retrying && rte_eal_alarm_set(NFE_MEM_RETRY_US, retry_alarm, port) == 0)
+		mem->retrying = true;
+}
+
+static bool
+device_is_away(int error)
+{
+	return error == -ENOLINK || error == -ERESTART;
+}
+
+static void
+not_registered(const struct nfe_port *port, const struct nfe_region *r, int error)
+{
+	NFE_LOG(WARNING, "%s: %" PRIu64 " bytes of memory at %#" PRIxPTR " are not registered: %s",
+		port->name, r->len, r->va,
+		error == -EBADF ? "no file descriptor" : strerror(-error));
+	if (r->nb_pieces > 1)
+		NFE_LOG(WARNING, "%s: they lie in %u files; --single-file-segments makes it one",
+			port->name, r->nb_pieces);
+}
+
+/* EAL's interrupt thread. A read lock keeps EAL from freeing the pages meanwhile. */
+static void
+retry_alarm(void *arg)
+{
+	struct nfe_port *port = arg;
+	struct nfe_mem *mem = port->mem;
+	struct nfe_region *r, *next;
+	int ret = 0;
+
+	rte_mcfg_mem_read_lock();
+	pthread_mutex_lock(&mem->lock);
+	mem->retrying = false;
+	for (r = LIST_FIRST(&mem->regions); r != NULL && !device_is_away(ret); r = next) {
+		next = LIST_NEXT(r, next);
+		if (r->key != 0)
+			continue;
+		ret = region_register(port, r);
+		if (device_is_away(ret)) {
+			retry_later(port);
+		} else if (ret < 0) {
+			not_registered(port, r, ret);
+			LIST_REMOVE(r, next);
+			region_free(r);
+		}
+	}
+	pthread_mutex_unlock(&mem->lock);
+	rte_mcfg_mem_read_unlock();
+}
+
+/* Called with EAL's memory locked against changes. */
+static void
+mem_add(struct nfe_port *port, uintptr_t va, uint64_t len)
+{
+	struct nfe_mem *mem = port->mem;
+	struct nfe_region *r = calloc(1, sizeof(*r));
+	int ret;
+
+	if (r == NULL) {
+		NFE_LOG(ERR, "%s: no memory to register %" PRIu64 " bytes", port->name, len);
+		return;
+	}
+	pthread_mutex_lock(&mem->lock);
+	r->va = va;
+	r->len = len;
+	r->iova = va | (uint64_t)(mem->life & NFE_MEM_LIFE_MASK) << NFE_MEM_LIFE_SHIFT;
+	ret = pieces_collect(r);
+	if (ret == 0)
+		ret = region_register(port, r);
+	if (ret == 0 || device_is_away(ret)) {
+		LIST_INSERT_HEAD(&mem->regions, r, next);
+		if (ret != 0)
+			retry_later(port);
+	} else {
+		not_registered(port, r, ret);
+		region_free(r);
+	}
+	pthread_mutex_unlock(&mem->lock);
+}
+
+static void
+mem_remove(struct nfe_port *port, uintptr_t va, uint64_t len)
+{
+	struct nfe_mem *mem = port->mem;
+	struct nfe_region *r, *next;
+	int ret;
+
+	pthread_mutex_lock(&mem->lock);
+	if (map_cut(port, va, len) < 0)
+		NFE_LOG(ERR, "%s: no memory to forget %" PRIu64 " freed bytes at %#" PRIxPTR,
+			port->name, len, va);
+	for (r = LIST_FIRST(&mem->regions); r != NULL; r = next) {
+		next = LIST_NEXT(r, next);
+		if (r->va >= va + len || va >= r->va + r->len ||
+		    (r->key != 0 && map_has_key(port->map, r->key)))
+			continue;
+		LIST_REMOVE(r, next);
+		ret = r->key != 0 ? nfeh_region_del(port->h, r->key) : 0;
+		if (ret < 0)
+			NFE_LOG(WARNING, "%s: region %#x is freed, but not deregistered: %s",
+				port->name, r->key, strerror(-ret));
+		region_free(r);
+	}
+	pthread_mutex_unlock(&mem->lock);
+}
+
+static void
+mem_event(enum rte_mem_event type, const void *addr, size_t len, void *arg)
+{
+	struct nfe_port *port = arg;
+	struct rte_memseg_list *msl = rte_mem_virt2memseg_list(addr);
+
+	if (type == RTE_MEM_EVENT_FREE) {
+		mem_remove(port, (uintptr_t)addr, len);
+		return;
+	}
+	if (msl == NULL || msl->external)
+		return; /* rte_extmem: its pools are refused at queue set-up, by name */
+	port->mem->life++;
+	mem_add(port, (uintptr_t)addr, len);
+}
+
+static int
+mem_walk(const struct rte_memseg_list *msl, const struct rte_memseg *ms, size_t len, void *arg)
+{
+	if (!msl->external)
+		mem_add(arg, (uintptr_t)ms->addr, len);
+	return 0;
+}
+
+int
+nfe_mem_start(struct nfe_port *port)
+{
+	struct nfe_mem *mem = calloc(1, sizeof(*mem));
+
+	port->map = map_alloc(0);
+	if (mem == NULL || port->map == NULL) {
+		free(mem);
+		free(port->map);
+		port->map = NULL;
+		return -ENOMEM;
+	}
+	pthread_mutex_init(&mem->lock, NULL);
+	LIST_INIT(&mem->regions);
+	snprintf(mem->name, sizeof(mem->name), "net_nfe.%u", port->dev->data->port_id);
+	port->mem = mem;
+
+	/* Locked, so that nothing comes or goes between the walk and the first event. */
+	rte_mcfg_mem_read_lock();
+	if (rte_mem_event_callback_register(mem->name, mem_event, port) != 0 &&
+	    rte_errno != ENOTSUP)
+		NFE_LOG(WARNING, "%s: no memory events: %s", port->name, rte_strerror(rte_errno));
+	rte_memseg_contig_walk_thread_unsafe(mem_walk, port);
+	rte_mcfg_mem_read_unlock();
+	return 0;
+}
+
+void
+nfe_mem_stop(struct nfe_port *port)
+{
+	if (port->mem == NULL)
+		return;
+	rte_mem_event_callback_unregister(port->mem->name, port);
+	rte_eal_alarm_cancel(retry_alarm, port);
+}
+
+void
+nfe_mem_free(struct nfe_port *port)
+{
+	struct nfe_mem *mem = port->mem;
+	struct nfe_region *r;
+
+	if (mem == NULL)
+		return;
+	while ((r = LIST_FIRST(&mem->regions)) != NULL) {
+		LIST_REMOVE(r, next);
+		region_free(r);
+	}
+	pthread_mutex_destroy(&mem->lock);
+	free(mem);
+	free(port->map);
+	port->mem = NULL;
+	port->map = NULL;
+}
+
+int
+nfe_mem_lookup(struct nfe_port *port, const void *addr, uint64_t len, uint32_t *key,
+	       uint64_t *offset)
+{
+	uint32_t hit = 0;
+	int ret;
+
+	pthread_mutex_lock(&port->mem->lock);
+	ret = nfe_map_find(port->map, &hit, addr, key, offset) >= len ? 0 : -EFAULT;
+	pthread_mutex_unlock(&port->mem->lock);
+	return ret;
+}
+
+struct pool_check {
+	const struct nfe_map *map;
+	const void *where; /* first address that is not registered */
+};
+
+static void
+check_chunk(struct rte_mempool *pool __rte_unused, void *opaque, struct rte_mempool_memhdr *chunk,
+	    unsigned int idx __rte_unused)
+{
+	struct pool_check *check = opaque;
+	uint32_t hit = 0, key;
+	uint64_t offset, run;
+
+	/* A chunk may lie in several regions side by side. */
+	for (uint64_t done = 0; done < chunk->len && check->where == NULL; done += run) {
+		const char *addr = (const char *)chunk->addr + done;
+
+		run = nfe_map_find(check->map, &hit, addr, &key, &offset);
+		if (run == 0)
+			check->where = addr;
+	}
+}
+
+int
+nfe_mem_check_pool(struct nfe_port *port, struct rte_mempool *pool, const void **where)
+{
+	struct pool_check check = { .where = NULL };
+
+	pthread_mutex_lock(&port->mem->lock);
+	check.map = port->map;
+	rte_mempool_mem_iter(pool, check_chunk, &check);
+	pthread_mutex_unlock(&port->mem->lock);
+	*where = check.where;
+	return check.where == NULL ? 0 : -EFAULT;
+}

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * Receive burst: look, take messages, publish, refill (specification 4 and 5). Runs on the one data
+ * thread of the queue. What the device says is data until checked (rule 16): each cell is copied
+ * once, and each refusal has a counter.
+ *
+ * The device takes fill entries in order, and a message tells the fill index after its last buffer.
+ * So sw[] holds exactly the mbufs of the entries in [fill_end, fill_prod), and a cookie must lie in
+ * the window that its message closes. A buffer that the device took without handing it back in a
+ * message is freed when the window passes it: a misbehaving device can't leak our memory.
+ */
+#include <string.h>
+
+#include <rte_memcpy.h>
+
+#include "nfe_ethdev.h"
+
+static inline const uint8_t *
+rx_cell(const struct nfe_rxq *q, uint32_t index)
+{
+	return q->cells + (size_t)(index & q->mask) * NFE_MSG_SIZE;
+}
+
+/* R1. More than the queue holds is a broken rule, not an empty queue: counted. */
+uint32_t
+nfe_rx_avail(struct nfe_rxq *q)
+{
+	uint32_t avail = nfe_idx_read(&q->status->rq_prod) - q->cons;
+
+	if (likely(avail <= q->size))
+		return avail;
+	q->count.bad_index++;
+	return 0;
+}
+
+static inline bool
+rx_inline_len_ok(const struct nfe_rxq *q, uint32_t len)
+{
+	return len >= NFE_MIN_FRAME && len <= q->inline_max;
+}
+
+static inline bool
+rx_nb_segs_ok(const struct nfe_rxq *q, uint32_t nb_segs)
+{
+	return nb_segs >= 1 && nb_segs <= q->max_segs;
+}
+
+/* Cells of a message; one, if it is not to be trusted. */
+static inline uint32_t
+rx_msg_cells(const struct nfe_rxq *q, const union nfe_msg *msg)
+{
+	if (msg->type == NFE_MSG_INLINE && rx_inline_len_ok(q, msg->in.len))
+		return nfe_inline_cells(msg->in.len);
+	if (msg->type == NFE_MSG_DMA_RX && rx_nb_segs_ok(q, msg->rx.hints.nsegs))
+		return nfe_dma_cells(msg->rx.hints.nsegs);
+	return 1;
+}
+
+/* All cells published, and contiguous? */
+static inline bool
+rx_cells_ok(const struct nfe_rxq *q, uint32_t index, uint32_t cells, uint32_t avail)
+{
+	return cells <= avail && cells <= q->size - (index & q->mask);
+}
+
+/* Buffers up to fill_end are back; what nobody took out of sw[] is freed and counted. */
+static inline void
+rx_advance(struct nfe_rxq *q, uint32_t fill_end, uint64_t *reason)
+{
+	for (; q->fill_end != fill_end; q->fill_end++) {
+		struct rte_mbuf **sw = &q->sw[q->fill_end & q->mask];
+
+		if (likely(*sw == NULL))
+			continue;
+		rte_pktmbuf_free(*sw);
+		*sw = NULL;
+		(*reason)++;
+	}
+}
+
+/* Buffers between q->fill_end and the fill_end of a message; 0: it is not credible. */
+static inline uint32_t
+rx_window(const struct nfe_rxq *q, uint32_t fill_end)
+{
+	uint32_t window = fill_end - q->fill_end;
+
+	return window <= q->fill_prod - q->fill_end ? window : 0;
+}
+
+static inline struct rte_mbuf *
+rx_take_buffer(struct nfe_rxq *q, uint32_t cookie, uint32_t window)
+{
+	struct rte_mbuf *m;
+
+	if (unlikely(cookie >= q->size || ((cookie - q->fill_end) & q->mask) >= window))
+		return NULL;
+	m = q->sw[cookie];
+	q->sw[cookie] = NULL;
+	return m;
+}
+
+static struct rte_mbuf *
+rx_inline(struct nfe_rxq *q, const union nfe_msg *msg)
+{
+	uint32_t len = msg->in.len, first = RTE_MIN(len, NFE_INLINE_ONE);
+	struct rte_mbuf *m = rte_mbuf_raw_alloc(q->pool);
+	char *data;
+
+	if (unlikely(m == NULL))
+		return NULL;
+	rte_pktmbuf_reset(m);
+	m->port = q->port_id;
+	m->data_len = len;
+	m->pkt_len = len;
+	data = rte_pktmbuf_mtod(m, char *);
+	rte_memcpy(data, msg->in.frame, first);
+	/* Further cells hold nothing but bytes of the frame, so nothing to check before use. */
+	if (len > first)
+		rte_memcpy(data + first, rx_cell(q, q->cons + 1), len - first);
+	q->count.got_inline++;
+	return m;
+}
+
+/* The buffers of a DMA message as a chain; NULL: refused, counted. */
+static struct rte_mbuf *
+rx_chain(struct nfe_rxq *q, const union nfe_msg *msg, uint32_t window)
+{
+	uint32_t cookie = msg->rx.cookie, len = msg->rx.len, nb_segs = msg->rx.hints.nsegs;
+	struct rte_mbuf *head = NULL, *last = NULL, *m;
+	uint64_t *reason;
+	union nfe_msg more;
+
+	for (uint32_t i = 0; i < nb_segs; i++) {
+		if (i > 0) {
+			uint32_t slot = (i - 1) % NFE_SEGS_PER_CELL;
+
+			if (slot == 0)
+				nfe_cell_copy(&more, rx_cell(q, q->cons + nfe_dma_cells(i + 1) - 1),
+					      sizeof(more));
+			cookie = more.seg_rx[slot].cookie;
+			len = more.seg_rx[slot].len;
+		}
+		reason = &q->count.bad_length;
+		if (unlikely(len == 0 || len > q->buf_size))
+			goto refuse;
+		reason = &q->count.bad_cookie;
+		m = rx_take_buffer(q, cookie, window);
+		if (unlikely(m == NULL))
+			goto refuse;
+		rte_pktmbuf_reset(m);
+		m->port = q->port_id;
+		m->data_len = len;
+		if (head == NULL) {
+			head = m;
+		} else {
+			last->next = m;
+			head->nb_segs++;
+		}
+		last = m;
+		head->pkt_len += len;
+	}
+	reason = &q->count.bad_length;
+	if (likely(head->pkt_len >= NFE_MIN_FRAME && head->pkt_len <= q->max_frame))
+		return head;
+refuse:
+	(*reason)++;
+	rte_pktmbuf_free(head);
+	return NULL;
+}
+
+static struct rte_mbuf *
+rx_dma(struct nfe_rxq *q, const union nfe_msg *msg)
+{
+	uint32_t window = rx_window(q, msg->rx.fill_end);
+	struct rte_mbuf *m = NULL;
+
+	if (unlikely(window == 0 || window < msg->rx.hints.nsegs)) {
+		q->count.bad_fill_end++;
+		return NULL;
+	}
+	if (likely(rx_nb_segs_ok(q, msg->rx.hints.nsegs)))
+		m = rx_chain(q, msg, window);
+	else
+		q->count.bad_segs++;
+	rx_advance(q, msg->rx.fill_end, &q->count.lost);
+	q->count.got_dma += m != NULL;
+	return m;
+}
+
+static void
+rx_returned(struct nfe_rxq *q, const union nfe_msg *msg)
+{
+	uint32_t window = rx_window(q, msg->ret.fill_end);
+
+	if (msg->ret.n == 0 || msg->ret.n > NFE_RET_COOKIES || window < msg->ret.n) {
+		q->count.bad_fill_end++;
+		return;
+	}
+	/* The window says which buffers they are; the cookies add nothing to it. */
+	rx_advance(q, msg->ret.fill_end, &q->count.returned);
+}
+
+/* The frame of a message, or NULL: there is none in it. full: no mbuf now, look again later. */
+static inline struct rte_mbuf *
+rx_take_one(struct nfe_rxq *q, const union nfe_msg *msg, bool *full)
+{
+	struct rte_mbuf *m = NULL;
+
+	if (unlikely(msg->flags != 0)) { /* no feature with flags was accepted */
+		q->count.bad_type++;
+	} else if (msg->type == NFE_MSG_INLINE) {
+		if (likely(rx_inline_len_ok(q, msg->in.len))) {
+			m = rx_inline(q, msg);
+			*full = m == NULL;
+		} else {
+			q->count.bad_length++;
+		}
+	} else if (msg->type == NFE_MSG_DMA_RX) {
+		m = rx_dma(q, msg);
+	} else if (msg->type == NFE_MSG_RET) {
+		rx_returned(q, msg);
+	} else if (msg->type != NFE_MSG_NOP) {
+		q->count.bad_type++;
+	}
+	return m;
+}
+
+/* As many mbufs as there are, up to nb: a small pool must not starve the queue. */
+static uint32_t
+rx_get_mbufs(struct nfe_rxq *q, struct rte_mbuf **mbufs, uint32_t nb)
+{
+	uint32_t got = nb;
+
+	while (got > 0 && rte_mempool_get_bulk(q->pool, (void **)mbufs, got) < 0)
+		got /= 2;
+	q->count.nombuf += nb - got;
+	return got;
+}
+
+/* False: the device can't reach this buffer in one region (it lies across two). */
+static inline bool
+rx_post(struct nfe_rxq *q, const struct nfe_map *map, struct rte_mbuf *m)
+{
+	uint32_t idx = q->fill_prod & q->mask;
+	struct nfe_fill entry = { .cookie = idx };
+
+	if (unlikely(nfe_map_find(map, &q->map_hit, (char *)m->buf_addr + RTE_PKTMBUF_HEADROOM,
+				  &entry.key, &entry.offset) < q->buf_size))
+		return false;
+	nfe_cell_copy(q->fill + (size_t)idx * sizeof(entry), &entry, sizeof(entry));
+	q->sw[idx] = m;
+	q->fill_prod++;
+	return true;
+}
+
+void
+nfe_rx_refill(struct nfe_rxq *q)
+{
+	const struct nfe_map *map = __atomic_load_n(&q->port->map, __ATOMIC_ACQUIRE);
+	uint32_t room = q->size - (q->fill_prod - q->fill_end), old = q->fill_prod;
+	struct rte_mbuf *mbufs[NFE_BURST_CHUNK];
+
+	while (room > 0) {
+		uint32_t want = RTE_MIN(room, NFE_BURST_CHUNK), refused = 0;
+		uint32_t got = rx_get_mbufs(q, mbufs, want);
+
+		for (uint32_t i = 0; i < got; i++)
+			if (!rx_post(q, map, mbufs[i]))
+				mbufs[refused++] = mbufs[i];
+		if (refused > 0)
+			rte_mempool_put_bulk(q->pool, (void **)mbufs, refused);
+		if (got < want)
+			break;
+		room -= got;
+	}
+	if (q->fill_prod != old)
+		nfe_idx_publish(q->db_fill_prod, q->fill_prod); /* W1 */
+}
+
+uint16_t
+nfe_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
+{
+	struct nfe_rxq *q = queue;
+	uint32_t avail, cells, old;
+	union nfe_msg msg;
+	bool full = false;
+	uint16_t n = 0;
+
+	if (unlikely(!nfeh_gate_enter(&q->gate)))
+		return 0;
+	old = q->cons;
+	for (avail = nfe_rx_avail(q); n < nb_pkts && avail > 0; avail -= cells) {
+		struct rte_mbuf *m = NULL;
+
+		nfe_cell_copy(&msg, rx_cell(q, q->cons), sizeof(msg)); /* rule 1 */
+		cells = rx_msg_cells(q, &msg);
+		if (unlikely(!rx_cells_ok(q, q->cons, cells, avail))) {
+			q->count.bad_truncated++;
+			cells = RTE_MIN(cells, avail);
+		} else {
+			m = rx_take_one(q, &msg, &full);
+			if (unlikely(full))
+				break;
+		}
+		if (likely(m != NULL)) {
+			q->count.packets++;
+			q->count.bytes += m->pkt_len;
+			pkts[n++] = m;
+		}
+		q->cons += cells;
+	}
+	if (unlikely(full))
+		q->count.nombuf++;
+	if (q->cons != old)
+		nfe_idx_publish(q->db_cons, q->cons); /* W2 */
+	if (q->size - (q->fill_prod - q->fill_end) >= q->free_thresh)
+		nfe_rx_refill(q);
+	nfeh_gate_leave(&q->gate);
+	return n;
+}
+
+uint32_t
+nfe_rx_scan_fill_end(const struct nfe_rxq *q, uint32_t prod)
+{
+	uint32_t fill_end = q->fill_end, cells, next;
+	union nfe_msg msg;
+
+	for (uint32_t index = q->cons; index != prod; index += cells) {
+		nfe_cell_copy(&msg, rx_cell(q, index), sizeof(msg));
+		cells = RTE_MIN(rx_msg_cells(q, &msg), prod - index);
+		if (msg.type == NFE_MSG_DMA_RX)
+			next = msg.rx.fill_end;
+		else if (msg.type == NFE_MSG_RET)
+			next = msg.ret.fill_end;
+		else
+			continue;
+		if (next - fill_end <= q->fill_prod - fill_end)
+			fill_end = next;
+	}
+	return fill_end;
+}

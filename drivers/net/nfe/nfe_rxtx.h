@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * Queues of the PMD. Set up on the control path (nfe_queue.c), then used by the one data thread
+ * that polls the queue, between nfeh_gate_enter() and nfeh_gate_leave(). During a replay the gates
+ * are closed and the control thread reads the indices.
+ *
+ * Geometry and own indices are private and never re-read from shared memory (rule 2). The labels
+ * W1, R1 ... are those of lib/nfe/nfe_queue.h.
+ */
+#ifndef NFE_RXTX_H
+#define NFE_RXTX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_common.h>
+#include <rte_mbuf.h>
+#include <rte_memzone.h>
+
+#include <nfe_msg.h>
+#include <nfe_queue.h>
+#include <nfe_regs.h>
+#include <nfeh_gate.h>
+
+#include "nfe_mem.h"
+
+#define NFE_BURST_CHUNK 64u /* mbufs taken from and given to a pool at once */
+#define NFE_INLINE_WANTED 124u /* bytes, two cells; longer frames are cheaper by reference */
+
+/* Counters of a queue, written by its data thread. The first two are the ethdev's own statistics,
+ * the others are xstats, summed over the queues. "drop" counts as oerrors, "bad" as ierrors. */
+#define NFE_TX_COUNTERS(X) \
+	X(packets) X(bytes) X(sent_inline) X(sent_dma) X(kicks) \
+	X(drop_unregistered) X(drop_segs) X(drop_runt) X(drop_giant) X(bad_index)
+#define NFE_RX_COUNTERS(X) \
+	X(packets) X(bytes) X(nombuf) X(got_inline) X(got_dma) X(returned) X(lost) \
+	X(bad_index) X(bad_type) X(bad_truncated) X(bad_length) X(bad_segs) X(bad_cookie) \
+	X(bad_fill_end)
+
+#define NFE_COUNTER_FIELD(name) uint64_t name;
+struct nfe_tx_counters {
+	NFE_TX_COUNTERS(NFE_COUNTER_FIELD)
+};
+struct nfe_rx_counters {
+	NFE_RX_COUNTERS(NFE_COUNTER_FIELD)
+};
+
+struct nfe_port;
+
+struct nfe_txq {
+	struct nfeh_gate gate;
+	uint32_t size, mask; /* cells */
+	uint32_t prod;       /* ours */
+	uint32_t cons;       /* up to here reclaimed; follows the device's index */
+	uint32_t nb_held;    /* mbufs in sw[] */
+	uint32_t free_thresh; /* reclaim when fewer cells are free */
+	uint32_t map_hit;
+	uint32_t inline_len; /* bytes; frames up to here always go inline */
+	uint32_t inline_max; /* bytes; what the device takes inline at most */
+	uint32_t max_segs;
+	uint32_t max_frame; /* bytes */
+	uint32_t nb_done;   /* mbufs in done[] */
+	bool fast_free;
+	uint8_t *cells;           /* shared */
+	uint32_t *db_prod;        /* doorbell page */
+	struct nfe_status *status; /* shared, written by the device */
+	struct rte_mbuf **sw;     /* mbuf whose message ends in the cell of the same idx, or NULL */
+	struct nfe_port *port;
+	struct nfe_tx_counters count;
+	struct rte_mbuf *done[NFE_BURST_CHUNK]; /* to be freed at the end of the burst */
+
+	/* control path */
+	struct nfe_tx_counters base; /* count at the last statistics reset */
+	const struct rte_memzone *mz;
+	uint32_t key; /* region of cells */
+	uint64_t offset;
+	uint32_t replay_cons; /* 8.2, taken at freeze */
+	uint16_t channel;
+	uint16_t queue_id;
+} __rte_cache_aligned;
+
+struct nfe_rxq {
+	struct nfeh_gate gate;
+	uint32_t size, mask; /* cells of the receive queue, and entries of the fill queue */
+	uint32_t cons;       /* ours */
+	uint32_t fill_prod;  /* ours */
+	uint32_t fill_end;   /* fill entries before this one came back; sw[] holds the others */
+	uint32_t free_thresh; /* refill when so many entries are free */
+	uint32_t map_hit;
+	uint32_t buf_size;  /* bytes of each posted buffer */
+	uint32_t inline_max; /* bytes; what the device may send inline */
+	uint32_t max_segs;  /* 1 without scatter */
+	uint32_t max_frame; /* bytes */
+	uint16_t port_id;
+	uint8_t *cells;            /* shared, written by the device */
+	uint8_t *fill;             /* shared */
+	uint32_t *db_cons;         /* doorbell page */
+	uint32_t *db_fill_prod;
+	struct nfe_status *status; /* shared, written by the device */
+	struct rte_mbuf **sw; /* posted mbufs; the cookie is the idx of the fill entry */
+	struct rte_mempool *pool;
+	struct nfe_port *port;
+	struct nfe_rx_counters count;
+
+	/* control path */
+	struct nfe_rx_counters base;
+	const struct rte_memzone *mz;
+	uint32_t key; /* region of cells and fill entries */
+	uint64_t offset;
+	uint32_t replay_prod; /* 8.2, taken at freeze */
+	uint32_t replay_fill;
+	uint16_t channel;
+	uint16_t queue_id;
+} __rte_cache_aligned;
+
+/* Bursts */
+uint16_t nfe_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
+uint16_t nfe_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
+
+/* What the control path needs of them, on the data thread or while the queue is not polled. */
+uint32_t nfe_tx_reclaim(struct nfe_txq *q, uint32_t max); /* frees at most max mbufs; how many */
+void nfe_rx_refill(struct nfe_rxq *q);
+uint32_t nfe_rx_avail(struct nfe_rxq *q);
+/* 8.2 Fill index of the last message in [cons, prod) that carries one. */
+uint32_t nfe_rx_scan_fill_end(const struct nfe_rxq *q, uint32_t prod);
+
+#endif /* NFE_RXTX_H */

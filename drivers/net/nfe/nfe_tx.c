@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * Transmit burst: reclaim, fill, publish (specification 4 and 5). Runs on the one data thread of
+ * the queue. A short frame is copied into cells and its mbuf freed at once; a longer one goes by
+ * reference, its mbuf kept until the device has consumed the message.
+ *
+ * The cells of one message are contiguous in the array: where they would wrap, NOPs fill the rest.
+ * Queues have at least 16 cells, messages at most half of them, so this always comes to an end.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <rte_memcpy.h>
+
+#include "nfe_ethdev.h"
+
+static inline uint8_t *
+tx_cell(const struct nfe_txq *q, uint32_t index)
+{
+	return q->cells + (size_t)(index & q->mask) * NFE_MSG_SIZE;
+}
+
+static void
+tx_free_done(struct nfe_txq *q)
+{
+	if (q->nb_done == 0)
+		return;
+	if (q->fast_free) /* one pool, no references: the application's promise */
+		rte_mempool_put_bulk(q->done[0]->pool, (void **)q->done, q->nb_done);
+	else
+		rte_pktmbuf_free_bulk(q->done, q->nb_done);
+	q->nb_done = 0;
+}
+
+static inline void
+tx_done(struct nfe_txq *q, struct rte_mbuf *m)
+{
+	if (unlikely(q->fast_free && m->nb_segs != 1)) {
+		rte_pktmbuf_free(m);
+		return;
+	}
+	q->done[q->nb_done++] = m;
+	if (q->nb_done == NFE_BURST_CHUNK)
+		tx_free_done(q);
+}
+
+uint32_t
+nfe_tx_reclaim(struct nfe_txq *q, uint32_t max)
+{
+	uint32_t cons = nfe_idx_read(&q->status->sq_cons); /* R2 */
+	uint32_t freed = 0;
+
+	if (unlikely(cons - q->cons > q->prod - q->cons)) {
+		q->count.bad_index++;
+		return 0;
+	}
+	for (; q->cons != cons && q->nb_held > 0 && freed < max; q->cons++) {
+		struct rte_mbuf **held = &q->sw[q->cons & q->mask];
+
+		if (*held == NULL)
+			continue;
+		tx_done(q, *held);
+		*held = NULL;
+		q->nb_held--;
+		freed++;
+	}
+	if (q->nb_held == 0)
+		q->cons = cons; /* only inline frames and NOPs are left */
+	tx_free_done(q);
+	return freed;
+}
+
+/*
+ * Room for cells of one message, contiguous: pads with NOPs up to the wrap where needed. NULL: the
+ * queue is full. Otherwise q->prod stands at the first of the cells.
+ */
+static uint8_t *
+tx_room(struct nfe_txq *q, uint32_t cells)
+{
+	static const union nfe_msg nop = { .type = NFE_MSG_NOP };
+	uint32_t left = q->size - (q->prod & q->mask);
+	uint32_t pad = left < cells ? left : 0;
+
+	if (q->size - (q->prod - q->cons) < cells + pad)
+		return NULL;
+	for (; pad > 0; pad--)
+		nfe_cell_copy(tx_cell(q, q->prod++), &nop, sizeof(nop));
+	return tx_cell(q, q->prod);
+}
+
+static bool
+tx_fill_inline(struct nfe_txq *q, struct rte_mbuf *m)
+{
+	uint32_t cells = nfe_inline_cells(m->pkt_len), left = m->pkt_len;
+	uint8_t *cell = tx_room(q, cells), *end;
+	struct nfe_msg_inline head = { .type = NFE_MSG_INLINE, .len = m->pkt_len };
+	const struct rte_mbuf *seg;
+
+	if (cell == NULL)
+		return false;
+	memcpy(cell, &head, offsetof(struct nfe_msg_inline, frame));
+	end = cell + (size_t)cells * NFE_MSG_SIZE;
+	cell += offsetof(struct nfe_msg_inline, frame);
+	for (seg = m; seg != NULL && left > 0; seg = seg->next) {
+		uint32_t len = RTE_MIN(left, seg->data_len);
+
+		rte_memcpy(cell, rte_pktmbuf_mtod(seg, const void *), len);
+		cell += len;
+		left -= len;
+	}
+	memset(cell, 0, end - cell); /* rule 20 */
+	q->prod += cells;
+	q->count.sent_inline++;
+	q->count.packets++;
+	q->count.bytes += m->pkt_len;
+	tx_done(q, m);
+	return true;
+}
+
+/*
+ * Split a frame into header copy and segments. Gives the number of segments; -EFAULT: memory that
+ * the device can't reach; -E2BIG: too many. A buffer that spans two regions is two segments.
+ */
+static int
+tx_gather(struct nfe_txq *q, const struct nfe_map *map, const struct rte_mbuf *m,
+	  uint8_t hdr[NFE_HDR_COPY], struct nfe_seg_tx *segs)
+{
+	uint32_t hdr_len = 0, nb = 0;
+
+	for (; m != NULL; m = m->next) {
+		const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
+		uint32_t len = m->data_len;
+		uint32_t copy = RTE_MIN(len, NFE_HDR_COPY - hdr_len);
+
+		memcpy(hdr + hdr_len, data, copy);
+		hdr_len += copy;
+		data += copy;
+		len -= copy;
+		while (len > 0) {
+			struct nfe_seg_tx *seg = &segs[nb];
+			uint64_t run;
+
+			if (nb == q->max_segs)
+				return -E2BIG;
+			run = nfe_map_find(map, &q->map_hit, data, &seg->key, &seg->offset);
+			if (run == 0)
+				return -EFAULT;
+			seg->len = RTE_MIN(run, len);
+			data += seg->len;
+			len -= seg->len;
+			nb++;
+		}
+	}
+	return nb > 0 ? (int)nb : -E2BIG;
+}
+
+static bool
+tx_fill_dma(struct nfe_txq *q, struct rte_mbuf *m, const uint8_t hdr[NFE_HDR_COPY],
+	    const struct nfe_seg_tx *segs, uint32_t nb_segs)
+{
+	uint32_t cells = nfe_dma_cells(nb_segs);
+	uint8_t *cell = tx_room(q, cells);
+	union nfe_msg msg = { .tx = {
+		.type = NFE_MSG_DMA_TX,
+		.len = segs[0].len,
+		.key = segs[0].key,
+		.offset = segs[0].offset,
+		.hints.nsegs = nb_segs,
+	} };
+
+	if (cell == NULL)
+		return false;
+	memcpy(msg.tx.hdr, hdr, NFE_HDR_COPY);
+	nfe_cell_copy(cell, &msg, sizeof(msg));
+	for (uint32_t i = 1; i < nb_segs; i += NFE_SEGS_PER_CELL) {
+		uint32_t nb = RTE_MIN(nb_segs - i, NFE_SEGS_PER_CELL);
+
+		memset(&msg, 0, sizeof(msg));
+		memcpy(msg.seg_tx, &segs[i], nb * sizeof(segs[0]));
+		cell += NFE_MSG_SIZE;
+		nfe_cell_copy(cell, &msg, sizeof(msg));
+	}
+	q->prod += cells;
+	q->sw[(q->prod - 1) & q->mask] = m;
+	q->nb_held++;
+	q->count.sent_dma++;
+	q->count.packets++;
+	q->count.bytes += m->pkt_len;
+	return true;
+}
+
+static bool
+tx_drop(struct nfe_txq *q, struct rte_mbuf *m, uint64_t *reason)
+{
+	(*reason)++;
+	tx_done(q, m);
+	return true;
+}
+
+/* A frame that can't go by reference goes inline if the device takes it. */
+static bool
+tx_fill_reference(struct nfe_txq *q, const struct nfe_map *map, struct rte_mbuf *m)
+{
+	struct nfe_seg_tx segs[NFE_MAX_SEGS];
+	uint8_t hdr[NFE_HDR_COPY];
+	int nb_segs = tx_gather(q, map, m, hdr, segs);
+
+	if (likely(nb_segs > 0))
+		return tx_fill_dma(q, m, hdr, segs, nb_segs);
+	if (m->pkt_len <= q->inline_max)
+		return tx_fill_inline(q, m);
+	return tx_drop(q, m, nb_segs == -EFAULT ? &q->count.drop_unregistered :
+						  &q->count.drop_segs);
+}
+
+/* False: no room. A frame that is refused is freed and counted. */
+static inline bool
+tx_fill_one(struct nfe_txq *q, const struct nfe_map *map, struct rte_mbuf *m)
+{
+	uint32_t len = m->pkt_len;
+
+	if (unlikely(len < NFE_MIN_FRAME))
+		return tx_drop(q, m, &q->count.drop_runt);
+	if (unlikely(len > q->max_frame))
+		return tx_drop(q, m, &q->count.drop_giant);
+	if (len <= q->inline_len)
+		return tx_fill_inline(q, m);
+	return tx_fill_reference(q, map, m);
+}
+
+static void
+tx_publish(struct nfe_txq *q, uint32_t old)
+{
+	nfe_idx_publish(q->db_prod, q->prod); /* W1, P1 */
+	nfe_full_fence();                     /* P2 */
+	if (nfe_event_crossed(nfe_idx_read(&q->status->sq_event), q->prod, old)) { /* P3 */
+		nfeh_kick(q->port->h, q->channel);
+		q->count.kicks++;
+	}
+}
+
+uint16_t
+nfe_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
+{
+	struct nfe_txq *q = queue;
+	const struct nfe_map *map;
+	uint32_t old;
+	uint16_t n;
+
+	if (unlikely(!nfeh_gate_enter(&q->gate)))
+		return 0;
+	map = __atomic_load_n(&q->port->map, __ATOMIC_ACQUIRE);
+	old = q->prod;
+	if (q->size - (q->prod - q->cons) < RTE_MAX(q->free_thresh, 2u * nb_pkts))
+		nfe_tx_reclaim(q, UINT32_MAX);
+	for (n = 0; n < nb_pkts; n++)
+		if (!tx_fill_one(q, map, pkts[n]))
+			break;
+	if (q->prod != old)
+		tx_publish(q, old);
+	tx_free_done(q);
+	nfeh_gate_leave(&q->gate);
+	return n;
+}
