@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 the NFE authors
+"""Bad input gets an error that names object, value and limit, and nothing is lost by it."""
+import os
+import sys
+
+from lab import Lab, Tap, expect, write_file
+from traffic import switch_config
+
+
+class Errors:
+    """Runs a program that must fail, and looks at what it says."""
+
+    def __init__(self, tap, lab):
+        self.tap = tap
+        self.lab = lab
+
+    def fails(self, name, argv, *words, code=True):
+        """code: the program must fail too (testpmd goes on without the port, and ends well)."""
+        with self.tap.case(name, self.lab):
+            done = self.lab.run(argv, check=False)
+            text = done.stdout + done.stderr
+            expect(done.returncode != 0 or not code, f"it succeeded:\n{text}")
+            for word in words:
+                expect(word in text, f"'{word}' is not in:\n{text}")
+
+    def check(self, name, config, *words):
+        path = os.path.join(self.lab.run_dir, "bad.conf")
+        write_file(path, config)
+        self.fails(name, [self.lab.program("vif-switch"), "--check", path], path, *words)
+
+
+def configuration(errors, lab):
+    good = switch_config(lab, ["a"])
+    errors.check("malformed line", good + "vif b\n", ":3:", "mac")
+    errors.check("unknown keyword", good + "viff b mac 02:00:00:00:00:22\n", ":3:", "viff")
+    errors.check("MAC used twice", good + "vif b mac 02:00:00:00:00:10\n", ":3:",
+                 "02:00:00:00:00:10", "line 2")
+    errors.check("multicast MAC", good + "vif b mac 03:00:00:00:00:22\n", ":3:",
+                 "03:00:00:00:00:22")
+    errors.check("MTU out of range", good + "vif b mac 02:00:00:00:00:22 mtu 10\n", ":3:", "mtu",
+                 "10")
+    errors.check("VIF limit reached", f"max-vifs 2\n{good}vifs p count 2 mac 02:00:00:00:01:00\n",
+                 ":4:", "2")
+    errors.check("socket path too long", good + "vif b mac 02:00:00:00:00:22 socket /" +
+                 "x" * 120 + "\n", ":3:", "107")
+
+
+def daemon(errors, lab, switch):
+    path = os.path.join(lab.run_dir, "second.conf")
+    write_file(path, switch_config(lab, ["a"]))
+    argv = [lab.program("vif-switch"), *lab.eal_args("second", 64, 2)]
+    errors.fails("a second switch on the same directory", [*argv, "--", "--config", path],
+                 lab.socket_dir, str(switch.pid))
+    errors.fails("missing configuration file", [*argv, "--", "--config", "/nowhere.conf"],
+                 "/nowhere.conf")
+    errors.fails("missing option", [*argv, "--"], "--config")
+    write_file(path, switch_config(lab, ["a"], "uplink u port net_nothing0\n")
+               .replace(lab.socket_dir, lab.run_dir + "/other"))
+    errors.fails("uplink without ethdev", [*argv, "--", "--config", path], "net_nothing0")
+
+
+def guests(errors, lab):
+    def pmd(devargs):
+        return ["sh", "-c", "exec \"$0\" \"$@\" < /dev/null", "dpdk-testpmd",
+                *lab.eal_args("bad", 64, 2), "-d", lab.plugin(), "--vdev", f"net_nfe0{devargs}",
+                "--", "--total-num-mbufs=4096"]
+    sock = lab.socket("a")
+    errors.fails("PMD without socket=", pmd(""), "socket", code=False)
+    errors.fails("PMD with an unknown argument", pmd(f",socket={sock},colour=red"), "colour", code=False)
+    errors.fails("PMD on a socket that is not there", pmd(",socket=/nowhere.sock"), "/nowhere.sock", code=False)
+    errors.fails("PMD with too many queues", pmd(f",socket={sock},queues=999"), "999", code=False)
+    errors.fails("PMD asking for a MAC that is not its own",
+                 pmd(f",socket={sock},mac=02:00:00:00:00:99"), "02:00:00:00:00:99", code=False)
+    echo = lab.program("vif-echo")
+    errors.fails("library on an address without bus", [echo, "nothing:here"], "nothing")
+    errors.fails("library on a socket that is not there", [echo, "vfio-user:/nowhere.sock"],
+                 "/nowhere.sock")
+    holder = lab.start("holder", [echo, f"vfio-user:{sock}"])
+    holder.wait_log("attached|ready|link")
+    errors.fails("VIF in use", [echo, f"vfio-user:{sock}"], sock)
+    holder.stop()
+
+
+def operator(errors, lab, switch):
+    ctl = [sys.executable, os.path.join(os.path.dirname(__file__), "..", "..", "usertools",
+                                        "vif-ctl")]
+    prefix = ["--file-prefix", os.path.basename(lab.eal_dir(switch))]
+    errors.fails("vif-ctl for a VIF that does not exist", [*ctl, *prefix, "stats", "nobody"],
+                 "nobody")
+    errors.fails("vif-ctl without a switch", [*ctl, "--file-prefix", "nothing-runs", "list"],
+                 "nothing-runs")
+    with errors.tap.case("telemetry for a VIF that does not exist", lab):
+        reply = lab.telemetry(switch, "/vif/stats,nobody")
+        expect("nobody" in str(reply), reply)
+
+
+def main():
+    tap = Tap()
+    with Lab("errors") as lab:
+        errors = Errors(tap, lab)
+        configuration(errors, lab)
+        switch = lab.start_switch(switch_config(lab, ["a", "b"]))
+        daemon(errors, lab, switch)
+        guests(errors, lab)
+        operator(errors, lab, switch)
+        with tap.case("the switch still serves", lab):
+            expect(switch.alive() and lab.telemetry(switch, "/vif/list"), "it does not")
+    return tap.plan()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 the NFE authors
+# suite: asan
+"""A hostile guest hurts only itself: it is failed, named and reported with the rule that it broke (or
+its rubbish is dropped and counted), while its neighbours on the same switch lose nothing."""
+import sys
+
+from lab import Lab, Tap, drops, expect, wait_until
+from traffic import Traffic, check_accounting, harmless, switch_config
+
+VIFS = ["a", "b", "c", "d"]
+# mode of test-hostile, reason that the switch must give, or None: it is counted and goes on
+MODES = [
+    ("overrun-sq", "sq-overrun"),
+    ("overrun-rq", "rq-overrun"),
+    ("overrun-fq", "fq-overrun"),
+    ("shrink", "memory-gone"),
+    ("cells", None),
+    ("fills", None),
+    ("control", None),
+    ("kicks", None),
+    ("scribble", "any"),
+]
+
+
+def attack(lab, switch, mode, reason):
+    log_before = len(switch.log())
+    before = lab.vif_stats(switch, "a")
+    guest = lab.start("hostile", [lab.program("test-hostile"), f"vfio-user:{lab.socket('a')}", mode])
+    guest.wait_log("hostile: done", 30)
+    guest.wait()
+    log = switch.log()[log_before:]
+    expect(switch.alive(), "the switch died")
+    if reason == "any":
+        expect("-> failed" in log, f"vif a was not failed:\n{log}")
+    elif reason:
+        expect(f"vif a: ready -> failed, reason {reason}" in log,
+               f"vif a was not failed for {reason}:\n{log}")
+    elif mode == "cells":
+        after = drops(lab.vif_stats(switch, "a"), "from")
+        expect(sum(after.values()) > sum(drops(before, "from").values()), f"no drops: {after}")
+    wait_until(lambda: lab.telemetry(switch, "/vif/info,a")["state"] == "reset",
+               "vif a free again", 10)
+
+
+def main():
+    tap = Tap()
+    with Lab("hostile") as lab:
+        switch = lab.start_switch(switch_config(lab, VIFS), lcores=2)
+        neighbours = Traffic(lab, "neighbours", "pmd:c", "ring:d", ["--both", "--stream"]).ready()
+        echo = lab.start("echo", [lab.program("vif-echo"), f"vfio-user:{lab.socket('b')}"])
+        echo.wait_log("vif-echo: ready")
+        for mode, reason in MODES:
+            with tap.case(f"hostile guest: {mode}", lab):
+                attack(lab, switch, mode, reason)
+        with tap.case("neighbours lost nothing", lab):
+            harmless(neighbours.stop())
+        echo.stop()
+        with tap.case("the same VIF works for the next guest", lab):
+            after = Traffic(lab, "after", "pmd:a", "ring:b", ["--both", "--frames", 2000])
+            expect(after.result()["exit_code"] == 0, "not perfect")
+            check_accounting(lab, switch, VIFS)
+    return tap.plan()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * lib/nfe_device: the table of DMA maps, mapping ranges of it, and the SIGBUS guard, with real memfds.
+ * No root; one case wants a free 2 MiB hugepage and is skipped without.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <nfed_internal.h>
+
+#include <nfed_dma.h>
+
+#include "test.h"
+
+#define PAGE ((uint64_t)NFE_PAGE_SIZE)
+#define IOVA UINT64_C(0x100000000)
+#define RD NFE_ACCESS_READ
+#define RW (NFE_ACCESS_READ | NFE_ACCESS_WRITE)
+#define HUGE (UINT64_C(2) << 20)
+
+static const struct nfed_dma_limits limits = { .max_maps = 16, .max_files = 4 };
+
+/* A memfd of so many pages; page n is filled with first + n, so none is a hole. */
+static int
+filled_memfd(unsigned int pages, uint8_t first)
+{
+	int fd = memfd_create("guest", MFD_CLOEXEC);
+	uint8_t page[NFE_PAGE_SIZE];
+
+	for (unsigned int i = 0; i < pages; i++) {
+		memset(page, first + (int)i, sizeof(page));
+		if (pwrite(fd, page, sizeof(page), (off_t)(i * PAGE)) != (ssize_t)sizeof(page))
+			return -1;
+	}
+	return fd;
+}
+
+static unsigned int
+open_fds(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned int n = 0;
+
+	while (readdir(d) != NULL)
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* One mapping, as a region has it. poisoned changes behind the compiler's back. */
+struct mapped {
+	uint8_t *base;
+	void *handle;
+	volatile uint32_t poisoned;
+	unsigned int nb;
+};
+
+static int
+map_at_most(unsigned int nb, struct nfed_dma *dma, uint64_t iova, uint64_t len, uint32_t access,
+	    struct mapped *m)
+{
+	m->nb = nb;
+	m->poisoned = 0;
+	return nfed_dma_map(dma, iova, len, access, (uint32_t *)(uintptr_t)&m->poisoned, &m->nb,
+			    &m->base, &m->handle);
+}
+
+static int
+map(struct nfed_dma *dma, uint64_t iova, uint64_t len, uint32_t access, struct mapped *m)
+{
+	return map_at_most(8, dma, iova, len, access, m);
+}
+
+static int
+mapped_range_is_the_guests_memory(void)
+{
+	struct nfed_dma *dma = nfed_dma_create(&limits);
+	int fd = filled_memfd(8, 1);
+	uint8_t byte;
+	struct mapped m;
+
+	TEST_EQ(nfed_dma_add(dma, IOVA, 6 * PAGE, 3, dup(fd), 2 * PAGE), 0);
+	TEST_EQ(map(dma, IOVA + PAGE, 3 * PAGE, RW, &m), 0);
+	TEST_EQ(m.nb, 1);
+	TEST_EQ(m.base[0], 4);
+	TEST_EQ(m.base[3 * PAGE - 1], 6);
+	m.base[5] = 0x77;
+	TEST_EQ(pread(fd, &byte, 1, (off_t)(3 * PAGE + 5)), 1);
+	TEST_EQ(byte, 0x77);
+	nfed_dma_unmap(dma, m.handle);
+	nfed_dma_destroy(dma);
+	close(fd);
+	return TEST_OK;
+}
+
+static int
+one_descriptor_is_kept_per_file(void)
+{
+	unsigned int before = open_fds();
+	struct nfed_dma *dma = nfed_dma_create(&limits);
+	int fd = filled_memfd(8, 1);
+
+	for (unsigned int i = 0; i < 8; i++)
+		TEST_EQ(nfed_dma_add(dma, IOVA + 2 * i * PAGE, PAGE, 3, dup(fd), i * PAGE), 0);
+	TEST_EQ(open_fds(), before + 2);
+	nfed_dma_del(dma, IOVA, 4 * PAGE);
+	TEST_EQ(open_fds(), before + 2);
+	nfed_dma_del(dma, IOVA, UINT64_MAX);
+	TEST_EQ(open_fds(), before + 1);
+	TEST_EQ(nfed_dma_add(dma, IOVA, PAGE, 3, fd, 0), 0);
+	nfed_dma_clear(dma);
+	TEST_EQ(open_fds(), before);
+	nfed_dma_destroy(dma);
+	return TEST_OK;
+}
+
+static int
+refused_maps_close_their_descriptor(void)
+{
+	static const struct {
+		uint64_t iova, size, offset;
+		int error;
+	} row[] = {
+		{ IOVA, 0, 0, -EINVAL },
+		{ IOVA + 1, PAGE, 0, -EINVAL },
+		{ IOVA, PAGE + 1, 0, -EINVAL },
+		{ IOVA, PAGE, 8, -EINVAL },
+		{ IOVA, 5 * PAGE, 0, -EINVAL },
+		{ IOVA, PAGE, 4 * PAGE, -EINVAL },
+		{ IOVA, PAGE, UINT64_MAX - PAGE + 1, -EINVAL },
+		{ UINT64_MAX - PAGE + 1, 2 * PAGE, 0, -EINVAL },
+		{ IOVA + 16 * PAGE, PAGE, 0, -EEXIST },
+		{ IOVA + 15 * PAGE, 2 * PAGE, 0, -EEXIST },
+		{ IOVA + 17 * PAGE, 4 * PAGE, 0, -EEXIST },
+	};
+	struct nfed_dma *dma = nfed_dma_create(&limits);
+	int fd = filled_memfd(4, 1);
+	unsigned int before;
+
+	TEST_EQ(nfed_dma_add(dma, IOVA + 16 * PAGE, 2 * PAGE, 3, dup(fd), 0), 0);
+	before = open_fds();
+	for (unsigned int i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		int rc = nfed_dma_add(dma, row[i].iova, row[i].size, 3, dup(fd), row[i].offset);
+
+		TEST_ASSERT_MSG(rc == row[i].error, "row %u: %d", i, rc);
+		TEST_EQ(open_fds(), before);
+	}
+	TEST_EQ(nfed_dma_add(dma, UINT64_MAX - PAGE + 1, PAGE, 3, dup(fd), 0), 0); /* to the end */
+	nfed_dma_destroy(dma);
+	close(fd);
+	return TEST_OK;
+}
+
+/* Rule 14: a file that is not memory could block an lcore for ever. */
+static int
+only_memory_files_are_taken(void)
+{
+	struct nfed_dma *dma = nfed_dma_create(&limits);
+	int pipes[2], fd = filled_memfd(1, 1);
+	unsigned int before;
+	char path[64];
+
+	TEST_EQ(pipe(pipes), 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	before = open_fds();
+	TEST_EQ(nfed_dma_add(dma, IOVA, PAGE, 3, dup(pipes[0]), 0), -EPERM);
+	TEST_EQ(nfed_dma_add(dma, IOVA, PAGE, 3, open("/proc/self/exe", O_RDONLY), 0), -EPERM);
+	TEST_EQ(nfed_dma_add(dma, IOVA, PAGE, 3, open("/dev/zero", O_RDWR), 0), -EPERM);
+	TEST_EQ(nfed_dma_add(dma, IOVA, PAGE, 3, open(path, O_PATH), 0), -EPERM);
+	TEST_EQ(nfed_dma_add(dma, IOVA, PAGE, 3, 100000, 0), -EBADF);
+	TEST_EQ(open_fds(), before);
+	nfed_dma_destroy(dma);
+	close(pipes[0]);
+	close(pipes[1]);
+	close(fd);
+	return TEST_OK;
+}
+
+static int
+limits_of_maps_and_files_hold(void)
+{
+	struct nfed_dma *dma = nfed_dma_create(&limits);
+	unsigned int before;
+
+	for (unsigned int i = 0; i < 4; i++)
+		TEST_EQ(nfed_dma_add(dma, IOVA + i * PAGE, PAGE, 3, filled_memfd(1, 1), 0), 0);
+	before = open_fds();
+	TEST_EQ(nfed_dma_add(dma, IOVA + 4 * PAGE, PAGE, 3, filled_memfd(1, 1), 0), -ENOSPC);
+	TEST_EQ(open_fds(), before);
+	for (unsigned int i = 4; i < 16; i++)
+		TEST_EQ(nfed_dma_add(dma, IOVA + i * PAGE, PAGE, 3, -1, 0), 0);
+	TEST_EQ(nfed_dma_add(dma, IOVA + 16 * PAGE, PAGE, 3, -1, 0), -ENOSPC);
+	nfed_dma_destroy(dma);
+	return TEST_OK;
+}
+
+static int
+pieces_lie_side_by_side(void)
+{
+	struct nfed_dma *dma = nfed_dma_create(&limits);
+	int a = filled_memfd(4, 1), b = filled_memfd(4, 101);
+	struct mapped m;
+
+	/* three neighbours of a, in order; then b; then a again from its start */
+	TEST_EQ(nfed_dma_add(dma, IOVA + PAGE, PAGE, 3, dup(a), PAGE), 0);
+	TEST_EQ(nfed_dma_add(dma, IOVA, PAGE, 3, dup(a), 0), 0);
+	TEST_EQ(nfed_dma_add(dma, IOVA + 2 * PAGE, 2 * PAGE, 3, dup(a), 2 * PAGE), 0);
+	TEST_EQ(nfed_dma_add(dma, IOVA + 4 * PAGE, 2 * PAGE, 3, b, PAGE), 0);
+	TEST_EQ(nfed_dma_add(dma, IOVA + 6 * PAGE, PAGE, 3, a, 0), 0);
+	TEST_EQ(map(dma, IOVA, 4 * PAGE, RW, &m), 0);
+	TEST_EQ(m.nb, 1);
+	nfed_dma_unmap(dma, m.handle);
+	TEST_EQ(map(dma, IOVA, 7 * PAGE, RW, &m), 0);
+	TEST_EQ(m.nb, 3);
+	for (unsigned int i = 0; i < 7; i++)
+		TEST_EQ(m.base[i * PAGE], i < 4 ? 1 + i : i < 6 ? 98 + i : 1);
+	nfed_dma_unmap(dma, m.handle);
+	TEST_EQ(map_at_most(2, dma, IOVA, 7 * PAGE, RW, &m), -ENOSPC);
+	nfed_dma_destroy(dma);
+	return TEST_OK;
+}
+
+static int
+unreachable_memory_is_not_mapped(void)
+{
+	struct nfed_dma *dma = nfed_dma_create(&limits);
+	int fd = filled_memfd(4, 1), shrinks = filled_memfd(4, 1);
+	struct mapped m;
+
+	TEST_EQ(nfed_dma_add(dma, IOVA, 2 * PAGE, 3, dup(fd), 0), 0);
+	TEST_EQ(nfed_dma_add(dma, IOVA + 2 * PAGE, PAGE, 3, -1, 0), 0);
+	TEST_EQ(nfed_dma_add(dma, IOVA + 4 * PAGE, 4 * PAGE, 3, dup(shrinks), 0), 0);
+	TEST_EQ(map(dma, IOVA - PAGE, 2 * PAGE, RW, &m), -EFAULT);
+	TEST_EQ(map(dma, IOVA + PAGE, 2 * PAGE, RW, &m), -EFAULT); /* no descriptor */
+	TEST_EQ(map(dma, IOVA + 3 * PAGE, 2 * PAGE, RW, &m), -EFAULT); /* a gap */
+	TEST_EQ(map(dma, IOVA + 8 * PAGE, PAGE, RW, &m), -EFAULT);
+	TEST_EQ(map(dma, IOVA, 0, RW, &m), -EINVAL);
+	TEST_EQ(map(dma, IOVA, UINT64_MAX - PAGE + 1, RW, &m), -EINVAL);
+	TEST_EQ(map(dma, UINT64_MAX - PAGE + 1, PAGE, RW, &m), -EFAULT);
+	TEST_EQ(ftruncate(shrinks, (off_t)PAGE), 0);
+	TEST_EQ(map(dma, IOVA + 4 * PAGE, 4 * PAGE, RW, &m), -EFAULT);
+	TEST_EQ(map(dma, IOVA + 4 * PAGE, PAGE, RW, &m), 0);
+	nfed_dma_unmap(dma, m.handle);
+	nfed_dma_destroy(dma);
+	close(fd);
+	close(shrinks);
+	return TEST_OK;
+}
+
+static int
+read_only_maps_are_honoured(void)
+{
+	struct nfed_dma *dma = nfed_dma_create(&limits);
+	int fd = filled_memfd(2, 1), pipes[2];
+	struct mapped m;
+
+	TEST_EQ(pipe(pipes), 0);
+	TEST_EQ(write(pipes[1], "x", 1), 1);
+	TEST_EQ(nfed_dma_add(dma, IOVA, PAGE, 1, dup(fd), 0), 0);
+	TEST_EQ(nfed_dma_add(dma, IOVA + PAGE, PAGE, 3, dup(fd), PAGE), 0);
+	TEST_EQ(map(dma, IOVA, PAGE, RW, &m), -EACCES);
+	TEST_EQ(map(dma, IOVA, 2 * PAGE, RW, &m), -EACCES);
+	TEST_EQ(map(dma, IOVA, PAGE, RD, &m), 0);
+	TEST_EQ(read(pipes[0], m.base, 1), -1); /* the kernel may not write there */
+	TEST_EQ(errno, EFAULT);
+	nfed_dma_unmap(dma, m.handle);
+	nfed_dma_destroy(dma);
+	close(pipes[0]);
+	close(pipes[1]);
+	close(fd);
+	return TEST_OK;
+}
+
+static int
+hole_is_refused_until_it_is_filled(void)
+{
+	struct nfed_dma *dma = nfed_dma_create(&limits);
+	int fd = memfd_create("guest", MFD_CLOEXEC);
+	struct mapped m;
+
+	TEST_EQ(ftruncate(fd, (off_t)(4 * PAGE)), 0);
+	TEST_EQ(nfed_dma_add(dma, IOVA, 4 * PAGE, 3, dup(fd), 0), 0);
+	TEST_EQ(map(dma, IOVA, 4 * PAGE, RW, &m), -ENODATA);
+	TEST_EQ(pwrite(fd, "x", 1, 0), 1);
+	TEST_EQ(pwrite(fd, "x", 1, (off_t)PAGE), 1);
+	TEST_EQ(pwrite(fd, "x", 1, (off_t)(3 * PAGE)), 1);
+	TEST_EQ(map(dma, IOVA, 3 * PAGE, RW, &m), -ENODATA);
+	TEST_EQ(map(dma, IOVA, 2 * PAGE, RW, &m), 0);
+	nfed_dma_unmap(dma, m.handle);
+	nfed_dma_destroy(dma);
+	close(fd);
+	return TEST_OK;
+}
+
+static struct sigaction saved_action;
+
+static int
+guard_on(void)
+{
+	sigaction(SIGBUS, NULL, &saved_action);
+	return nfed_guard_install();
+}
+
+static void
+guard_off(void)
+{
+	sigaction(SIGBUS, &saved_action, NULL);
+}
+
+static int
+vanished_memory_poisons_its_region_alone(void)
+{
+	struct nfed_dma *dma = nfed_dma_create(&limits);
+	uint64_t faults = nfed_guard_faults();
+	int a = filled_memfd(4, 1), b = filled_memfd(4, 101);
+	struct mapped ma, mb;
+
+	TEST_EQ(guard_on(), 0);
+	TEST_EQ(nfed_dma_add(dma, IOVA, 4 * PAGE, 3, dup(a), 0), 0);
+	TEST_EQ(nfed_dma_add(dma, IOVA + 4 * PAGE, 4 * PAGE, 3, dup(b), 0), 0);
+	TEST_EQ(map(dma, IOVA, 4 * PAGE, RW, &ma), 0);
+	TEST_EQ(map(dma, IOVA + 4 * PAGE, 4 * PAGE, RW, &mb), 0);
+	TEST_EQ(ftruncate(a, (off_t)PAGE), 0);
+	TEST_EQ(ma.base[0], 1); /* still there */
+	TEST_EQ(ma.poisoned, 0);
+	*(volatile uint8_t *)&ma.base[3 * PAGE] = 9; /* faults, and is repeated */
+	TEST_EQ(ma.poisoned, 1);
+	TEST_EQ(ma.base[3 * PAGE], 9);
+	TEST_EQ(*(volatile uint8_t *)ma.base, 0); /* all of it was replaced */
+	TEST_EQ(mb.poisoned, 0);
+	TEST_EQ(mb.base[0], 101);
+	TEST_EQ(nfed_guard_faults(), faults + 1);
+	nfed_dma_unmap(dma, ma.handle);
+	nfed_dma_unmap(dma, mb.handle);
+	nfed_dma_destroy(dma);
+	guard_off();
+	close(a);
+	close(b);
+	return TEST_OK;
+}
+
+static void *
+touch(void *arg)
+{
+	struct mapped *m = arg;
+
+	for (unsigned int i = 1; i < 4; i++)
+		*(volatile uint8_t *)&m->base[i * PAGE] = 1;
+	return NULL;
+}
+
+static int
+two_threads_may_fault_together(void)
+{
+	struct nfed_dma *dma = nfed_dma_create(&limits);
+
+	TEST_EQ(guard_on(), 0);
+	for (unsigned int round = 0; round < 200; round++) {
+		int fd = filled_memfd(4, 1);
+		pthread_t thread[2];
+		struct mapped m;
+
+		TEST_EQ(nfed_dma_add(dma, IOVA, 4 * PAGE, 3, dup(fd), 0), 0);
+		TEST_EQ(map(dma, IOVA, 4 * PAGE, RW, &m), 0);
+		TEST_EQ(ftruncate(fd, 0), 0);
+		for (unsigned int i = 0; i < 2; i++)
+			TEST_EQ(pthread_create(&thread[i], NULL, touch, &m), 0);
+		for (unsigned int i = 0; i < 2; i++)
+			pthread_join(thread[i], NULL);
+		TEST_EQ(m.poisoned, 1);
+		nfed_dma_unmap(dma, m.handle);
+		nfed_dma_clear(dma);
+		close(fd);
+	}
+	guard_off();
+	nfed_dma_destroy(dma);
+	return TEST_OK;
+}
+
+/* How a child ends that installs the guard and then does what is to be tested. */
+static int
+signal_that_ends(void (*child)(void))
+{
+	const struct rlimit no_core = { 0, 0 };
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		setrlimit(RLIMIT_CORE, &no_core);
+		alarm(10);
+		nfed_guard_install();
+		child();
+		_exit(0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return -1;
+	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+static void
+fault_elsewhere(void)
+{
+	int fd = filled_memfd(1, 1);
+	volatile uint8_t *p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
+
+	if (ftruncate(fd, 0) == 0)
+		(void)*p;
+}
+
+static void
+fault_after_removal(void)
+{
+	int fd = filled_memfd(1, 1);
+	volatile uint8_t *p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	uint32_t poisoned = 0;
+
+	nfed_guard_del(nfed_guard_add((void *)(uintptr_t)p, PAGE, &poisoned));
+	if (ftruncate(fd, 0) == 0)
+		(void)*p;
+}
+
+static void
+sent_by_kill(void)
+{
+	kill(getpid(), SIGBUS);
+	sleep(5);
+}
+
+static int
+unknown_faults_keep_their_default_action(void)
+{
+	TEST_EQ(signal_that_ends(fault_elsewhere), SIGBUS);
+	TEST_EQ(signal_that_ends(fault_after_removal), SIGBUS);
+	TEST_EQ(signal_that_ends(sent_by_kill), SIGBUS);
+	return TEST_OK;
+}
+
+/* One hugetlb page as the guest's file: a region of 4 KiB pages inside it, then it vanishes. */
+static int
+hugepage_is_mapped_and_replaced_whole(void)
+{
+	struct nfed_dma *dma = nfed_dma_create(&limits);
+	int fd = memfd_create("guest", MFD_CLOEXEC | MFD_HUGETLB);
+	struct mapped m;
+	uint8_t *p;
+
+	if (fd < 0 || ftruncate(fd, (off_t)HUGE) < 0 ||
+	    (p = mmap(NULL, HUGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) == MAP_FAILED) {
+		test_skip_reason = "no free 2 MiB hugepage";
+		nfed_dma_destroy(dma);
+		if (fd >= 0)
+			close(fd);
+		return TEST_SKIPPED;
+	}
+	memset(p, 5, HUGE);
+	munmap(p, HUGE);
+	TEST_EQ(guard_on(), 0);
+	TEST_EQ(nfed_dma_add(dma, IOVA, HUGE, 3, dup(fd), 0), 0);
+	TEST_EQ(map(dma, IOVA + 3 * PAGE, 2 * PAGE, RW, &m), 0);
+	TEST_EQ((uintptr_t)m.base % HUGE, 3 * PAGE);
+	TEST_EQ(m.base[0], 5);
+	TEST_EQ(ftruncate(fd, 0), 0);
+	*(volatile uint8_t *)&m.base[PAGE] = 1;
+	TEST_EQ(m.poisoned, 1);
+	TEST_EQ(*(volatile uint8_t *)m.base, 0);
+	nfed_dma_unmap(dma, m.handle);
+	nfed_dma_destroy(dma);
+	guard_off();
+	close(fd);
+	return TEST_OK;
+}
+
+static const struct test_case cases[] = {
+	TEST_CASE(mapped_range_is_the_guests_memory),
+	TEST_CASE(one_descriptor_is_kept_per_file),
+	TEST_CASE(refused_maps_close_their_descriptor),
+	TEST_CASE(only_memory_files_are_taken),
+	TEST_CASE(limits_of_maps_and_files_hold),
+	TEST_CASE(pieces_lie_side_by_side),
+	TEST_CASE(unreachable_memory_is_not_mapped),
+	TEST_CASE(read_only_maps_are_honoured),
+	TEST_CASE(hole_is_refused_until_it_is_filled),
+	TEST_CASE(vanished_memory_poisons_its_region_alone),
+	TEST_CASE(two_threads_may_fault_together),
+	TEST_CASE(unknown_faults_keep_their_default_action),
+	TEST_CASE(hugepage_is_mapped_and_replaced_whole),
+};
+TEST_SUITE(nfed_dma, cases);

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * lib/vif, queues: the stock rings as the device end sees them, wrap-around, reclaiming, indices
+ * after a restart, sleep and wake. The device end is played by hand, see test_vif_fixture.h.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "test.h"
+#include "test_vif_fixture.h"
+
+static int
+stock_ring_calls_and_the_device_see_the_same_queue(void)
+{
+	const uint32_t first = 0xffffff00;
+	struct nfeh_queue_conf c;
+	union nfe_msg cells[40], out[40];
+	struct dev dev;
+	struct vif *vif = dev_open(&dev, first);
+	struct rte_ring *r = vif_recv_ring(vif);
+
+	vif_mem_queue(vif, NFE_ROLE_RQ, first, &c);
+	TEST_EQ(c.entries, (uint8_t *)r + sizeof(*r) - vif->base);
+	TEST_EQ(c.entries % 64, 0);
+	TEST_EQ(c.host_idx, (uint8_t *)&r->cons.tail - vif->base);
+	TEST_EQ(c.dev_idx, (uint8_t *)&r->prod.tail - vif->base);
+	TEST_EQ(c.capacity, rte_ring_get_capacity(r));
+	TEST_EQ(c.flags, NFE_QUEUE_F_RING);
+	for (unsigned int lap = 0; lap < 40; lap++) {
+		fill_random(cells, sizeof(cells));
+		TEST_EQ(rte_ring_enqueue_bulk_elem(vif_send_ring(vif), cells, 64, 40, NULL), 40);
+		TEST_EQ(nfed_queue_avail(dev.sq), 40);
+		for (unsigned int i = 0; i < 40; i++) {
+			union nfe_msg m;
+
+			nfed_sq_snapshot(dev.sq, i, &m);
+			TEST_MEM_EQ(&m, &cells[i], 64);
+			nfed_rq_write(dev.rq, i, &m);
+		}
+		dev.sq->cons += 40;
+		nfed_queue_publish(dev.sq, dev.sq->cons);
+		dev.rq->prod += 40;
+		nfed_queue_publish(dev.rq, dev.rq->prod);
+		TEST_EQ(rte_ring_dequeue_bulk_elem(r, out, 64, 40, NULL), 40);
+		TEST_MEM_EQ(out, cells, sizeof(cells));
+	}
+	vif_mem_free(vif);
+	return TEST_OK;
+}
+
+static int
+nops_fill_the_array_before_a_message_that_would_wrap(void)
+{
+	struct dev dev;
+	struct vif *vif = dev_open(&dev, 0xffffffff);
+	uint8_t frame[124];
+	union nfe_msg m;
+
+	fill_random(frame, sizeof(frame)); /* index 2^32 - 1: one cell is left in the array */
+	TEST_EQ(vif_send(vif, frame, 124), 0);
+	TEST_EQ(nfed_queue_avail(dev.sq), 3);
+	nfed_sq_snapshot(dev.sq, 0, &m);
+	TEST_EQ(m.type, NFE_MSG_NOP);
+	for (unsigned int i = 1; i < 64; i++)
+		TEST_EQ(m.bytes[i], 0);
+	nfed_sq_snapshot(dev.sq, 1, &m);
+	TEST_EQ(m.type, NFE_MSG_INLINE);
+	TEST_EQ((uint8_t *)vif_ring_at(&vif->send, 0) - vif->send.entries, 0);
+	TEST_MEM_EQ((uint8_t *)vif_ring_at(&vif->send, 0) + 4, frame, 124);
+	vif_mem_free(vif);
+	return TEST_OK;
+}
+
+static int
+frames_of_all_sizes_come_back_over_the_index_wrap(void)
+{
+	static uint8_t sent[16][MAX_FRAME], got[MAX_FRAME];
+	uint32_t len[16];
+	struct dev dev;
+	struct vif *vif = dev_open(&dev, 0xffffff00);
+	unsigned int left;
+
+	srandom(1);
+	vif_refill(vif, BUFS);
+	for (unsigned int round = 0; round < 2000; round++) {
+		unsigned int n = 0, burst = 1 + (unsigned int)random() % 8;
+
+		for (unsigned int i = 0; i < burst; i++) {
+			len[n] = 14 + (uint32_t)random() % (MAX_FRAME - 14 + 1);
+			fill_random(sent[n], len[n]);
+			n += vif_send(vif, sent[n], len[n]) == 0;
+		}
+		TEST_TRUE(n > 0);
+		for (unsigned int i = 0; i < n; i++) {
+			TEST_EQ(dev_take(&dev, got), len[i]);
+			TEST_MEM_EQ(got, sent[i], len[i]);
+			TEST_EQ(dev_deliver(&dev, got, len[i]), 0);
+			TEST_EQ(vif_recv(vif, got, sizeof(got)), len[i]);
+			TEST_MEM_EQ(got, sent[i], len[i]);
+		}
+		TEST_EQ(vif_recv(vif, got, sizeof(got)), 0);
+	}
+	TEST_TRUE(*vif->send.prod < 0xffffff00); /* it did wrap */
+	vif_reclaim(vif);
+	left = bufs_in_state(vif, VIF_BUF_FREE) + bufs_in_state(vif, VIF_BUF_POSTED);
+	TEST_EQ(left, BUFS);
+	TEST_EQ(bufs_in_state(vif, VIF_BUF_POSTED), nfed_queue_avail(dev.fq));
+	TEST_EQ(vif->fill_seen, dev.fq->cons);
+	vif_mem_free(vif);
+	return TEST_OK;
+}
+
+static int
+full_ring_or_no_buffers_is_eagain_and_leaks_none(void)
+{
+	static uint8_t frame[MAX_FRAME];
+	struct dev dev;
+	struct vif *vif = dev_open(&dev, 5);
+	unsigned int n = 0;
+
+	while (vif_send(vif, frame, 60) == 0)
+		n++;
+	TEST_EQ(n, RING - 1);
+	TEST_EQ(vif_send(vif, frame, 60), -EAGAIN);
+	while (n-- > 0)
+		TEST_EQ(dev_take(&dev, frame), 60);
+	while (vif_send(vif, frame, MAX_FRAME) == 0)
+		n++; /* eight buffers each, 16 times at most */
+	TEST_EQ(bufs_in_state(vif, VIF_BUF_FREE) % 8, 0);
+	TEST_EQ(bufs_in_state(vif, VIF_BUF_APP), 0);
+	while (dev_take(&dev, frame) > 0)
+		;
+	vif_reclaim(vif);
+	TEST_EQ(bufs_in_state(vif, VIF_BUF_FREE), BUFS);
+	vif_mem_free(vif);
+	return TEST_OK;
+}
+
+static int
+overwritten_messages_are_reclaimed_when_nothing_is_outstanding(void)
+{
+	static uint8_t frame[MAX_FRAME];
+	union nfe_msg cell;
+	struct dev dev;
+	struct vif *vif = dev_open(&dev, 0);
+
+	for (unsigned int i = 0; i < RING + 10; i++) { /* more than a lap without vif_reclaim() */
+		vif_msg_dma(vif, &cell, (uint32_t)vif_buf_get(vif), 0, 100);
+		TEST_EQ(rte_ring_enqueue_elem(vif_send_ring(vif), &cell, 64), 0);
+		if (i < RING + 9)
+			TEST_EQ(dev_take(&dev, frame), 100);
+	}
+	TEST_EQ(vif_reclaim(vif), 0); /* one is out */
+	TEST_EQ(dev_take(&dev, frame), 100);
+	TEST_EQ(vif_reclaim(vif), RING + 10);
+	TEST_EQ(bufs_in_state(vif, VIF_BUF_FREE), BUFS);
+	vif_mem_free(vif);
+	return TEST_OK;
+}
+
+static int
+device_that_rewrites_sent_messages_frees_only_sent_buffers(void)
+{
+	uint8_t frame[MAX_FRAME];
+	struct dev dev;
+	struct vif *vif = dev_open(&dev, 0);
+	unsigned int posted = vif_refill(vif, 20);
+	int32_t mine = vif_buf_get(vif);
+
+	memset(frame, 0, sizeof(frame));
+	TEST_EQ(vif_send(vif, frame, 1000), 0);
+	dev_take(&dev, frame);
+	srandom(2);
+	for (unsigned int i = 0; i < 20000; i++) {
+		union nfe_msg *cell = vif_ring_at(&vif->send, (uint32_t)random());
+
+		fill_random(cell, 64);
+		cell->type = (uint8_t)(random() % 5);
+		cell->tx.key = KEY;
+		cell->tx.offset %= vif->len + 4096;
+		*vif->send.cons += (uint32_t)random() % 3;
+		vif_reclaim(vif);
+	}
+	TEST_EQ(bufs_in_state(vif, VIF_BUF_POSTED), posted);
+	TEST_EQ(vif->buf_state[mine], VIF_BUF_APP);
+	vif_mem_free(vif);
+	return TEST_OK;
+}
+
+static int
+device_index_out_of_bounds_stops_only_that_ring(void)
+{
+	struct dev dev;
+	struct vif *vif = dev_open(&dev, 0);
+	uint8_t frame[64] = { 0 };
+
+	*vif->recv.prod = RING;
+	TEST_EQ(vif_recv(vif, frame, sizeof(frame)), 0);
+	*vif->fill.cons = 1;
+	TEST_EQ(vif_refill(vif, 4), 0);
+	TEST_EQ(vif->counters.overrun, 2);
+	*vif->send.cons = 0x80000000;
+	TEST_EQ(vif_reclaim(vif), 0);
+	TEST_EQ(vif_send(vif, frame, 60), -EAGAIN);
+	vif_mem_free(vif);
+	return TEST_OK;
+}
+
+static int
+replay_goes_on_at_the_last_fill_end_published(void)
+{
+	struct dev dev;
+	struct vif *vif = dev_open(&dev, 0xfffffff0);
+	uint8_t frame[MAX_FRAME] = { 0 };
+	uint32_t prod, cons;
+
+	vif_refill(vif, 30);
+	for (unsigned int i = 0; i < 4; i++)
+		TEST_EQ(dev_deliver(&dev, frame, 600), 0); /* three buffers, two cells each */
+	TEST_EQ(vif_recv(vif, frame, sizeof(frame)), 600);
+	TEST_EQ(dev_deliver(&dev, frame, 60), 0);
+	dev_take_fill(&dev); /* taken, and then the device died */
+	vif_replay_indices(vif, 1, NFE_ROLE_FQ, &prod, &cons);
+	TEST_EQ(cons, 0xfffffff0u + 12); /* of messages read and unread */
+	TEST_EQ(prod, *vif->fill.prod);
+	vif_replay_indices(vif, 1, NFE_ROLE_RQ, &prod, &cons);
+	TEST_EQ(prod, 0xfffffff0u + 9);
+	TEST_EQ(cons, 0xfffffff0u + 2);
+	vif_send(vif, frame, 60);
+	vif_replay_indices(vif, 1, NFE_ROLE_SQ, &prod, &cons);
+	TEST_EQ(prod, 0xfffffff1u);
+	TEST_EQ(cons, 0xfffffff0u);
+	vif_mem_free(vif);
+	return TEST_OK;
+}
+
+static int
+replay_takes_no_continuation_cell_for_a_message(void)
+{
+	struct dev dev;
+	struct vif *vif = dev_open(&dev, 0);
+	uint8_t frame[124] = { 0 };
+	uint32_t prod, cons;
+
+	vif_refill(vif, 30);
+	TEST_EQ(dev_deliver(&dev, frame, 124), 0);
+	frame[60] = NFE_MSG_DMA_RX; /* first byte of the second cell */
+	frame[60 + 12] = 5;         /* where its fill_end would be */
+	TEST_EQ(dev_deliver(&dev, frame, 124), 0);
+	vif_replay_indices(vif, 1, NFE_ROLE_FQ, &prod, &cons);
+	TEST_EQ(cons, 0);
+	vif_mem_free(vif);
+	return TEST_OK;
+}
+
+static int
+replay_of_rubbish_indices_gives_a_sane_queue(void)
+{
+	struct dev dev;
+	struct vif *vif = dev_open(&dev, 100);
+	union nfe_msg m = good_rx(&(struct nfe_fill){ 0 }, 0x12345678);
+	uint32_t prod, cons;
+
+	vif_refill(vif, 10);
+	dev_give(&dev, &m, 1);
+	vif_replay_indices(vif, 1, NFE_ROLE_FQ, &prod, &cons);
+	TEST_EQ(cons, 100); /* what the device said in the ring */
+	*vif->fill.cons = *vif->send.cons = *vif->recv.prod = 0xdeadbeef;
+	for (enum nfe_role role = NFE_ROLE_SQ; role <= NFE_ROLE_FQ; role++) {
+		vif_replay_indices(vif, 1, role, &prod, &cons);
+		TEST_EQ(prod, cons);
+	}
+	vif_mem_free(vif);
+	return TEST_OK;
+}
+
+static int
+replay_trusts_the_device_index_if_the_application_reads_by_itself(void)
+{
+	struct dev dev;
+	struct vif *vif = dev_open(&dev, 0);
+	uint8_t frame[200] = { 0 };
+	union nfe_msg cell;
+	uint32_t prod, cons;
+
+	vif_refill(vif, 40);
+	for (unsigned int i = 0; i < RING + 5; i++) {
+		TEST_EQ(dev_deliver(&dev, frame, i < 20 ? 200 : 60), 0);
+		TEST_EQ(rte_ring_dequeue_elem(vif_recv_ring(vif), &cell, 64), 0);
+	}
+	vif_replay_indices(vif, 1, NFE_ROLE_FQ, &prod, &cons);
+	TEST_EQ(cons, 20);
+	vif_mem_free(vif);
+	return TEST_OK;
+}
+
+static int
+sleeper_asks_for_the_next_message_and_looks_again(void)
+{
+	uint32_t rq_event = 0, sq_done = 0;
+	struct dev dev;
+	struct vif *vif = dev_open(&dev, 0xffffffff);
+	uint8_t frame[60] = { 0 };
+
+	TEST_TRUE(!vif_arm(vif)); /* attached without conf.sleep */
+	TEST_EQ(vif_wait(vif, 0), -ENOTSUP);
+	vif->irq_fd = 0;
+	vif->rq_event = &rq_event;
+	vif->sq_done_event = &sq_done;
+	TEST_TRUE(vif_arm(vif));
+	TEST_EQ(rq_event, 0xffffffff);
+	TEST_EQ(dev_deliver(&dev, frame, 60), 0);
+	TEST_TRUE(!vif_arm(vif));
+	TEST_TRUE(!vif_arm_send(vif));
+	while (vif_send(vif, frame, 60) == 0)
+		;
+	TEST_TRUE(vif_arm_send(vif));
+	while (vif_ring_used(&vif->send) > (int32_t)RING / 2) {
+		uint32_t old = *vif->send.cons;
+
+		TEST_EQ(dev_take(&dev, frame), 60);
+		TEST_EQ(nfe_event_crossed(sq_done, dev.sq->cons, old),
+			vif_ring_used(&vif->send) == RING / 2);
+	}
+	TEST_TRUE(!vif_arm_send(vif));
+	vif_mem_free(vif);
+	return TEST_OK;
+}
+
+static int
+awake_device_is_not_kicked(void)
+{
+	struct dev dev;
+	struct vif *vif = dev_open(&dev, 0);
+	uint8_t frame[60] = { 0 };
+
+	vif->status->sq_event = 0xffffffff; /* behind: crossing it would use vif->h, which is NULL */
+	vif_kick(vif);
+	TEST_EQ(vif_send(vif, frame, 60), 0);
+	vif_kick(vif);
+	TEST_EQ(vif->kicked, 1);
+	vif_mem_free(vif);
+	return TEST_OK;
+}
+
+static void *
+buf_hammer(void *arg)
+{
+	struct vif *vif = arg;
+
+	for (unsigned int i = 0; i < 100000; i++) {
+		int32_t a = vif_buf_get(vif), b = vif_buf_get(vif);
+		uint32_t *mark = a >= 0 ? vif_buf(vif, (uint32_t)a) : NULL;
+
+		if (mark != NULL && (*mark)++ != 0)
+			return arg; /* somebody else has it too */
+		if (mark != NULL && --*mark != 0)
+			return arg;
+		if (a >= 0)
+			vif_buf_put(vif, (uint32_t)a);
+		if (b >= 0)
+			vif_buf_put(vif, (uint32_t)b);
+	}
+	return NULL;
+}
+
+static int
+two_threads_share_the_buffers(void)
+{
+	struct dev dev;
+	struct vif *vif = dev_open(&dev, 0);
+	void *failed = vif;
+	pthread_t thread;
+
+	vif_refill(vif, 60);
+	TEST_EQ(pthread_create(&thread, NULL, buf_hammer, vif), 0);
+	TEST_TRUE(buf_hammer(vif) == NULL);
+	TEST_EQ(pthread_join(thread, &failed), 0);
+	TEST_TRUE(failed == NULL);
+	for (unsigned int i = 0; i < BUFS - 60; i++)
+		TEST_TRUE(vif_buf_get(vif) >= 0);
+	TEST_EQ(vif_buf_get(vif), -1);
+	vif_mem_free(vif);
+	return TEST_OK;
+}
+
+static const struct test_case cases[] = {
+	TEST_CASE(stock_ring_calls_and_the_device_see_the_same_queue),
+	TEST_CASE(nops_fill_the_array_before_a_message_that_would_wrap),
+	TEST_CASE(frames_of_all_sizes_come_back_over_the_index_wrap),
+	TEST_CASE(full_ring_or_no_buffers_is_eagain_and_leaks_none),
+	TEST_CASE(overwritten_messages_are_reclaimed_when_nothing_is_outstanding),
+	TEST_CASE(device_that_rewrites_sent_messages_frees_only_sent_buffers),
+	TEST_CASE(device_index_out_of_bounds_stops_only_that_ring),
+	TEST_CASE(replay_goes_on_at_the_last_fill_end_published),
+	TEST_CASE(replay_takes_no_continuation_cell_for_a_message),
+	TEST_CASE(replay_of_rubbish_indices_gives_a_sane_queue),
+	TEST_CASE(replay_trusts_the_device_index_if_the_application_reads_by_itself),
+	TEST_CASE(sleeper_asks_for_the_next_message_and_looks_again),
+	TEST_CASE(awake_device_is_not_kicked),
+	TEST_CASE(two_threads_share_the_buffers),
+};
+TEST_SUITE(vif_queue, cases);

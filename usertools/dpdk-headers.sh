@@ -1,0 +1,116 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 the NFE authors
+#
+# Finds the driver headers of the installed DPDK (ethdev_driver.h and friends), which libdpdk-dev
+# leaves out. Only headers are taken from the source package; no DPDK is built.
+#
+#   dpdk-headers.sh         get them if they are missing; says nothing if DPDK brought them along
+#   dpdk-headers.sh --path  print the source directory if it is there, else exit 1; never downloads
+#
+# The package comes from the machine's own apt sources, in exactly the version of libdpdk-dev, and
+# is unpacked to ${NFE_CACHE:-/var/cache/nfe}/dpdk-VERSION. Root is only needed to write there.
+set -euo pipefail
+
+cache=${NFE_CACHE:-/var/cache/nfe}
+probe=lib/ethdev/ethdev_driver.h
+
+die()
+{
+    echo "dpdk-headers: $*" >&2
+    exit 1
+}
+
+# A DPDK that was built with enable_driver_sdk has them where its other headers are.
+sdk_is_installed()
+{
+    local include
+    include=$(pkg-config --variable=includedir libdpdk 2> /dev/null) || return 1
+    [ -e "$include/ethdev_driver.h" ]
+}
+
+source_version()
+{
+    dpkg-query -W -f '${source:Version}' libdpdk-dev 2> /dev/null ||
+        die "libdpdk-dev is not installed as a package; install it, or unpack the source of" \
+            "your DPDK and set -Ddpdk_source=DIR"
+}
+
+# dpdk-22.11.11 of version 1:22.11.11-0+deb12u1
+source_dir()
+{
+    local upstream=${1#*:}
+    echo "$cache/dpdk-${upstream%-*}"
+}
+
+# The machine's binary package sources, rewritten as source package sources, in directory $1.
+write_source_lists()
+{
+    local parts=$1 list
+    for list in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+        [ -e "$list" ] || continue
+        sed -n 's/^[[:space:]]*deb[[:space:]]/deb-src /p' "$list" \
+            > "$parts/$(basename "$list" .list).list"
+    done
+    for list in /etc/apt/sources.list.d/*.sources; do
+        [ -e "$list" ] || continue
+        sed 's/^Types:.*/Types: deb-src/I' "$list" > "$parts/$(basename "$list")"
+    done
+}
+
+# Downloads source package $1 of version $2 into $3/download. apt's own state stays untouched.
+download()
+{
+    local package=$1 version=$2 work=$3
+    local apt=(apt-get -q
+        -o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$work/parts"
+        -o "Dir::State::lists=$work/lists" -o "Dir::Cache=$work/cache"
+        -o APT::Sandbox::User=root -o Acquire::Retries=3)
+
+    mkdir -p "$work/parts" "$work/lists/partial" "$work/cache/archives/partial" "$work/download"
+    write_source_lists "$work/parts"
+    # One broken third-party source must not stop us: whether the package came decides.
+    "${apt[@]}" update || true
+    (cd "$work/download" && "${apt[@]}" source --download-only "$package=$version") ||
+        die "apt has no source package $package=$version; is libdpdk-dev up to date" \
+            "(apt-get update, apt-get install libdpdk-dev)?"
+}
+
+# Unpacks beside the final place and renames, so that a half-unpacked tree is never found.
+fetch()
+{
+    local version=$1 dir=$2 package
+    package=$(dpkg-query -W -f '${source:Package}' libdpdk-dev)
+    mkdir -p "$cache" || die "can't make $cache; run as root or set NFE_CACHE"
+    [ -w "$cache" ] || die "$cache is not writable; run as root or set NFE_CACHE"
+    work=$(mktemp -d "$cache/.fetch.XXXXXX")
+    trap 'rm -rf "$work"' EXIT # work is global for this
+    download "$package" "$version" "$work" >&2
+    dpkg-source --no-check -x "$work"/download/*.dsc "$work/tree" >&2
+    [ -e "$work/tree/$probe" ] || die "source package $package=$version has no $probe"
+    chmod 755 "$work/tree"
+    # Another run may have been faster: its tree is as good as ours.
+    mv -T "$work/tree" "$dir" 2> /dev/null || [ -e "$dir/$probe" ] || die "can't make $dir"
+}
+
+main()
+{
+    local version dir
+    case ${1:-} in
+    --path | "") ;;
+    *) die "usage: dpdk-headers.sh [--path]" ;;
+    esac
+    if [ "${1:-}" != --path ] && sdk_is_installed; then
+        return
+    fi
+    version=$(source_version)
+    dir=$(source_dir "$version")
+    if [ "${1:-}" = --path ]; then
+        [ -e "$dir/$probe" ] || exit 1
+        echo "$dir"
+        return
+    fi
+    [ -e "$dir/$probe" ] || fetch "$version" "$dir"
+}
+
+main "$@"

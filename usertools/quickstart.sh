@@ -1,0 +1,246 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 the NFE authors
+#
+# From nothing to a working product on a fresh Debian 12, as root:
+#
+#   quickstart.sh demo [--keep] [--pcap FILE]   install, build, then a switch, a wire, three guests
+#   quickstart.sh test                          install, build in four ways, run every test
+#
+# Details go to build/quickstart.log. Installs only Debian packages that are missing. Hugepages that
+# it reserves are given back at the end.
+set -euo pipefail
+
+# Everything that we call comes from the distribution, whatever else stands in PATH.
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+log=$root/build/quickstart.log
+hugepages_file=/proc/sys/vm/nr_hugepages
+hugepages_before=
+hugepages_wanted=256 # of 2 MiB
+fuzz_seconds=20      # as in app/test-fuzz/meson.build
+
+packages_build="build-essential meson ninja-build pkg-config dpkg-dev libdpdk-dev dpdk dpdk-dev
+    libjansson-dev python3"
+packages_run="iproute2 iperf3 iputils-ping tcpdump ethtool procps"
+packages_test="clang"
+
+broken=() # phases that failed, for the summary
+phase_start_s=0
+
+say()
+{
+    printf '%s\n' "$*"
+    printf '=== %s\n' "$*" >> "$log"
+}
+
+die()
+{
+    printf 'quickstart: %s\n' "$*" >&2
+    exit 1
+}
+
+usage()
+{
+    sed -n 's/^#   //p' "$root/usertools/quickstart.sh"
+}
+
+begin()
+{
+    phase_start_s=$SECONDS
+    printf '%-62s' "$*"
+    printf '=== %s\n' "$*" >> "$log"
+}
+
+finish()
+{
+    printf ' %s (%d s)\n' "$1" $((SECONDS - phase_start_s))
+}
+
+# step TEXT COMMAND...: one line for the user, the output in the log.
+step()
+{
+    local text=$1
+    shift
+    begin "$text"
+    if "$@" >> "$log" 2>&1; then
+        finish ok
+        return 0
+    fi
+    finish FAILED
+    return 1
+}
+
+# A step without which nothing goes on.
+must()
+{
+    step "$@" && return
+    tail -n 20 "$log" | sed 's/^/    /' >&2
+    die "$1: failed; all of it is in $log"
+}
+
+missing_packages()
+{
+    local package
+    for package in "$@"; do
+        dpkg-query -W -f '${db:Status-Status}\n' "$package" 2> /dev/null |
+            grep -qx installed || echo "$package"
+    done
+}
+
+install_packages()
+{
+    export DEBIAN_FRONTEND=noninteractive
+    if [ -z "${apt_updated:-}" ]; then
+        apt-get -q update || true # a broken third-party source; whether the install works decides
+        apt_updated=yes
+    fi
+    apt-get -q -y --no-install-recommends install "$@"
+}
+
+need_packages()
+{
+    local missing
+    missing=$(missing_packages "$@" | tr '\n' ' ')
+    [ -n "$missing" ] || return 0
+    [ "$(id -u)" -eq 0 ] || die "packages are missing and only root can install them: $missing"
+    # shellcheck disable=SC2086 # one word per package
+    must "installing ${missing% }" install_packages $missing
+}
+
+# The default clang of the distribution brings its sanitizer runtime in a package by version.
+need_clang_runtime()
+{
+    local version
+    version=$(clang -dumpversion)
+    need_packages "libclang-rt-${version%%.*}-dev"
+}
+
+reserve_hugepages()
+{
+    if [ ! -r $hugepages_file ] || [ "$(cat $hugepages_file)" -ne 0 ]; then
+        return
+    fi
+    if [ "$(id -u)" -eq 0 ] && echo $hugepages_wanted 2> /dev/null > $hugepages_file; then
+        hugepages_before=0
+    fi
+    if [ "$(cat $hugepages_file)" -lt $hugepages_wanted ]; then
+        say "no $hugepages_wanted hugepages to be had: works without (--no-huge), but slower"
+    fi
+}
+
+restore_hugepages()
+{
+    [ -z "$hugepages_before" ] || echo "$hugepages_before" > $hugepages_file
+}
+
+# configure DIR [CC=x] OPTION...: sets up or re-configures a build directory.
+configure()
+{
+    local dir=$1
+    shift
+    if [ -e "$dir/build.ninja" ]; then
+        meson setup --reconfigure "$dir" "$@"
+    else
+        meson setup "$dir" "$@"
+    fi
+}
+
+configure_and_build()
+{
+    local dir=$1 target=$2
+    shift 2
+    configure "$dir" "$@" && ninja -C "$dir" "$target"
+}
+
+# build_for_test TEXT DIR TARGET OPTION...: a failure is counted and the other builds go on.
+build_for_test()
+{
+    local text=$1 dir=$2 target=$3
+    shift 3
+    rm -f "$dir/meson-logs/testlog.json"
+    if step "building $dir ($text)" configure_and_build "$dir" "$target" "$@"; then
+        return 0
+    fi
+    broken+=("$dir: does not build
+$(tail -n 20 "$log")")
+    return 1
+}
+
+# run_tests DIR SUITE...: single results are read from the log by tap-summary.
+run_tests()
+{
+    local dir=$1 suite args=()
+    shift
+    for suite in "$@"; do
+        args+=(--suite "$suite")
+    done
+    step "testing $dir (${*:-all suites})" \
+        meson test -C "$dir" --no-rebuild --print-errorlogs "${args[@]}" || true
+}
+
+command_test()
+{
+    local tested=() warn=-Dwerror=true
+    local sanitize="-Db_sanitize=address,undefined -Db_lundef=false"
+
+    [ $# -eq 0 ] || die "test takes no options: $*"
+    need_clang_runtime
+    cd "$root"
+    if CC=gcc build_for_test gcc build all $warn; then
+        run_tests build
+        tested+=(build)
+    fi
+    if CC=clang build_for_test clang build-clang all $warn; then
+        run_tests build-clang unit
+        tested+=(build-clang)
+    fi
+    # shellcheck disable=SC2086 # two options
+    if CC=gcc build_for_test "gcc, sanitizers" build-asan all $warn $sanitize \
+        -Dc_args=-fno-sanitize-recover=all; then
+        run_tests build-asan unit asan
+        tested+=(build-asan)
+    fi
+    # shellcheck disable=SC2086
+    if CC=clang build_for_test "clang, fuzzers" build-fuzz fuzzers $warn $sanitize -Dfuzz=true \
+        "-Dc_args=-fsanitize=fuzzer-no-link -fno-sanitize-recover=all"; then
+        say "each fuzzer runs for $fuzz_seconds s"
+        run_tests build-fuzz fuzz
+        tested+=(build-fuzz)
+    fi
+    say "all of it took $SECONDS s; details: $log and build*/meson-logs/testlog.txt"
+    usertools/tap-summary "${broken[@]/#/--broken=}" "${tested[@]}"
+}
+
+command_demo()
+{
+    cd "$root"
+    must "building build" configure_and_build build all
+    NFE_BUILD=$root/build python3 usertools/demo "$@"
+}
+
+main()
+{
+    local command=${1:-}
+    case $command in
+    demo | test) shift ;;
+    -h | --help) usage && return ;;
+    *) usage >&2 && die "expected demo or test, not '$command'" ;;
+    esac
+    [ "$command" = test ] || [ "$(id -u)" -eq 0 ] ||
+        die "demo makes network namespaces: run it as root"
+    mkdir -p "$root/build"
+    : > "$log"
+    # shellcheck disable=SC2086 # lists of words
+    case $command in
+    demo) need_packages $packages_build $packages_run ;;
+    test) need_packages $packages_build $packages_run $packages_test ;;
+    esac
+    must "looking for DPDK's driver headers" "$root/usertools/dpdk-headers.sh"
+    trap restore_hugepages EXIT
+    reserve_hugepages
+    "command_$command" "$@"
+}
+
+main "$@"
