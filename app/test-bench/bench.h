@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * test-bench: options, ends and what the modes share. Everything runs on the one guest thread,
+ * unless a comment says otherwise.
+ *
+ * An end is where frames come from and go to: an ethdev of any driver (end_ethdev.c) or a VIF of
+ * lib/vif, used with stock rte_ring calls (end_raw.c). The modes know ends only, so that every
+ * switch is measured by the same code.
+ */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <rte_byteorder.h>
+#include <rte_common.h>
+#include <rte_cycles.h>
+
+#define BENCH_MAX_ENDS 1024
+#define BENCH_MAX_BURST 64u
+#define BENCH_MIN_SIZE 24u
+#define BENCH_MAX_SIZE 9018u
+#define BENCH_ETHER_TYPE 0x88b5 /* local experimental */
+#define BENCH_MAX_MACS 65536u
+
+struct histogram;
+
+struct bench_opt {
+	const char *mode;
+	uint32_t size;        /* bytes of a frame, without FCS */
+	bool imix;            /* 7 x 64, 4 x 594, 1 x 1514 instead of size */
+	bool touch;           /* write and read the whole payload, not only its head */
+	bool both;            /* two ends: both directions */
+	bool ring;            /* all ends: end i sends to end i + 1 */
+	uint32_t burst;
+	uint32_t in_flight;   /* closed loop: frames under way per flow; 0: open loop */
+	uint32_t macs;        /* destination addresses behind end 1 */
+	double rate_mpps;     /* mode load */
+	uint32_t desc, buf_size, mbufs;
+	uint32_t inline_max;  /* raw ends: longer frames go by DMA; 0: one cell */
+	uint32_t windows;     /* clean ones wanted */
+	uint32_t max_windows; /* then give up */
+	uint32_t warm_windows;
+	uint32_t window_us;
+	uint32_t dirty_permille; /* run delay above this share makes a window dirty */
+	uint32_t pings, gap_us;
+	uint32_t link_timeout_ms;
+	bool stay;            /* attached after the result, until SIGTERM: for the switch's counters */
+	const char *switch_schedstat; /* of the switch's data thread; NULL: not watched */
+	const char *vif[BENCH_MAX_ENDS]; /* addresses of raw ends; none: every ethdev */
+	unsigned int nb_vifs;
+};
+
+struct bench_count { /* of one end, in one window */
+	uint64_t sent, received, foreign;
+	uint64_t tx_cycles, rx_cycles; /* of bursts that moved frames */
+	uint64_t tx_tries, tx_full;    /* bursts tried, and not taken whole */
+};
+
+struct end;
+
+struct end_ops {
+	/* Up to n frames, at most opt->burst, to dst; returns how many were taken. Those that were
+	 * not taken are offered first the next time. */
+	unsigned int (*send)(struct end *end, unsigned int n);
+	/* One burst of what is there; returns frames of ours. */
+	unsigned int (*receive)(struct end *end);
+	bool (*link)(const struct end *end);
+	void (*close)(struct end *end);
+};
+
+struct end { /* first member of each kind's own */
+	const struct end_ops *ops;
+	const struct bench_opt *opt;
+	const struct end *to; /* whom it sends to */
+	char name[64];
+	uint8_t mac[6];
+	uint8_t src[6], dst[6]; /* of the frames that it sends */
+	uint32_t dst_macs, src_macs; /* above 1: the last three bytes vary */
+	uint64_t seq;                /* of the next frame */
+	uint64_t stamp;       /* what the next frames carry */
+	uint64_t last_stamp;  /* of the last frame received */
+	uint64_t sum;         /* of what was read, so that reading isn't optimised away */
+	struct histogram *latency; /* NULL: stamps are not times */
+	struct bench_count count;
+};
+
+struct bench {
+	const struct bench_opt *opt;
+	struct end *end[BENCH_MAX_ENDS];
+	unsigned int nb_ends;
+	uint64_t attach_us; /* all ends: opened and links up */
+};
+
+int end_ethdev_open_all(const struct bench_opt *opt, struct bench *b);
+struct end *end_raw_open(const char *address, const struct bench_opt *opt);
+extern volatile int bench_stop; /* set by SIGTERM and SIGINT */
+
+int bench_flood(struct bench *b);     /* also window, load, both, ring */
+int bench_pingpong(struct bench *b);
+int bench_limit(const struct bench_opt *opt); /* needs no ends, but a second lcore */
+
+/* Frames: addresses, type, stamp at 16, and with touch the payload behind it. */
+
+static inline void
+frame_vary(uint8_t *mac, uint32_t number)
+{
+	mac[3] = (uint8_t)(number >> 16);
+	mac[4] = (uint8_t)(number >> 8);
+	mac[5] = (uint8_t)number;
+}
+
+/* Spread over n without a pattern that a cache or a prefetcher could follow. */
+static inline uint32_t
+frame_pick(uint64_t seq, uint32_t n)
+{
+	uint32_t hash = (uint32_t)seq * UINT32_C(2654435761);
+
+	return (uint32_t)(((uint64_t)hash * n) >> 32);
+}
+
+static inline uint32_t
+frame_len(const struct end *end)
+{
+	static const uint16_t imix[12] = { 64, 594, 64, 64, 594, 64, 1514, 64, 594, 64, 64, 594 };
+
+	return end->opt->imix ? imix[end->seq % 12] : end->opt->size;
+}
+
+static inline void
+frame_write(struct end *end, uint8_t *frame, uint32_t len)
+{
+	memcpy(frame, end->dst, 6);
+	memcpy(frame + 6, end->src, 6);
+	if (unlikely(end->dst_macs > 1))
+		frame_vary(frame, frame_pick(end->seq, end->dst_macs));
+	if (unlikely(end->src_macs > 1))
+		frame_vary(frame + 6, (uint32_t)(end->seq % end->src_macs));
+	*(rte_be16_t *)(frame + 12) = RTE_BE16(BENCH_ETHER_TYPE);
+	*(uint16_t *)(frame + 14) = 0;
+	memcpy(frame + 16, &end->stamp, 8);
+	if (end->opt->touch)
+		for (uint32_t i = 24; i + 8 <= len; i += 8)
+			memcpy(frame + i, &end->seq, 8);
+	end->seq++;
+}
+
+void histogram_add(struct histogram *h, uint64_t cycles);
+
+/* False: not one of ours. */
+static inline bool
+frame_read(struct end *end, const uint8_t *frame, uint32_t len)
+{
+	uint64_t word, sum = 0;
+
+	if (unlikely(len < BENCH_MIN_SIZE ||
+		     *(const rte_be16_t *)(frame + 12) != RTE_BE16(BENCH_ETHER_TYPE)))
+		return false;
+	memcpy(&end->last_stamp, frame + 16, 8);
+	if (end->opt->touch)
+		for (uint32_t i = 0; i + 8 <= len; i += 8) {
+			memcpy(&word, frame + i, 8);
+			sum += word;
+		}
+	end->sum += sum + end->last_stamp;
+	if (end->latency != NULL)
+		histogram_add(end->latency, rte_rdtsc() - end->last_stamp);
+	return true;
+}
+
+#endif /* BENCH_H */

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * Ends on lib/vif, the way it is meant to be used when speed matters: messages are built in the
+ * slots of a stock rte_ring and read there, by its zero-copy peek calls. No EAL memory, no mbufs.
+ *
+ * A frame that the switch takes inline is written into its cells, a longer one into a buffer of
+ * the VIF. Where the cells of one frame would wrap, NOPs stand instead (specification 4.7).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <vif.h>
+
+#include "bench.h"
+
+#define NB_BUFS_PER_CELL 4 /* buffers per message of a ring: sent, posted, and to spare */
+
+struct end_raw {
+	struct end end;
+	struct vif *vif;
+	uint32_t inline_max; /* bytes */
+};
+
+/* Cells to send a frame of len bytes in. */
+static unsigned int
+cells_of(const struct end_raw *e, uint32_t len)
+{
+	return len <= e->inline_max ? nfe_inline_cells(len) : 1;
+}
+
+static bool
+put_frame(struct end_raw *e, union nfe_msg *cells, unsigned int nb_cells, uint32_t len)
+{
+	uint8_t *bytes = (uint8_t *)cells;
+	size_t start = offsetof(struct nfe_msg_inline, frame), end = start + len;
+	int32_t buf;
+
+	if (len <= e->inline_max) {
+		cells->in.type = NFE_MSG_INLINE;
+		cells->in.flags = 0;
+		cells->in.len = (uint16_t)len;
+		frame_write(&e->end, bytes + start, len);
+		memset(bytes + end, 0, nb_cells * NFE_MSG_SIZE - end); /* rule 20 */
+		return true;
+	}
+	buf = vif_buf_get(e->vif);
+	if (buf < 0)
+		return false;
+	frame_write(&e->end, vif_buf(e->vif, (uint32_t)buf), len);
+	return vif_msg_dma(e->vif, cells, (uint32_t)buf, 0, len) == 1;
+}
+
+/* Frames into the slots [from, n); false: no more fits or buffers have run out. used: cells. */
+static bool
+put_frames(struct end_raw *e, union nfe_msg *slots, unsigned int n, unsigned int *used,
+	   unsigned int *frames, unsigned int want, bool pad)
+{
+	unsigned int at = 0;
+	bool more = true;
+
+	while (*frames < want && more && at < n) {
+		uint32_t len = frame_len(&e->end);
+		unsigned int cells = cells_of(e, len);
+
+		if (cells > n - at) {
+			more = pad;
+			for (; pad && at < n; at++)
+				slots[at] = (union nfe_msg){ .type = NFE_MSG_NOP };
+			break;
+		}
+		more = put_frame(e, &slots[at], cells, len);
+		at += more ? cells : 0;
+		*frames += more;
+	}
+	*used += at;
+	return more;
+}
+
+static unsigned int
+raw_send(struct end *end, unsigned int n)
+{
+	struct end_raw *e = (struct end_raw *)end;
+	struct rte_ring *ring = vif_send_ring(e->vif);
+	uint64_t start = rte_rdtsc();
+	unsigned int want = RTE_MIN(n, end->opt->burst), sent = 0, used = 0, room;
+	unsigned int cells = want * cells_of(e, end->opt->imix ? 64 : end->opt->size);
+	struct rte_ring_zc_data zc;
+
+	vif_reclaim(e->vif);
+	end->count.tx_tries++;
+	room = rte_ring_enqueue_zc_burst_elem_start(ring, NFE_MSG_SIZE, cells, &zc, NULL);
+	if (room > 0 && put_frames(e, zc.ptr1, zc.n1, &used, &sent, want, room > zc.n1) &&
+	    room > zc.n1)
+		put_frames(e, zc.ptr2, room - zc.n1, &used, &sent, want, false);
+	rte_ring_enqueue_zc_elem_finish(ring, used);
+	if (used > 0)
+		vif_kick(e->vif);
+	end->count.tx_full += sent < want;
+	end->count.sent += sent;
+	if (sent != 0)
+		end->count.tx_cycles += rte_rdtsc() - start;
+	return sent;
+}
+
+static unsigned int
+take_frame(struct end_raw *e, const struct vif_rx *rx)
+{
+	unsigned int ours = 0;
+
+	if (rx->nb_segs == 0)
+		return frame_read(&e->end, rx->data, rx->len);
+	ours = frame_read(&e->end,
+			  (uint8_t *)vif_buf(e->vif, rx->seg[0].buf) + rx->seg[0].offset,
+			  rx->seg[0].len);
+	for (unsigned int i = 0; i < rx->nb_segs; i++)
+		vif_buf_put(e->vif, rx->seg[i].buf);
+	return ours;
+}
+
+static unsigned int
+raw_receive(struct end *end)
+{
+	struct end_raw *e = (struct end_raw *)end;
+	struct rte_ring *ring = vif_recv_ring(e->vif);
+	uint64_t start = rte_rdtsc();
+	unsigned int n, used = 0, frames = 0, ours = 0;
+	struct rte_ring_zc_data zc;
+	struct vif_rx rx;
+
+	n = rte_ring_dequeue_zc_burst_elem_start(ring, NFE_MSG_SIZE, BENCH_MAX_BURST, &zc, NULL);
+	while (used < n) { /* first up to the end of the array, then from its start */
+		bool first = used < zc.n1;
+		const union nfe_msg *at = first ? (const union nfe_msg *)zc.ptr1 + used
+						: (const union nfe_msg *)zc.ptr2 + (used - zc.n1);
+		unsigned int cells = vif_msg_read(e->vif, at, (first ? zc.n1 : n) - used, &rx);
+
+		if (cells == 0) /* goes on beyond this burst */
+			break;
+		used += cells;
+		if (rx.len == 0)
+			continue;
+		frames++;
+		ours += take_frame(e, &rx);
+	}
+	if (n == 0)
+		return 0;
+	rte_ring_dequeue_zc_elem_finish(ring, used);
+	vif_refill(e->vif, BENCH_MAX_BURST);
+	end->count.received += ours;
+	end->count.foreign += frames - ours;
+	end->count.rx_cycles += rte_rdtsc() - start;
+	return ours;
+}
+
+static bool
+raw_link(const struct end *end)
+{
+	return vif_link(((const struct end_raw *)end)->vif);
+}
+
+static void
+raw_close(struct end *end)
+{
+	struct end_raw *e = (struct end_raw *)end;
+
+	vif_detach(e->vif);
+	free(e);
+}
+
+static const struct end_ops ops = {
+	.send = raw_send,
+	.receive = raw_receive,
+	.link = raw_link,
+	.close = raw_close,
+};
+
+struct end *
+end_raw_open(const char *address, const struct bench_opt *opt)
+{
+	struct vif_conf conf = { .name = "test-bench", .ring_size = opt->desc,
+				 .nb_bufs = NB_BUFS_PER_CELL * opt->desc,
+				 .buf_size = RTE_ALIGN_CEIL(opt->buf_size, 64) };
+	struct end_raw *e = calloc(1, sizeof(*e));
+
+	if (e == NULL)
+		return NULL;
+	e->vif = vif_attach(address, &conf);
+	if (e->vif == NULL)
+		goto free_end;
+	if (opt->size > 1514 && vif_set_mtu(e->vif, opt->size - 14) != 0) {
+		fprintf(stderr, "test-bench: %s: mtu %u refused\n", address, opt->size - 14);
+		goto detach;
+	}
+	e->end.ops = &ops;
+	e->end.opt = opt;
+	e->inline_max = RTE_MIN(vif_max_inline(e->vif), RTE_MAX(opt->inline_max, NFE_INLINE_ONE));
+	snprintf(e->end.name, sizeof(e->end.name), "%s", address);
+	vif_mac(e->vif, e->end.mac);
+	return &e->end;
+
+detach:
+	vif_detach(e->vif);
+free_end:
+	free(e);
+	return NULL;
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/* Run delay of threads, histograms of cycles, medians over windows. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+
+#include "window.h"
+
+#define HIST_SUB_LOG2 5u /* 32 steps per power of two: 3 % */
+#define HIST_SUB (1u << HIST_SUB_LOG2)
+#define HIST_BINS ((64 - HIST_SUB_LOG2) * HIST_SUB)
+
+struct histogram {
+	uint64_t n, max;
+	uint64_t bin[HIST_BINS];
+};
+
+int
+run_delay_open(struct run_delay *d, const char *other_path)
+{
+	d->nb = 0;
+	d->fd[d->nb] = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+	if (d->fd[d->nb] < 0)
+		return -errno;
+	d->nb++;
+	if (other_path == NULL)
+		return 0;
+	d->fd[d->nb] = open(other_path, O_RDONLY | O_CLOEXEC);
+	if (d->fd[d->nb] < 0) {
+		int rc = -errno;
+
+		run_delay_close(d);
+		return rc;
+	}
+	d->nb++;
+	return 0;
+}
+
+uint64_t
+run_delay_ns(const struct run_delay *d)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < d->nb; i++) {
+		char text[96], *end;
+		ssize_t n = pread(d->fd[i], text, sizeof(text) - 1, 0);
+
+		if (n <= 0)
+			continue; /* the switch has ended: its frames will say so */
+		text[n] = '\0';
+		strtoull(text, &end, 10); /* time on the CPU */
+		sum += strtoull(end, NULL, 10);
+	}
+	return sum;
+}
+
+void
+run_delay_close(struct run_delay *d)
+{
+	while (d->nb > 0)
+		close(d->fd[--d->nb]);
+}
+
+struct histogram *
+histogram_new(void)
+{
+	return calloc(1, sizeof(struct histogram));
+}
+
+void
+histogram_free(struct histogram *h)
+{
+	free(h);
+}
+
+void
+histogram_clear(struct histogram *h)
+{
+	memset(h, 0, sizeof(*h));
+}
+
+static unsigned int
+bin_of(uint64_t v)
+{
+	unsigned int shift;
+
+	if (v < HIST_SUB)
+		return (unsigned int)v;
+	shift = 63 - (unsigned int)__builtin_clzll(v) - HIST_SUB_LOG2;
+	return (shift + 1) * HIST_SUB + (unsigned int)((v >> shift) - HIST_SUB);
+}
+
+/* Middle of the bin. */
+static uint64_t
+bin_value(unsigned int bin)
+{
+	unsigned int shift;
+
+	if (bin < HIST_SUB)
+		return bin;
+	shift = bin / HIST_SUB - 1;
+	return ((uint64_t)(bin % HIST_SUB + HIST_SUB) << shift) + ((UINT64_C(1) << shift) >> 1);
+}
+
+void
+histogram_add(struct histogram *h, uint64_t cycles)
+{
+	h->bin[bin_of(cycles)]++;
+	h->n++;
+	if (cycles > h->max)
+		h->max = cycles;
+}
+
+void
+histogram_copy(struct histogram *to, const struct histogram *from)
+{
+	memcpy(to, from, sizeof(*to));
+}
+
+void
+histogram_merge(struct histogram *to, const struct histogram *from)
+{
+	for (unsigned int i = 0; i < HIST_BINS; i++)
+		to->bin[i] += from->bin[i];
+	to->n += from->n;
+	if (from->max > to->max)
+		to->max = from->max;
+}
+
+uint64_t
+histogram_count(const struct histogram *h)
+{
+	return h->n;
+}
+
+static double
+to_ns(uint64_t cycles)
+{
+	return (double)cycles * 1e9 / (double)rte_get_tsc_hz();
+}
+
+static double
+quantile_ns(const struct histogram *h, double q)
+{
+	uint64_t want = (uint64_t)((double)h->n * q), seen = 0;
+
+	for (unsigned int i = 0; i < HIST_BINS; i++) {
+		seen += h->bin[i];
+		if (seen > want)
+			return to_ns(bin_value(i));
+	}
+	return to_ns(h->max);
+}
+
+void
+histogram_print(FILE *out, const char *name, const struct histogram *h)
+{
+	fprintf(out, "\"%s\": ", name);
+	if (h->n == 0) {
+		fprintf(out, "null");
+		return;
+	}
+	fprintf(out, "{\"n\": %lu, \"p50\": %.0f, \"p90\": %.0f, \"p99\": %.0f, \"p999\": %.0f, "
+		     "\"max\": %.0f}",
+		(unsigned long)h->n, quantile_ns(h, 0.5), quantile_ns(h, 0.9), quantile_ns(h, 0.99),
+		quantile_ns(h, 0.999), to_ns(h->max));
+}
+
+int
+series_init(struct series *s, unsigned int size)
+{
+	memset(s, 0, sizeof(*s));
+	s->size = size;
+	s->kept = calloc(size, sizeof(*s->kept));
+	s->all = calloc(size, sizeof(*s->all));
+	if (s->kept != NULL && s->all != NULL)
+		return 0;
+	series_fini(s);
+	return -ENOMEM;
+}
+
+void
+series_fini(struct series *s)
+{
+	free(s->kept);
+	free(s->all);
+	s->kept = s->all = NULL;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	const double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+void
+series_print(FILE *out, const char *name, struct series *s)
+{
+	double *v = s->nb_kept > 0 ? s->kept : s->all;
+	unsigned int n = s->nb_kept > 0 ? s->nb_kept : s->nb_all;
+
+	if (n == 0) {
+		fprintf(out, "\"%s\": null", name);
+		return;
+	}
+	qsort(v, n, sizeof(*v), compare);
+	fprintf(out, "\"%s\": {\"median\": %.4f, \"p10\": %.4f, \"p90\": %.4f}", name, v[n / 2],
+		v[n / 10], v[n * 9 / 10]);
+}

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 the NFE authors
+"""The machine under the benchmark: what it must have, which CPU does what, how it is described."""
+import contextlib
+import os
+import platform
+import subprocess
+import time
+
+from lab import HUGEPAGES, ROOT
+
+NICE = -10              # of the sessions that are measured; nice has no effect across sessions
+PAGES_PER_NODE = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
+
+
+def cpus():
+    """(CPU of the guests, CPU of the switch)."""
+    usable = sorted(os.sched_getaffinity(0))
+    return usable[0], usable[1]
+
+
+def lacks(hugepages):
+    """What this machine lacks, as a list of sentences; empty: nothing."""
+    missing = []
+    if os.geteuid() != 0:
+        missing.append("root: the benchmark makes namespaces, takes hugepages and priorities")
+    if len(os.sched_getaffinity(0)) < 2:
+        missing.append("two CPUs: one for the guests, one for the switch")
+    if hugepages and not os.path.exists(PAGES_PER_NODE):
+        missing.append("hugepages of 2 MiB")
+    elif hugepages and os.geteuid() == 0 and not can_reserve(hugepages):
+        missing.append(f"memory: {hugepages} hugepages of 2 MiB cannot be reserved")
+    return missing
+
+
+def memory_for_test(hugepages):
+    """"huge" or "nohuge": whether the benchmark works doesn't depend on it, only its numbers do."""
+    wanted = os.environ.get("NFE_MEMORY", "auto")
+    if wanted != "auto":
+        return wanted
+    possible = os.geteuid() == 0 and os.path.exists(PAGES_PER_NODE) and can_reserve(hugepages)
+    return "huge" if possible else "nohuge"
+
+
+def can_reserve(hugepages):
+    """Tries it and gives back."""
+    with open(HUGEPAGES, encoding="ascii") as file:
+        before = int(file.read())
+    if before >= hugepages:
+        return True
+    write(HUGEPAGES, hugepages)
+    with open(HUGEPAGES, encoding="ascii") as file:
+        got = int(file.read())
+    write(HUGEPAGES, before)
+    return got >= hugepages
+
+
+def write(path, value):
+    with open(path, "w", encoding="ascii") as file:
+        file.write(str(value))
+
+
+def prioritise(process):
+    """A process of the Lab has a session of its own, and so an autogroup: give that priority."""
+    with contextlib.suppress(OSError):  # a kernel without autogroups
+        write(f"/proc/{process.pid}/autogroup", NICE)
+
+
+def thread(process, names):
+    """/proc path of the first thread whose name starts with one of names; None: there is none."""
+    tasks = f"/proc/{process.pid}/task"
+    for tid in sorted(os.listdir(tasks), key=int):
+        with contextlib.suppress(OSError), open(f"{tasks}/{tid}/comm", encoding="ascii") as file:
+            if file.read().startswith(names):
+                return f"{tasks}/{tid}"
+    return None
+
+
+def cpu_ns(task):
+    """CPU time of a thread so far."""
+    with open(f"{task}/schedstat", encoding="ascii") as file:
+        return int(file.read().split()[0])
+
+
+def anonymous_kib(process):
+    """Memory of its own: what it maps of its guests doesn't count."""
+    with open(f"/proc/{process.pid}/status", encoding="ascii") as file:
+        fields = dict(line.split(":", 1) for line in file)
+    return int(fields["RssAnon"].split()[0])
+
+
+def text_of(*command):
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True,
+                              timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+
+
+def describe():
+    """Machine, software and date: what stands above the results."""
+    model = "unknown"
+    with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+        for line in file:
+            if line.startswith("model name"):
+                model = line.split(":", 1)[1].strip()
+                break
+    return {
+        "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+        "cpu": f"{model}, {os.cpu_count()} CPUs",
+        "kernel": platform.release(),
+        "dpdk": text_of("pkg-config", "--modversion", "libdpdk"),
+        "commit": text_of("git", "-C", ROOT, "rev-parse", "--short", "HEAD"),
+        "load_at_start": os.getloadavg()[0],
+    }

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 the NFE authors
+"""From results of all rounds to rows of a table, ratios and targets."""
+import statistics
+
+GUEST_IS_LIMIT = 0.93   # share of its time that the guest thread moves frames
+TX_FULL_IS_SWITCH = 0.3 # share of bursts that were not taken whole
+
+
+def bottleneck(result, kernel):
+    """Who held the frames up: the guests' core, the switch's, or nobody."""
+    if "tx_full" not in result:
+        return None
+    if kernel:
+        return "kernel"
+    if result["busy"] is not None and result["busy"] >= GUEST_IS_LIMIT:
+        return "guest"
+    return "switch" if result["tx_full"] >= TX_FULL_IS_SWITCH else "neither"
+
+
+def spread(values):
+    """Median, least and greatest of the rounds; None if there is no value."""
+    values = [value for value in values if value is not None]
+    if not values:
+        return None
+    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+
+
+def from_rate(result):
+    """Cycles per frame of the switch if it was busy all the time."""
+    return result["tsc_hz"] / result["value"] / 1e6 if result.get("value") else None
+
+
+class Row:
+    """One switch in one measure, over all rounds."""
+
+    def __init__(self, measure, switch, results):
+        self.measure, self.switch = measure, switch
+        self.value = spread([result["value"] for result in results])
+        where = [bottleneck(result, switch.netns is not None) for result in results]
+        self.bottleneck = max(set(where), key=where.count) if where else None
+        self.counted = spread([result.get("switch", {}).get("cycles") for result in results])
+        self.rate = spread([from_rate(result) for result in results]) \
+            if self.bottleneck == "switch" and measure.unit == "Mpps" else None
+        self.guest = spread([sum(result["guest_cycles"].values()) for result in results
+                             if "guest_cycles" in result])
+        self.kept = sum(result.get("windows", {}).get("kept", 0) for result in results)
+        self.all = sum(result.get("windows", {}).get("all", 0) for result in results)
+        times = [result[self.times] for result in results if self.times in result]
+        self.p99 = spread([one["p99"] for one in times])
+        self.p999 = spread([one["p999"] for one in times])
+        self.rounds = len(results)
+
+    @property
+    def times(self):
+        """The field with the times that this measure is about."""
+        return {"rtt": "rtt_ns", "load": "latency_ns", "wake": "one_way_ns"}.get(
+            self.measure.name.split("-")[0])
+
+    @property
+    def cycles(self):
+        """Of the switch per frame: its own counter, else the rate when it was the limit. When
+        frames come one by one that says nothing."""
+        return (self.counted or self.rate) if self.measure.unit == "Mpps" else None
+
+    @property
+    def total(self):
+        """Guests and switch: work that is only shifted from one to the other doesn't count."""
+        if self.guest is None or self.cycles is None:
+            return None
+        return self.guest["median"] + self.cycles["median"]
+
+    def as_dict(self):
+        return {"measure": self.measure.name, "switch": self.switch.name,
+                "unit": self.measure.unit, "value": self.value, "rounds": self.rounds,
+                "bottleneck": self.bottleneck, "switch_cycles_counted": self.counted,
+                "switch_cycles_from_rate": self.rate, "guest_cycles": self.guest,
+                "total_cycles": self.total, "p99": self.p99, "p999": self.p999,
+                "windows": {"kept": self.kept, "all": self.all}}
+
+
+def better(measure, a, b):
+    return a > b if measure.higher_is_better else a < b
+
+
+def best_peer(rows, measure):
+    """The best row that isn't ours in this measure."""
+    best = None
+    for row in rows:
+        if row.measure is not measure or row.switch.ours or row.value is None:
+            continue
+        if best is None or better(measure, row.value["median"], best.value["median"]):
+            best = row
+    return best
+
+
+def drop_worse_variants(rows):
+    """Of the variants of one peer (split, packed) the better one of each measure remains."""
+    kept = []
+    for row in rows:
+        rivals = [other for other in rows if other.switch.group and other.value and row.value and
+                  other.switch.group == row.switch.group and other.measure is row.measure]
+        if not any(better(row.measure, other.value["median"], row.value["median"])
+                   for other in rivals):
+            kept.append(row)
+    return kept
+
+
+def number(value):
+    if value is None:
+        return "-"
+    if value >= 1000:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if value >= 100 else f"{value:.2f}"
+
+
+def columns(row, reference):
+    cycles = number(row.cycles["median"]) if row.cycles else "-"
+    ratio = "-"
+    if reference is not None and row.value["median"] > 0:
+        ratio = f"{reference.value['median'] / row.value['median']:.2f}"
+    return [row.switch.label, number(row.value["median"]),
+            f"{number(row.value['min'])}-{number(row.value['max'])}",
+            number(row.p99["median"]) if row.p99 else "-", cycles,
+            number(row.rate["median"]) if row.rate else "-",
+            number(row.guest["median"]) if row.guest else "-", number(row.total), ratio,
+            row.bottleneck or "-", f"{row.kept}/{row.all}" if row.all else "-"]
+
+
+HEADER = ["SWITCH", "MEDIAN", "MIN-MAX", "P99", "CYC", "CYC/RATE", "GUEST", "SUM", "NFE/IT",
+          "LIMIT", "WINDOWS"]
+
+
+def print_table(measures, rows, out):
+    """One block per measure. NFE/IT: our value (net_nfe; else raw) divided by this one."""
+    for measure in measures:
+        block = [row for row in rows if row.measure is measure and row.value is not None]
+        if not block:
+            continue
+        ours = next((row for row in block if row.switch.name == "nfe"),
+                    next((row for row in block if row.switch.ours), None))
+        lines = [HEADER] + [columns(row, ours) for row in block]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(HEADER))]
+        print(f"\n{measure.name}: {measure.title} [{measure.unit}]", file=out)
+        for line in lines:
+            cells = [line[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in
+                                                  zip(line[1:], widths[1:])]
+            print("  " + "  ".join(cells), file=out)
+
+
+def print_limits(limits, out):
+    """The machine's own limits, median over rounds."""
+    lines = [result["rtt_ns"]["p50"] for result in limits if result["what"] == "line"]
+    if lines:
+        print(f"\nlimit: a cache line there and back {statistics.median(lines):.0f} ns; a round "
+              f"trip through a switch takes two: {2 * statistics.median(lines):.0f} ns", file=out)
+    for size, slots in sorted({(r["bytes"], r["slots"]) for r in limits if r["what"] == "relay"}):
+        some = [r for r in limits if r.get("bytes") == size and r.get("slots") == slots]
+        print(f"limit: bare copy of {size} B, rings of {slots}: "
+              f"{statistics.median(r['mpps']['median'] for r in some):.2f} Mpps, "
+              f"{statistics.median(r['cycles'] for r in some):.0f} cycles on the switch's core",
+              file=out)
+
+
+class Targets:
+    """The goals of the project, as ratios within this run."""
+
+    def __init__(self, rows, limits):
+        self.rows, self.limits, self.lines = rows, limits, []
+
+    def find(self, measure, *names):
+        found = [row for row in self.rows if row.measure.name == measure and
+                 row.switch.name in names and row.value]
+        return found[0] if found else None
+
+    def peers(self, measure, key):
+        """(least of key over the peers)"""
+        values = [key(row) for row in self.rows if row.measure.name == measure and
+                  not row.switch.ours and row.value]
+        values = [value for value in values if value]
+        return min(values) if values else None
+
+    def judge(self, what, ours, other, limit, least):
+        """ours/other must be at least (or at most) limit."""
+        if ours is None or not other:
+            return
+        ratio = ours / other
+        met = ratio >= limit if least else ratio <= limit
+        sign = ">=" if least else "<="
+        self.lines.append(f"{'met   ' if met else 'MISSED'}  {what}: {ratio:.2f}, "
+                          f"target {sign} {limit:.2f}")
+
+    def cycles(self, row):
+        return row.cycles["median"] if row and row.cycles else None
+
+    def evaluate(self):
+        for name in ("nfe", "nfe-raw"):
+            self.throughput(name)
+            self.latency(name)
+            self.scaling(name)
+        return self.lines
+
+    def throughput(self, name):
+        own = self.find("flood-64", name)
+        self.judge(f"{name}: switch cycles, 64 B, of the best peer", self.cycles(own),
+                   self.peers("flood-64", self.cycles), 1 / 2.8, False)
+        self.judge(f"{name}: switch cycles, 64 B, of OVS", self.cycles(own),
+                   self.cycles(self.find("flood-64", "ovs-packed", "ovs-split")), 1 / 4.4, False)
+        self.judge(f"{name}: switch cycles, 60 B, of the best peer",
+                   self.cycles(self.find("flood-60", name)),
+                   self.peers("flood-60", self.cycles), 1 / 3.3, False)
+        self.judge(f"{name}: guest + switch cycles, 64 B", own.total if own else None,
+                   self.peers("flood-64", lambda row: row.total), 0.6, False)
+        own, best = self.find("flood-1500", name), self.peers(
+            "flood-1500", lambda row: 1 / row.value["median"] if row.value["median"] else None)
+        self.judge(f"{name}: 1500 B throughput", own.value["median"] if own else None,
+                   1 / best if best else None, 1.4, True)
+        bare = [r["cycles"] for r in self.limits if r.get("bytes") == 1500]
+        self.judge(f"{name}: 1500 B, cycles over the bare copy", self.cycles(own),
+                   min(bare) if bare else None, 1.25, False)
+
+    def latency(self, name):
+        own = self.find("rtt-64", name)
+        self.judge(f"{name}: round trip p50", own.value["median"] if own else None,
+                   self.peers("rtt-64", lambda row: row.value["median"]), 0.55, False)
+        self.judge(f"{name}: round trip p99", own.p99["median"] if own else None,
+                   self.peers("rtt-64", lambda row: row.p99["median"]), 0.65, False)
+        own = self.find("idle-64", name)
+        self.judge(f"{name}: idle CPU in percent", own.value["median"] if own else None, 1, 1,
+                   False)
+        own = self.find("wake-64", name)
+        self.judge(f"{name}: wake-up in units of 40 us", own.value["median"] if own else None,
+                   40000, 1, False)
+
+    def scaling(self, name):
+        for measure, base, limit in (("attached-64", "attached-2", 0.97),
+                                     ("attached-1024", "attached-2", 0.93),
+                                     ("active-64", "active-2", 0.8),
+                                     ("macs-64000", "macs-1", 0.75)):
+            own, first = self.find(measure, name), self.find(base, name)
+            self.judge(f"{name}: {measure} against {base}", own.value["median"] if own else None,
+                       first.value["median"] if first else None, limit, True)
