@@ -135,6 +135,30 @@ step_request(struct fake_guest *g, struct input *in)
 		fake_request(g, &req, NULL);
 }
 
+/* A channel that runs, as far as the state and what is there already allow: a driver's way. */
+static void
+step_bring_up(struct fake_guest *g, struct input *in)
+{
+	const uint32_t key = NFE_KEY(1u, 1u);
+	uint16_t ch = (uint16_t)(1 + take(in, 1) % CHANNELS);
+
+	if (g->size_log2 < 3 || g->size_log2 > 8)
+		return;
+	fake_register(g, key, FAKE_DATA, 0x10000, NFE_ACCESS_READ | NFE_ACCESS_WRITE);
+	fake_create_channel(g, ch, ch, key, ch * 0x200u);
+	for (uint8_t role = NFE_ROLE_SQ; role <= NFE_ROLE_FQ; role++) {
+		struct nfe_req req = {
+			.op = NFE_OP_SET_QUEUE,
+			.queue = { .channel = ch, .role = role, .size_log2 = 4, .capacity = 16,
+				   .buf_size = role == NFE_ROLE_FQ ? 2048 : 0, .key = key,
+				   .entries = ch * 0x2000u + role * 0x400u },
+		};
+
+		fake_request(g, &req, NULL);
+	}
+	fake_op_channel(g, NFE_OP_START_CHANNEL, ch);
+}
+
 static void
 step_index(struct fake_guest *g, struct input *in)
 {
@@ -263,7 +287,7 @@ check_books(const struct fake_guest *g)
 
 static void (*const steps[])(struct fake_guest *g, struct input *in) = {
 	step_request, step_request, step_request, step_boot, step_register, step_raw_cell,
-	step_index, step_memory, step_operator, step_run,
+	step_bring_up, step_index, step_memory, step_operator, step_run,
 };
 
 int

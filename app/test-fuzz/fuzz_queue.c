@@ -83,7 +83,8 @@ fuzz_queue(struct input *in)
 {
 	uint32_t size = 1u << take(in, 1) % 7;
 	uint8_t role = (uint8_t)(1 + take(in, 1) % 3);
-	size_t bytes = (size_t)size * (role == NFE_ROLE_FQ ? sizeof(struct nfe_fill) : NFE_MSG_SIZE);
+	size_t entry = role == NFE_ROLE_FQ ? sizeof(struct nfe_fill) : NFE_MSG_SIZE;
+	size_t bytes = size * entry;
 	struct shared *s = calloc(1, sizeof(*s));
 	uint8_t *entries = calloc(1, bytes);
 	uint32_t first = (uint32_t)take(in, 4);
@@ -107,7 +108,7 @@ fuzz_queue(struct input *in)
 			produce(&q, in);
 		else
 			consume(&q, in);
-		nfed_queue_must_wake(&q, old);
+		nfed_queue_must_wake(&q, q.published, old);
 		if (role == NFE_ROLE_SQ)
 			nfed_sq_arm(&q);
 	}

@@ -339,7 +339,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t i = 0; i <= size && server->nb_waiting > 0; i++)
 		vfio_user_server_accept(server);
 	while (vfio_user_conn_process(server) == 0)
-		continue;
+		vfio_user_server_accept(server); /* a reply may wait: it finds the end */
 	CHECK(server->conn == NULL && server->nb_waiting == 0);
 	CHECK(lowest_free_fd() == before);
 	return 0;

@@ -35,7 +35,7 @@ static volatile sig_atomic_t stop;
 
 struct options {
 	const char *a, *b;
-	bool both, stream;
+	bool both, stream, strict;
 	uint64_t frames;
 	unsigned int window, stall_ms, report_ms;
 	uint64_t seed;
@@ -152,6 +152,8 @@ static bool
 judge_stall(const struct run *r, struct direction *d)
 {
 	if (under_way(d) == 0)
+		return true;
+	if (r->opt->stream && r->opt->strict)
 		return true;
 	if (r->opt->stream) {
 		if (ms_since(d->last_progress) > STREAM_STALL_MS &&
@@ -277,6 +279,7 @@ usage(FILE *out)
 		"  --both             traffic in both directions (default a to b)\n"
 		"  --frames N         closed loop of N frames per flow, must be perfect (default 10000)\n"
 		"  --stream           until SIGTERM, count losses instead\n"
+		"  --strict           a stream that never opens its window again: nothing may be lost\n"
 		"  --window N         frames under way per flow (default 64)\n"
 		"  --min N --max N    lengths in bytes (default 14 and 1514)\n"
 		"  --seed N           of lengths and contents (default 1)\n"
@@ -290,7 +293,7 @@ parse(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = {
 		{ "a", 1, 0, 'a' }, { "b", 1, 0, 'b' }, { "both", 0, 0, 'B' },
-		{ "frames", 1, 0, 'n' }, { "stream", 0, 0, 's' }, { "window", 1, 0, 'w' },
+		{ "frames", 1, 0, 'n' }, { "stream", 0, 0, 's' }, { "strict", 0, 0, 'x' }, { "window", 1, 0, 'w' },
 		{ "min", 1, 0, 'm' }, { "max", 1, 0, 'M' }, { "seed", 1, 0, 'S' },
 		{ "stall-ms", 1, 0, 't' }, { "report-ms", 1, 0, 'r' }, { "queues", 1, 0, 'q' },
 		{ "desc", 1, 0, 'd' }, { "mtu", 1, 0, 'u' }, { "buf", 1, 0, 'f' },
@@ -307,6 +310,7 @@ parse(int argc, char **argv, struct options *o)
 		case 'B': o->both = true; break;
 		case 'n': o->frames = v; break;
 		case 's': o->stream = true; break;
+		case 'x': o->strict = true; break;
 		case 'w': o->window = (unsigned int)v; break;
 		case 'm': o->min_len = (uint32_t)v; break;
 		case 'M': o->max_len = (uint32_t)v; break;

@@ -3,8 +3,8 @@
  */
 
 /*
- * EAL for unit tests: no hugepages, no root, no files, one lcore. Initialised by the first test that
- * needs it, and left to the end of the process.
+ * EAL for unit tests: no hugepages, no root, one lcore. Initialised by the first test that needs
+ * it, and left to the end of the process.
  */
 #ifndef TEST_EAL_H
 #define TEST_EAL_H

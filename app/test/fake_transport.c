@@ -99,7 +99,8 @@ owner_stop(void *owner, struct nfed_channel *ch)
 
 	(void)ch;
 	g->stops++;
-	g->running--;
+	if (--g->running == 0)
+		g->lcores_may_read = false; /* the owner's promise */
 }
 
 static void

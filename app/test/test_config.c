@@ -96,7 +96,8 @@ every_statement_is_taken(void)
 		"uplink wire port net_af_packet0 learning on\n"
 		"uplink other port 0000:03:00.0\n"
 		"vif a mac " MAC_A " allow " MAC_B " allow 02:00:00:00:00:0c mtu 9000 max-mtu 9000"
-		" queues 4 socket /tmp/own.sock source-check off promisc on regions 9 memory-mib 64\n"
+		" queues 4 socket /tmp/own.sock source-check off promisc on msix off regions 9"
+		" memory-mib 64\n"
 		"vif b mac 02:00:00:00:00:0d allow any"; /* no newline */
 	struct vifsw_config *c;
 	struct vifsw_vif *v;
@@ -116,13 +117,13 @@ every_statement_is_taken(void)
 	TEST_EQ(v->port.mtu, 9000);
 	TEST_EQ(v->max_queues, 4);
 	TEST_STR_EQ(v->socket, "/tmp/own.sock");
-	TEST_TRUE(v->port.no_source_check && v->port.promisc && !v->port.allow_any);
+	TEST_TRUE(v->port.no_source_check && v->port.promisc && !v->port.allow_any && v->no_msix);
 	TEST_EQ(v->max_regions, 9);
 	TEST_EQ(v->memory_mib, 64);
 	TEST_EQ(v->line, 9);
 	v = &c->vifs[1];
 	TEST_STR_EQ(v->socket, "/tmp/s/b.sock");
-	TEST_TRUE(v->port.allow_any && !v->port.no_source_check && !v->port.promisc);
+	TEST_TRUE(v->port.allow_any && !v->port.no_source_check && !v->port.promisc && !v->no_msix);
 	TEST_EQ(v->port.mtu, 1500);
 	TEST_EQ(v->port.max_mtu, 9000);
 	vifsw_config_free(c);
@@ -431,6 +432,31 @@ guide_has_a_row_for_each_keyword(void)
 	return TEST_OK;
 }
 
+static int
+xen_vifs_have_a_device_instead_of_a_socket(void)
+{
+	struct vifsw_config *c;
+
+	TEST_EQ(parse("vif a mac " MAC_A " xen any\nvif b mac " MAC_B " xen 12/3\n"
+		      "vif c mac 02:00:00:00:00:0c xen any", &c), 0);
+	TEST_EQ(c->vifs[0].xen, VIFSW_XEN_ANY);
+	TEST_STR_EQ(c->vifs[0].socket, "");
+	TEST_EQ(c->vifs[1].xen, VIFSW_XEN_ONE);
+	TEST_TRUE(c->vifs[1].xen_domid == 12 && c->vifs[1].xen_number == 3);
+	vifsw_config_free(c);
+	EXPECT_ERROR("vif a mac " MAC_A " xen 0/1", 1,
+		     "xen: \"0/1\" is not \"any\" nor DOMID/N, DOMID from 1 to 32751");
+	EXPECT_ERROR("vif a mac " MAC_A " xen 32752/1", 1,
+		     "xen: \"32752/1\" is not \"any\" nor DOMID/N, DOMID from 1 to 32751");
+	EXPECT_ERROR("vif a mac " MAC_A " xen 5/", 1,
+		     "xen: \"5/\" is not \"any\" nor DOMID/N, DOMID from 1 to 32751");
+	EXPECT_ERROR("vif a mac " MAC_A " xen any socket /s", 1,
+		     "vif a: socket and xen exclude each other");
+	EXPECT_ERROR("vif a mac " MAC_A " xen 5/0\nvif b mac " MAC_B " xen 5/0", 2,
+		     "xen 5/0 already used on line 1");
+	return TEST_OK;
+}
+
 static const struct test_case cases[] = {
 	TEST_CASE(empty_file_gives_defaults),
 	TEST_CASE(every_statement_is_taken),
@@ -447,6 +473,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(all_errors_are_reported),
 	TEST_CASE(socket_dir_of_the_command_line_wins),
 	TEST_CASE(unreadable_file_is_named),
+	TEST_CASE(xen_vifs_have_a_device_instead_of_a_socket),
 	TEST_CASE(examples_in_config_parse),
 	TEST_CASE(guide_has_a_row_for_each_keyword),
 };

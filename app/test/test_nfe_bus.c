@@ -22,6 +22,7 @@
 #include <vfio_user_server.h>
 
 #include "test.h"
+#include "test_eventfds.h"
 
 #define CHANNELS 3u
 #define BAR0_LEN (8 * NFE_PAGE_SIZE)
@@ -366,6 +367,49 @@ kicks_go_through_eventfds(void)
 	return TEST_OK;
 }
 
+/* One vector: raised, seen, cleared, seen, whatever is in the counter. */
+static int
+raise_and_clear(struct nfe_bus *bus, unsigned int vector)
+{
+	struct pollfd pfd = { .fd = bus->ops->irq_fd(bus, vector), .events = POLLIN };
+
+	nfe_bus_irq_clear(bus, vector);
+	TEST_EQ(poll(&pfd, 1, 0), 0);
+	nfe_bus_irq_clear(bus, vector); /* nothing there: does not wait for it */
+	nfe_bus_irq_raise(bus, vector);
+	TEST_EQ(poll(&pfd, 1, 0), 1);
+	TEST_EQ(poll(&pfd, 1, 0), 1); /* looking is not taking */
+	nfe_bus_irq_clear(bus, vector);
+	TEST_EQ(poll(&pfd, 1, 0), 0);
+	return TEST_OK;
+}
+
+static int
+blocking_full_or_empty_eventfds_block_neither_kick_nor_interrupt(void)
+{
+	struct nfe_bus *bus;
+
+	liar_init(&liar);
+	TEST_EQ(liar_start(&liar), 0);
+	TEST_EQ(nfe_bus_create(liar.address, &bus), 0);
+	TEST_EQ(bus->ops->connect(bus, 1000), 0);
+	alarm(10); /* ends the program where something blocks */
+	for (unsigned int i = 0; i < 6; i++) {
+		TEST_EQ(eventfds_spoil_shared(i % 2 == 0), 2 + CHANNELS + 1);
+		bus->ops->kick(bus, 0);
+		bus->ops->kick(bus, 1);
+		for (unsigned int v = 0; v <= CHANNELS; v++)
+			TEST_EQ(raise_and_clear(bus, v), TEST_OK);
+	}
+	nfe_bus_irq_clear(bus, CHANNELS + 1); /* there is none */
+	nfe_bus_irq_raise(bus, CHANNELS + 1);
+	alarm(0);
+	bus->ops->disconnect(bus);
+	bus->ops->destroy(bus);
+	liar_fini(&liar);
+	return TEST_OK;
+}
+
 static int
 kicks_without_eventfds_are_left_to_the_control_thread(void)
 {
@@ -430,6 +474,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(doorbell_memory_that_may_vanish_is_refused),
 	TEST_CASE(doorbells_survive_the_device_and_come_back),
 	TEST_CASE(kicks_go_through_eventfds),
+	TEST_CASE(blocking_full_or_empty_eventfds_block_neither_kick_nor_interrupt),
 	TEST_CASE(kicks_without_eventfds_are_left_to_the_control_thread),
 	TEST_CASE(memory_needs_a_descriptor),
 };

@@ -3,8 +3,8 @@
  */
 
 /*
- * lib/nfe_device: the table of DMA maps, mapping ranges of it, and the SIGBUS guard, with real memfds.
- * No root; one case wants a free 2 MiB hugepage and is skipped without.
+ * lib/nfe_device: the table of DMA maps, mapping ranges of it, and the SIGBUS guard, with real
+ * memfds. No root; one case wants a free 2 MiB hugepage and is skipped without.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -15,11 +15,13 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <nfed_internal.h>
 
 #include <nfed_dma.h>
+#include <nfed_share.h>
 
 #include "test.h"
 
@@ -303,6 +305,137 @@ hole_is_refused_until_it_is_filled(void)
 	return TEST_OK;
 }
 
+/* Regression: all pieces were looked at, and each searched its file, before the limit was tested. */
+static int
+range_of_too_many_pieces_is_refused_at_once(void)
+{
+	const struct nfed_dma_limits many = { .max_maps = 32768, .max_files = 4 };
+	struct nfed_dma *dma = nfed_dma_create(&many);
+	int fd = filled_memfd(1, 1);
+	struct timespec from, to;
+	struct mapped m;
+
+	TEST_EQ(ftruncate(fd, INT64_C(64) << 20), 0); /* sparse but for one page */
+	for (unsigned int i = 0; i < 32768; i++) /* one page again and again: no neighbours */
+		TEST_EQ(nfed_dma_add(dma, IOVA + i * PAGE, PAGE, 3, dup(fd), 0), 0);
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	for (unsigned int i = 0; i < 100; i++)
+		TEST_EQ(map(dma, IOVA, 32768 * PAGE, RW, &m), -ENOSPC);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	TEST_TRUE((to.tv_sec - from.tv_sec) * 1000 + (to.tv_nsec - from.tv_nsec) / 1000000 < 500);
+	nfed_dma_destroy(dma);
+	close(fd);
+	return TEST_OK;
+}
+
+/* A sparse file of which every second page is there: each piece needs a search of its own. */
+static int
+searches_for_holes_are_few(void)
+{
+	const struct nfed_dma_limits many = { .max_maps = 64, .max_files = 4 };
+	struct nfed_dma *dma = nfed_dma_create(&many);
+	int sparse = memfd_create("guest", MFD_CLOEXEC), dense = filled_memfd(32, 1);
+	struct mapped m;
+
+	TEST_EQ(ftruncate(sparse, (off_t)(64 * PAGE)), 0);
+	for (unsigned int i = 0; i < 32; i++) {
+		TEST_EQ(pwrite(sparse, "x", 1, (off_t)(2 * i * PAGE)), 1);
+		TEST_EQ(nfed_dma_add(dma, IOVA + i * PAGE, PAGE, 3, dup(sparse), 2 * i * PAGE), 0);
+		TEST_EQ(nfed_dma_add(dma, 2 * IOVA + i * PAGE, PAGE, 3, dup(dense),
+				     (31 - i) * PAGE), 0);
+	}
+	TEST_EQ(map_at_most(32, dma, IOVA, 8 * PAGE, RW, &m), 0);
+	TEST_EQ(m.nb, 8);
+	nfed_dma_unmap(dma, m.handle);
+	TEST_EQ(map_at_most(32, dma, IOVA, 9 * PAGE, RW, &m), -ENOSPC);
+	TEST_EQ(map_at_most(32, dma, 2 * IOVA, 32 * PAGE, RW, &m), 0); /* no search at all */
+	TEST_EQ(m.nb, 32);
+	nfed_dma_unmap(dma, m.handle);
+	nfed_dma_destroy(dma);
+	close(sparse);
+	close(dense);
+	return TEST_OK;
+}
+
+/* Regression: a VM behind a vIOMMU, whose hugepages lie in its memory from high to low, was refused
+ * because each of them was searched for by itself. */
+static int
+pieces_from_high_to_low_are_one_search(void)
+{
+	const struct nfed_dma_limits many = { .max_maps = 64, .max_files = 4 };
+	struct nfed_dma *dma = nfed_dma_create(&many);
+	int fd = filled_memfd(32, 1);
+	struct mapped m;
+
+	TEST_EQ(ftruncate(fd, (off_t)(64 * PAGE)), 0); /* the rest of the VM: untouched */
+	for (unsigned int i = 0; i < 32; i++)
+		TEST_EQ(nfed_dma_add(dma, IOVA + i * PAGE, PAGE, 3, dup(fd), (31 - i) * PAGE), 0);
+	TEST_EQ(map_at_most(32, dma, IOVA, 32 * PAGE, RW, &m), 0);
+	TEST_EQ(m.nb, 32);
+	nfed_dma_unmap(dma, m.handle);
+	TEST_EQ(nfed_dma_add(dma, IOVA + 32 * PAGE, PAGE, 3, dup(fd), 40 * PAGE), 0);
+	TEST_EQ(map_at_most(33, dma, IOVA, 33 * PAGE, RW, &m), -ENODATA); /* a hole */
+	nfed_dma_destroy(dma);
+	close(fd);
+	return TEST_OK;
+}
+
+static struct nfed_share_budget
+budget(unsigned int nb_vifs, uint64_t nb_queues, uint64_t max_fds, uint64_t max_maps)
+{
+	return (struct nfed_share_budget){ .nb_vifs = nb_vifs, .nb_queues = nb_queues,
+					   .max_fds = max_fds, .max_maps = max_maps,
+					   .maps_in_use = 500 };
+}
+
+/* Regression: 32 guests of 2047 pieces used up the maps of the process, and the guard had none. */
+static int
+shares_of_all_vifs_fit_into_the_process(void)
+{
+	static const unsigned int nb[] = { 1, 2, 32, 64, 1000, 2000 };
+
+	for (unsigned int i = 0; i < sizeof(nb) / sizeof(nb[0]); i++) {
+		struct nfed_share_budget b = budget(nb[i], nb[i] * 16, 1 << 20, 65530);
+		struct nfed_share share;
+		uint64_t maps, fds;
+
+		TEST_EQ(nfed_share_divide(&b, &share), 0);
+		TEST_TRUE(share.max_mappings >= NFED_SHARE_MIN_MAPPINGS);
+		TEST_TRUE(share.max_mappings <= nfed_limits_default.region.max_mappings);
+		maps = b.maps_in_use + (uint64_t)nb[i] * (share.max_mappings + 13);
+		TEST_TRUE(maps <= 65530 - 65530 / 8);
+		TEST_TRUE((uint64_t)nb[i] * (share.max_mappings + 3) <= NFED_GUARD_SLOTS);
+		fds = 128 + (uint64_t)nb[i] * (14 + 16 + share.dma.max_files);
+		TEST_TRUE(fds <= b.max_fds);
+		TEST_TRUE(share.dma.max_files >= NFED_SHARE_MIN_FILES);
+	}
+	return TEST_OK;
+}
+
+static int
+shares_too_small_are_refused_and_the_need_suffices(void)
+{
+	struct nfed_share_budget b = budget(1000, 2000, 0, 1 << 20);
+	struct nfed_share share;
+
+	b.max_fds = nfed_share_fds_needed(b.nb_vifs, b.nb_queues);
+	TEST_EQ(b.max_fds, 128 + 1000 * (14 + 2 + 3));
+	TEST_EQ(nfed_share_divide(&b, &share), 0);
+	TEST_EQ(share.dma.max_files, NFED_SHARE_MIN_FILES);
+	b.max_fds--;
+	TEST_EQ(nfed_share_divide(&b, &share), -EMFILE);
+	b = budget(4096, 4096, 1 << 20, 65530);
+	TEST_EQ(nfed_share_divide(&b, &share), -ENOMEM);
+	b.max_maps = nfed_share_maps_needed(&b);
+	TEST_EQ(nfed_share_divide(&b, &share), 0);
+	TEST_EQ(share.max_mappings, NFED_SHARE_MIN_MAPPINGS);
+	b = budget(1000, 2000, 1 << 20, 0); /* unknown */
+	TEST_EQ(nfed_share_divide(&b, &share), -ENOMEM);
+	b = budget(0, 0, 1024, 65530);
+	TEST_EQ(nfed_share_divide(&b, &share), 0);
+	return TEST_OK;
+}
+
 static struct sigaction saved_action;
 
 static int
@@ -437,6 +570,55 @@ sent_by_kill(void)
 	sleep(5);
 }
 
+/* Exit code 0: survived, the page that faulted alone was replaced, and the flag says so. */
+static void
+fault_when_the_whole_cannot_be_replaced(void)
+{
+	const uint64_t len = UINT64_C(64) << 20;
+	int fd = memfd_create("guest", MFD_CLOEXEC);
+	uint8_t *p = MAP_FAILED;
+	struct rlimit data = { 0, 0 };
+	volatile uint32_t poisoned = 0;
+	unsigned long long kib = 0;
+	char line[128];
+	FILE *f = fopen("/proc/self/status", "re");
+
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+		if (sscanf(line, "VmData: %llu kB", &kib) == 1)
+			break;
+	if (kib > 0 && ftruncate(fd, (off_t)len) == 0)
+		p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED || nfed_guard_add(p, len, (uint32_t *)(uintptr_t)&poisoned) < 0)
+		_exit(2);
+	data.rlim_cur = data.rlim_max = kib * 1024 + len / 2;
+	if (setrlimit(RLIMIT_DATA, &data) != 0 || ftruncate(fd, 0) != 0)
+		_exit(3);
+	*(volatile uint8_t *)&p[5 * PAGE] = 1;
+	if (poisoned == 0 || p[5 * PAGE] != 1)
+		_exit(4);
+	*(volatile uint8_t *)&p[len - 1] = 2; /* the next page faults for itself */
+	if (p[len - 1] != 2 || nfed_guard_faults() < 2)
+		_exit(5);
+}
+
+static int
+guard_falls_back_to_the_page_that_faulted(void)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		alarm(10);
+		nfed_guard_install();
+		fault_when_the_whole_cannot_be_replaced();
+		_exit(0);
+	}
+	TEST_TRUE(pid > 0 && waitpid(pid, &status, 0) == pid);
+	TEST_TRUE(WIFEXITED(status));
+	TEST_EQ(WEXITSTATUS(status), 0);
+	return TEST_OK;
+}
+
 static int
 unknown_faults_keep_their_default_action(void)
 {
@@ -491,7 +673,13 @@ static const struct test_case cases[] = {
 	TEST_CASE(unreachable_memory_is_not_mapped),
 	TEST_CASE(read_only_maps_are_honoured),
 	TEST_CASE(hole_is_refused_until_it_is_filled),
+	TEST_CASE(range_of_too_many_pieces_is_refused_at_once),
+	TEST_CASE(searches_for_holes_are_few),
+	TEST_CASE(pieces_from_high_to_low_are_one_search),
+	TEST_CASE(shares_of_all_vifs_fit_into_the_process),
+	TEST_CASE(shares_too_small_are_refused_and_the_need_suffices),
 	TEST_CASE(vanished_memory_poisons_its_region_alone),
+	TEST_CASE(guard_falls_back_to_the_page_that_faulted),
 	TEST_CASE(two_threads_may_fault_together),
 	TEST_CASE(unknown_faults_keep_their_default_action),
 	TEST_CASE(hugepage_is_mapped_and_replaced_whole),

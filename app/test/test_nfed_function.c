@@ -3,8 +3,8 @@
  */
 
 /*
- * lib/nfe_device: states, registers, boot, the control channel as such, events, faults, requests
- * about the VIF. Regions and queues have suites of their own. No hugepages, no root.
+ * lib/nfe_device: states, registers, boot, faults, memory that is taken away. The control channel,
+ * regions and queues have suites of their own. No hugepages, no root.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -54,7 +54,8 @@ only_the_drawn_edges_exist(void)
 			int want = allowed[from][to] == 'x' ? 0 : -EPERM;
 
 			g.fn->state = (enum nfe_state)from;
-			TEST_EQ(nfed_transition(g.fn, (enum nfe_state)to, NFE_REASON_NONE, ""), want);
+			TEST_EQ(nfed_transition(g.fn, (enum nfe_state)to, NFE_REASON_NONE, ""),
+				want);
 			TEST_EQ(nfed_function_state(g.fn), want == 0 ? to : from);
 			TEST_EQ(g.transitions - before, want == 0);
 		}
@@ -310,199 +311,6 @@ boot_block_is_sampled_once(void)
 }
 
 static int
-control_indices_wrap(void)
-{
-	struct nfe_req nop = { .op = NFE_OP_NOP };
-	struct fake_guest g;
-
-	TEST_EQ(fake_guest_create(&g, NULL), 0);
-	TEST_EQ(fake_guest_boot(&g, 3, WRAP), NFE_STATE_READY);
-	for (unsigned int i = 0; i < 600; i++) {
-		TEST_EQ(fake_request(&g, &nop, NULL), 0);
-		TEST_EQ(fake_status(&g, FAKE_CTRL_STATUS)->sq_cons, WRAP + i + 1);
-		TEST_EQ(fake_status(&g, FAKE_CTRL_STATUS)->sq_event, WRAP + i + 1);
-	}
-	TEST_EQ(nfed_function_counters(g.fn)->requests, 600);
-	TEST_EQ(g.interrupts[0], 600);
-	fake_guest_destroy(&g);
-	return TEST_OK;
-}
-
-static int
-control_overrun_fails_the_function(void)
-{
-	static const struct {
-		uint32_t db_off, value;
-	} row[] = {
-		{ NFE_DB_SQ_PROD, 17 }, { NFE_DB_SQ_PROD, UINT32_MAX },
-		{ NFE_DB_SQ_PROD, 0x80000000u }, { NFE_DB_RQ_CONS, 1 },
-		{ NFE_DB_RQ_CONS, 0x80000000u },
-	};
-
-	for (unsigned int i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
-		struct fake_guest g;
-
-		TEST_EQ(fake_guest_create(&g, NULL), 0);
-		TEST_EQ(fake_guest_boot(&g, 4, 0), NFE_STATE_READY);
-		*fake_db(&g, 0, row[i].db_off) = row[i].value;
-		g.fn->ctrl.rq.cons = g.fn->ctrl.rq.prod - 16; /* so that it looks again */
-		nfed_control_run(g.fn);
-		TEST_ASSERT_MSG(nfed_function_state(g.fn) == NFE_STATE_FAILED, "row %u", i);
-		TEST_EQ(nfed_function_reason(g.fn), NFE_REASON_CTRL_OVERRUN);
-		TEST_EQ(nfed_function_counters(g.fn)->overrun, 1);
-		TEST_EQ(fake_status(&g, FAKE_CTRL_STATUS)->state, NFE_CHAN_ERROR);
-		TEST_EQ(fake_status(&g, FAKE_CTRL_STATUS)->reason, NFE_REASON_CTRL_OVERRUN);
-		fake_guest_destroy(&g);
-	}
-	return TEST_OK;
-}
-
-static int
-work_per_run_is_bounded(void)
-{
-	struct nfe_req nop = { .type = NFE_MSG_REQ, .op = NFE_OP_NOP };
-	struct fake_guest g;
-
-	TEST_EQ(fake_guest_create(&g, NULL), 0);
-	TEST_EQ(fake_guest_boot(&g, 6, 0), NFE_STATE_READY);
-	for (unsigned int i = 0; i < 40; i++)
-		fake_post(&g, &nop);
-	TEST_TRUE(nfed_control_run(g.fn));
-	TEST_EQ(nfed_function_counters(g.fn)->requests, NFED_CTRL_BUDGET);
-	TEST_TRUE(!nfed_control_run(g.fn));
-	TEST_EQ(nfed_function_counters(g.fn)->requests, 40);
-	fake_guest_destroy(&g);
-	return TEST_OK;
-}
-
-static int
-full_answer_queue_keeps_requests_and_events(void)
-{
-	struct nfe_req nop = { .type = NFE_MSG_REQ, .op = NFE_OP_NOP };
-	unsigned int answers = 0;
-	struct fake_guest g;
-	struct nfe_rsp rsp;
-
-	TEST_EQ(fake_guest_create(&g, NULL), 0);
-	TEST_EQ(fake_guest_boot(&g, 3, 0), NFE_STATE_READY);
-	for (unsigned int i = 0; i < 8; i++)
-		fake_post(&g, &nop);
-	nfed_control_run(g.fn);
-	for (unsigned int i = 0; i < 5; i++)
-		fake_post(&g, &nop);
-	for (unsigned int i = 0; i < 9; i++)
-		nfed_function_set_link(g.fn, i % 2 == 0); /* ends up */
-	TEST_TRUE(!nfed_control_run(g.fn));
-	TEST_EQ(nfed_function_counters(g.fn)->requests, 8);
-	TEST_EQ(fake_status(&g, FAKE_CTRL_STATUS)->sq_cons, 8);
-	for (unsigned int i = 0; i < 3; i++) {
-		while (fake_take(&g, &rsp))
-			answers += rsp.type == NFE_MSG_RSP;
-		nfed_control_run(g.fn);
-	}
-	TEST_EQ(answers, 13);
-	TEST_EQ(g.events, 1); /* the latest state, once */
-	TEST_EQ(g.last_event.kind, NFE_EVENT_LINK);
-	TEST_EQ(g.last_event.value, 1);
-	fake_guest_destroy(&g);
-	return TEST_OK;
-}
-
-static int
-malformed_cells_are_answered_and_counted(void)
-{
-	struct fake_guest g;
-	struct nfe_rsp rsp;
-	struct nfe_req req;
-
-	TEST_EQ(fake_guest_create(&g, NULL), 0);
-	TEST_EQ(fake_guest_boot(&g, 4, 0), NFE_STATE_READY);
-	for (unsigned int type = 0; type < 256; type++) {
-		if (type == NFE_MSG_REQ || type == NFE_MSG_NOP)
-			continue;
-		req = (struct nfe_req){ .type = (uint8_t)type, .op = NFE_OP_NOP };
-		fake_post(&g, &req);
-		nfed_control_run(g.fn);
-		TEST_TRUE(fake_take(&g, &rsp));
-		TEST_EQ(rsp.status, -EINVAL);
-		TEST_EQ(rsp.id, req.id);
-	}
-	TEST_EQ(nfed_function_counters(g.fn)->bad_type, 254);
-	req = (struct nfe_req){ .type = NFE_MSG_NOP };
-	fake_post(&g, &req);
-	nfed_control_run(g.fn);
-	TEST_TRUE(!fake_take(&g, &rsp)); /* a NOP cell is skipped */
-	for (unsigned int i = 0; i < 3; i++) {
-		static const uint16_t op[] = { 0, NFE_OP_MAX, 0xffff };
-
-		req = (struct nfe_req){ .op = op[i] };
-		TEST_EQ(fake_request(&g, &req, NULL), -ENOSYS);
-		TEST_EQ(nfed_function_counters(g.fn)->bad_op, i + 1);
-	}
-	req = (struct nfe_req){ .op = NFE_OP_NOP, .flags = 1 };
-	TEST_EQ(fake_request(&g, &req, NULL), -EINVAL);
-	fake_guest_destroy(&g);
-	return TEST_OK;
-}
-
-static int
-each_reserved_byte_is_refused(void)
-{
-	static const uint8_t used[NFE_OP_MAX] = {
-		[NFE_OP_REGISTER] = 24, [NFE_OP_DEREGISTER] = 4, [NFE_OP_CREATE_CHANNEL] = 16,
-		[NFE_OP_DESTROY_CHANNEL] = 2, [NFE_OP_SET_QUEUE] = 56, [NFE_OP_START_CHANNEL] = 2,
-		[NFE_OP_STOP_CHANNEL] = 2, [NFE_OP_MAC] = 7, [NFE_OP_RX_MODE] = 4,
-		[NFE_OP_MTU] = 4, [NFE_OP_STATS] = 4, [NFE_OP_NOP] = 0,
-	};
-	uint64_t refused = 0;
-	struct fake_guest g;
-	struct nfe_req req;
-
-	TEST_EQ(fake_guest_create(&g, NULL), 0);
-	TEST_EQ(fake_guest_boot(&g, 4, 0), NFE_STATE_READY);
-	for (uint16_t op = 1; op < NFE_OP_MAX; op++) {
-		for (unsigned int i = used[op]; i < 56; i++) {
-			req = (struct nfe_req){ .op = op };
-			req.args[i] = 0x80;
-			TEST_EQ(fake_request(&g, &req, NULL), -EINVAL);
-			TEST_EQ(nfed_function_counters(g.fn)->bad_reserved, ++refused);
-		}
-		req = (struct nfe_req){ .op = op, .zero = 1 };
-		TEST_EQ(fake_request(&g, &req, NULL), -EINVAL);
-		TEST_EQ(nfed_function_counters(g.fn)->bad_reserved, ++refused);
-	}
-	fake_guest_destroy(&g);
-	return TEST_OK;
-}
-
-static int
-nothing_stale_travels_in_answers(void)
-{
-	struct nfe_req req = { .op = NFE_OP_NOP };
-	const uint8_t *cell;
-	struct fake_guest g;
-
-	TEST_EQ(fake_guest_create(&g, NULL), 0);
-	TEST_EQ(fake_guest_boot(&g, 3, 0), NFE_STATE_READY);
-	memset(g.mem + FAKE_CTRL_RQ, 0xa5, 8 * NFE_MSG_SIZE);
-	TEST_EQ(fake_request(&g, &req, NULL), 0);
-	req = (struct nfe_req){ .op = 77, .args = { 1, 2, 3 } };
-	TEST_EQ(fake_request(&g, &req, NULL), -ENOSYS);
-	req = (struct nfe_req){ .op = NFE_OP_STATS, .stats.first = NFE_STAT_MAX - 1 };
-	TEST_EQ(fake_request(&g, &req, NULL), 0);
-	nfed_function_set_link(g.fn, true);
-	cell = g.mem + FAKE_CTRL_RQ;
-	TEST_TRUE(nfed_all_zero(cell + 8, 56));
-	TEST_TRUE(nfed_all_zero(cell + 64 + 8, 56));
-	TEST_TRUE(nfed_all_zero(cell + 128 + 8 + 16, 40)); /* after the one counter */
-	TEST_EQ(cell[192], NFE_MSG_EVENT);
-	TEST_TRUE(nfed_all_zero(cell + 192 + 12, 52));
-	TEST_EQ(cell[256], 0xa5); /* and no cell beyond */
-	fake_guest_destroy(&g);
-	return TEST_OK;
-}
-
-static int
 fault_of_a_lcore_quarantines_the_function(void)
 {
 	struct fake_guest g;
@@ -668,82 +476,6 @@ interrupts_go_to_the_vector_that_was_asked(void)
 }
 
 static int
-mac_rx_mode_and_mtu_are_asked_of_the_owner(void)
-{
-	struct nfe_req mac = { .op = NFE_OP_MAC,
-			       .mac = { .mac = { 2, 0, 0, 0, 0, 9 }, .action = NFE_MAC_ADD } };
-	struct nfe_req mode = { .op = NFE_OP_RX_MODE, .rx_mode.mode = 3 };
-	struct nfe_req mtu = { .op = NFE_OP_MTU, .mtu.mtu = 68 };
-	struct fake_guest g;
-
-	TEST_EQ(fake_guest_create(&g, NULL), 0);
-	TEST_EQ(fake_guest_boot(&g, 4, 0), NFE_STATE_READY);
-	TEST_EQ(fake_request(&g, &mac, NULL), 0);
-	TEST_EQ(g.mac_action, NFE_MAC_ADD);
-	TEST_MEM_EQ(g.mac, mac.mac.mac, 6);
-	g.mac_error = -EPERM;
-	TEST_EQ(fake_request(&g, &mac, NULL), -EPERM);
-	TEST_EQ(fake_request(&g, &mode, NULL), 0);
-	TEST_EQ(g.rx_mode, 3);
-	TEST_EQ(fake_request(&g, &mtu, NULL), 0);
-	TEST_EQ(g.mtu, 68);
-	TEST_EQ(nfed_function_counters(g.fn)->denied, 1);
-
-	mac.mac.action = 0;
-	TEST_EQ(fake_request(&g, &mac, NULL), -EINVAL);
-	mac.mac.action = 4;
-	TEST_EQ(fake_request(&g, &mac, NULL), -EINVAL);
-	mac.mac.action = NFE_MAC_SET;
-	mac.mac.mac[0] = 1; /* multicast */
-	TEST_EQ(fake_request(&g, &mac, NULL), -EINVAL);
-	memset(mac.mac.mac, 0, 6);
-	TEST_EQ(fake_request(&g, &mac, NULL), -EINVAL);
-	mode.rx_mode.mode = 4;
-	TEST_EQ(fake_request(&g, &mode, NULL), -EINVAL);
-	mtu.mtu.mtu = 67;
-	TEST_EQ(fake_request(&g, &mtu, NULL), -EINVAL);
-	mtu.mtu.mtu = 9001;
-	TEST_EQ(fake_request(&g, &mtu, NULL), -EINVAL);
-	TEST_EQ(nfed_function_counters(g.fn)->bad_value, 7);
-	fake_guest_destroy(&g);
-	return TEST_OK;
-}
-
-static int
-stats_of_several_answers_are_one_snapshot(void)
-{
-	uint64_t value[NFE_STAT_MAX];
-	struct fake_guest g;
-	struct nfe_rsp rsp;
-	uint32_t n = 0;
-
-	TEST_EQ(fake_guest_create(&g, NULL), 0);
-	TEST_EQ(fake_guest_boot(&g, 4, 0), NFE_STATE_READY);
-	for (unsigned int round = 1; round <= 2; round++) {
-		for (n = 0; n < NFE_STAT_MAX; n += rsp.stats.n) {
-			struct nfe_req req = { .op = NFE_OP_STATS, .stats.first = n };
-
-			TEST_EQ(fake_request(&g, &req, &rsp), 0);
-			TEST_EQ(rsp.stats.first, n);
-			TEST_EQ(rsp.stats.total, NFE_STAT_MAX);
-			TEST_TRUE(rsp.stats.n >= 1 && rsp.stats.n <= NFE_STATS_PER_RSP);
-			memcpy(&value[n], rsp.stats.value, rsp.stats.n * sizeof(value[0]));
-		}
-		TEST_EQ(n, NFE_STAT_MAX);
-		TEST_EQ(g.stats_calls, round);
-		for (unsigned int i = 0; i < NFE_STAT_MAX; i++)
-			TEST_EQ(value[i], 1000 * round + i);
-	}
-	struct nfe_req bad = { .op = NFE_OP_STATS, .stats.first = NFE_STAT_MAX };
-	TEST_EQ(fake_request(&g, &bad, NULL), -EINVAL);
-	bad.stats.first = 0;
-	g.stats_error = -EIO;
-	TEST_EQ(fake_request(&g, &bad, NULL), -EIO);
-	fake_guest_destroy(&g);
-	return TEST_OK;
-}
-
-static int
 two_functions_know_nothing_of_each_other(void)
 {
 	struct fake_guest a, b;
@@ -791,13 +523,6 @@ static const struct test_case cases[] = {
 	TEST_CASE(bad_boot_block_fails_with_its_reason),
 	TEST_CASE(boot_that_cannot_map_leaves_nothing),
 	TEST_CASE(boot_block_is_sampled_once),
-	TEST_CASE(control_indices_wrap),
-	TEST_CASE(control_overrun_fails_the_function),
-	TEST_CASE(work_per_run_is_bounded),
-	TEST_CASE(full_answer_queue_keeps_requests_and_events),
-	TEST_CASE(malformed_cells_are_answered_and_counted),
-	TEST_CASE(each_reserved_byte_is_refused),
-	TEST_CASE(nothing_stale_travels_in_answers),
 	TEST_CASE(fault_of_a_lcore_quarantines_the_function),
 	TEST_CASE(vanished_control_memory_fails_the_function),
 	TEST_CASE(quiesce_stops_and_go_resumes_what_ran),
@@ -805,8 +530,6 @@ static const struct test_case cases[] = {
 	TEST_CASE(control_memory_unmapped_fails_the_function),
 	TEST_CASE(reset_and_destroy_return_everything),
 	TEST_CASE(interrupts_go_to_the_vector_that_was_asked),
-	TEST_CASE(mac_rx_mode_and_mtu_are_asked_of_the_owner),
-	TEST_CASE(stats_of_several_answers_are_one_snapshot),
 	TEST_CASE(two_functions_know_nothing_of_each_other),
 	TEST_CASE(bad_limits_are_refused),
 };

@@ -347,7 +347,8 @@ overrun_of_every_index_is_seen(void)
 
 			if (role == NFE_ROLE_RQ) {
 				*fake_db(&g, 1, db) = WRAP - dist;
-				TEST_EQ(nfed_rq_room(&ch->rq, 16), dist <= 15 ? 15 - (int)dist : -1);
+				TEST_EQ(nfed_rq_room(&ch->rq, 16),
+					dist <= 15 ? 15 - (int)dist : -1);
 			} else {
 				*fake_db(&g, 1, db) = WRAP + dist;
 				TEST_EQ(nfed_queue_avail(role == NFE_ROLE_SQ ? &ch->sq : &ch->fq),
@@ -431,11 +432,11 @@ sleep_and_wake_by_event_index(void)
 	*fake_db(&g, 1, NFE_DB_RQ_EVENT) = 0; /* wants the third */
 	old = nfed_queue_publish(&ch->rq, 0xffffffffu);
 	TEST_EQ(old, 0xfffffffeu);
-	TEST_TRUE(!nfed_queue_must_wake(&ch->rq, old));
+	TEST_TRUE(!nfed_queue_must_wake(&ch->rq, ch->rq.published, old));
 	old = nfed_queue_publish(&ch->rq, 3);
-	TEST_TRUE(nfed_queue_must_wake(&ch->rq, old));
+	TEST_TRUE(nfed_queue_must_wake(&ch->rq, ch->rq.published, old));
 	old = nfed_queue_publish(&ch->rq, 4);
-	TEST_TRUE(!nfed_queue_must_wake(&ch->rq, old)); /* once */
+	TEST_TRUE(!nfed_queue_must_wake(&ch->rq, ch->rq.published, old)); /* once */
 	fake_guest_destroy(&g);
 	return TEST_OK;
 }

@@ -16,7 +16,9 @@
 #include <sys/wait.h>
 
 #include <nfed_vfio_user.h>
+#include <vfio_user_client.h>
 
+#include "test_eventfds.h"
 #include "test_nfeh_fixture.h"
 
 struct server {
@@ -117,6 +119,14 @@ on_readable(void *arg, uint32_t events)
 }
 
 /* Look at the send queue; take all, tell the host, ask for the next kick. */
+/* Nothing to read: the loop turns, and looks. */
+static void
+on_kick(void *arg, uint32_t events)
+{
+	(void)arg;
+	(void)events;
+}
+
 static void
 look(struct server *s)
 {
@@ -146,7 +156,7 @@ serve(void *arg)
 	struct server *s = arg;
 
 	s->kick_fd = nfed_vfio_user_data_kick_fd(s->att);
-	nfed_loop_add(s->loop, s->kick_fd, EPOLLIN, on_readable, &s->kick_fd);
+	nfed_loop_add(s->loop, s->kick_fd, EPOLLIN | EPOLLET, on_kick, NULL);
 	nfed_loop_add(s->loop, s->stop_fd, EPOLLIN, on_readable, &s->stop_fd);
 	while (__atomic_load_n(&s->stop, __ATOMIC_ACQUIRE) == 0) {
 		look(s);
@@ -230,7 +240,6 @@ send_one(struct guest *g, bool kick_always)
 	struct pollfd pfd = { .fd = nfeh_irq_fd(g->h, 1), .events = POLLIN };
 	uint32_t *prod = (uint32_t *)(void *)(nfeh_doorbells(g->h, 1) + NFE_DB_SQ_PROD);
 	uint32_t old = g->prod[0]++;
-	uint64_t count;
 
 	nfe_idx_publish(prod, old + 1);
 	nfe_full_fence();
@@ -239,8 +248,7 @@ send_one(struct guest *g, bool kick_always)
 		nfeh_kick(g->h, 1);
 	if (poll(&pfd, 1, 2000) != 1)
 		return -ETIMEDOUT;
-	if (read(pfd.fd, &count, sizeof(count)) < 0)
-		return -errno;
+	nfeh_irq_clear(g->h, 1);
 	return 0;
 }
 
@@ -326,7 +334,7 @@ new_server_gets_everything_back(void)
 		TEST_TRUE(nfeh_doorbells(guest.h, 1) == db);
 		TEST_EQ(poll(&(struct pollfd){ .fd = nfeh_irq_fd(guest.h, 1), .events = POLLIN },
 			     1, 1000), 1);
-		on_readable(&(int){ nfeh_irq_fd(guest.h, 1) }, 0);
+		nfeh_irq_clear(guest.h, 1);
 		if (i == 1)
 			fds = nb_open_fds();
 	}
@@ -351,7 +359,7 @@ overrun_of_ours_is_reset_and_replayed(void)
 	TEST_TRUE(strstr(guest.log, "send queue overrun") != NULL);
 	TEST_TRUE(TEST_WAIT(guest_replayed(&guest, 1), 2500));
 	TEST_TRUE(test_now_ms() - start >= 1000);
-	on_readable(&(int){ nfeh_irq_fd(guest.h, 1) }, 0);
+	nfeh_irq_clear(guest.h, 1);
 	TEST_EQ(send_one(&guest, true), 0);
 	guest_detach(&guest);
 	server_stop(&server);
@@ -391,12 +399,100 @@ killed_server_is_replaced_within_a_second(void)
 		TEST_TRUE(TEST_WAIT(guest_replayed(&guest, i), 1000));
 		TEST_EQ(poll(&(struct pollfd){ .fd = nfeh_irq_fd(guest.h, 1), .events = POLLIN },
 			     1, 1000), 1);
-		on_readable(&(int){ nfeh_irq_fd(guest.h, 1) }, 0);
+		nfeh_irq_clear(guest.h, 1);
 	}
 	guest_detach(&guest);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	unlink(server.path);
+	return TEST_OK;
+}
+
+/* What a hostile guest does to a kick eventfd: blocking, and full or empty. */
+static int
+spoil(int fd, bool full)
+{
+	TEST_TRUE(fd >= 0);
+	TEST_EQ(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	while (full && eventfd_write(fd, UINT64_C(0xfffffffffffffffe)) < 0)
+		eventfd_read(fd, &(eventfd_t){ 0 });
+	if (!full)
+		eventfd_read(fd, &(eventfd_t){ 0 });
+	TEST_EQ(fcntl(fd, F_SETFL, 0), 0);
+	return 0;
+}
+
+/* Its own eventfds and trapped kicks in any order; the device answers all along. */
+static int
+attack_kicks(struct vfio_user_client *client, const int fd[2])
+{
+	const uint32_t one = 1;
+	uint32_t magic = 0;
+
+	for (unsigned int i = 0; i < 200; i++) {
+		uint64_t page = i % 2;
+
+		TEST_EQ(spoil(fd[page], i % 3 != 0), 0);
+		TEST_EQ(vfio_user_client_write(client, NFE_BAR_TRIGGER,
+					       page * NFE_PAGE_SIZE + NFE_TRIG_KICK, &one, 4), 0);
+		TEST_EQ(vfio_user_client_read(client, NFE_BAR_REGS, NFE_REG_MAGIC, &magic, 4), 0);
+		TEST_EQ(magic, NFE_MAGIC);
+	}
+	return 0;
+}
+
+static int
+hostile_kick_eventfds_stop_neither_device_nor_next_guest(void)
+{
+	struct vfio_user_client *client;
+	int fd[2];
+
+	name_server(&server);
+	TEST_EQ(server_start(&server), 0);
+	TEST_EQ(vfio_user_client_connect(server.path, 2000, &client), 0);
+	alarm(20);
+	for (unsigned int i = 0; i < 2; i++)
+		fd[i] = dup(vfio_user_client_kick_fd(client, NFE_BAR_TRIGGER, i * NFE_PAGE_SIZE));
+	TEST_EQ(attack_kicks(client, fd), 0);
+	vfio_user_client_close(client);
+	/* It keeps them, full; the next guest's kicks are heard, control and data. */
+	TEST_EQ(spoil(fd[0], true), 0);
+	TEST_EQ(spoil(fd[1], true), 0);
+	TEST_TRUE(TEST_WAIT(guest_attach_at(&guest, server.address, 0, 0) == 0, 1000));
+	TEST_EQ(guest_register(&guest), 0);
+	TEST_EQ(guest_start_channel(&guest, 1, 0), 0);
+	for (unsigned int i = 0; i < 100; i++) {
+		TEST_EQ(send_one(&guest, false), 0);
+		guest.cons[0] = guest.prod[0];
+		TEST_EQ(spoil(fd[i % 2], i % 3 != 0), 0);
+	}
+	alarm(0);
+	close(fd[0]);
+	close(fd[1]);
+	guest_detach(&guest);
+	server_stop(&server);
+	return TEST_OK;
+}
+
+/* Interrupts and kicks, shared with the device: control thread, requests and clients go on. */
+static int
+hostile_device_blocks_no_thread_by_its_eventfds(void)
+{
+	uint64_t value[NFE_STAT_MAX];
+
+	TEST_EQ(set_up(0), TEST_OK);
+	alarm(20);
+	for (unsigned int i = 0; i < 50; i++) {
+		TEST_TRUE(eventfds_spoil_shared(i % 2 == 0) >= 4);
+		nfeh_irq_clear(guest.h, 1);
+		TEST_EQ(nfeh_stats(guest.h, value), 0);
+		TEST_EQ(send_one(&guest, false), 0);
+		guest.cons[0] = guest.prod[0];
+	}
+	TEST_EQ(guest_counters(&guest).hangups + guest_counters(&guest).failures, 0);
+	alarm(0);
+	guest_detach(&guest);
+	server_stop(&server);
 	return TEST_OK;
 }
 
@@ -406,5 +502,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(new_server_gets_everything_back),
 	TEST_CASE(overrun_of_ours_is_reset_and_replayed),
 	TEST_CASE(killed_server_is_replaced_within_a_second),
+	TEST_CASE(hostile_kick_eventfds_stop_neither_device_nor_next_guest),
+	TEST_CASE(hostile_device_blocks_no_thread_by_its_eventfds),
 };
 TEST_SUITE(nfeh_socket, cases);

@@ -12,6 +12,8 @@
 #include <vfio_user_client.h>
 #include <vfio_user_wire.h>
 
+#include <time.h>
+
 #include "test_vfio_user_fixture.h"
 
 #define TIMEOUT_MS 2000
@@ -487,19 +489,99 @@ close_inside_a_callback_waits_for_its_end(void)
 	return TEST_OK;
 }
 
+/* Regression: each such request used to hold up the thread, and everybody behind it, for 200 ms. */
 static int
 client_that_reads_no_replies_is_dropped(void)
 {
 	struct vfio_user_region_rw rw = { 0, 1, VFIO_USER_MAX_XFER };
+	struct timespec from, to;
 	struct device dev;
 	int sock;
 
 	TEST_EQ(dev_start(&dev), 0);
 	sock = raw_attach(&dev);
 	raw_request(sock, VFIO_USER_REGION_READ, &rw, sizeof(rw), NULL, 0);
-	TEST_EQ(vfio_user_conn_process(dev.server), -ETIMEDOUT);
+	raw_request(sock, VFIO_USER_REGION_READ, &rw, sizeof(rw), NULL, 0);
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	TEST_EQ(vfio_user_conn_process(dev.server), 0);
+	TEST_EQ(vfio_user_conn_fd(dev.server), -1); /* nothing to poll: no spinning */
+	TEST_EQ(vfio_user_conn_process(dev.server), 0);
+	TEST_EQ(vfio_user_server_accept(dev.server), 0);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	TEST_TRUE((to.tv_sec - from.tv_sec) * 1000 + (to.tv_nsec - from.tv_nsec) / 1000000 < 100);
+	TEST_EQ(dev_stats(&dev).messages, 2); /* VERSION and one: the other stays unread */
+	TEST_EQ(dev.disconnected, 0);
+	dev_step(&dev, 3000); /* the timer ends it */
 	TEST_EQ(dev.disconnected, 1);
+	TEST_TRUE(strstr(dev.why, "does not take its replies") != NULL);
+	TEST_EQ(dev_stats(&dev).dropped_unread, 1);
 	close(sock);
+	dev_stop(&dev);
+	return TEST_OK;
+}
+
+static int
+slow_reader_gets_whole_replies_in_order(void)
+{
+	static uint8_t body[sizeof(struct vfio_user_region_rw) + VFIO_USER_MAX_XFER];
+	struct vfio_user_region_rw rw = { 0, 1, VFIO_USER_MAX_XFER };
+	struct device dev;
+	int sock;
+
+	TEST_EQ(dev_start(&dev), 0);
+	sock = raw_attach(&dev);
+	for (rw.offset = 0; rw.offset < 3; rw.offset++)
+		raw_request(sock, VFIO_USER_REGION_READ, &rw, sizeof(rw), NULL, 0);
+	dev_step(&dev, 0);
+	TEST_EQ(dev_stats(&dev).replies_waited, 1);
+	for (unsigned int i = 0; i < 3; i++) {
+		size_t have = 0, want = sizeof(struct vfio_user_hdr) + sizeof(body);
+		struct vfio_user_hdr hdr;
+
+		while (have < want) {
+			bool in_hdr = have < sizeof(hdr);
+			uint8_t *to = in_hdr ? (uint8_t *)&hdr + have : body + have - sizeof(hdr);
+			size_t room = in_hdr ? sizeof(hdr) - have : want - have;
+			ssize_t n = recv(sock, to, room, MSG_DONTWAIT);
+
+			if (n > 0)
+				have += (size_t)n;
+			else
+				TEST_TRUE(n < 0 && errno == EAGAIN);
+			dev_step(&dev, 0);
+		}
+		TEST_EQ(hdr.size, want);
+		TEST_EQ(hdr.flags, VFIO_USER_F_REPLY);
+		for (size_t at = 0; at < VFIO_USER_MAX_XFER; at++)
+			if (body[sizeof(rw) + at] != dev_pattern(i + at))
+				TEST_ASSERT_MSG(false, "reply %u byte %zu", i, at);
+	}
+	TEST_EQ(dev_stats(&dev).messages, 4);
+	TEST_EQ(dev.disconnected, 0);
+	TEST_TRUE(vfio_user_conn_fd(dev.server) >= 0);
+	close(sock);
+	dev_stop(&dev);
+	return TEST_OK;
+}
+
+static int
+client_that_dies_while_its_reply_waits_is_noticed(void)
+{
+	struct vfio_user_region_rw rw = { 0, 1, VFIO_USER_MAX_XFER };
+	struct device dev;
+	int sock, before;
+
+	TEST_EQ(dev_start(&dev), 0);
+	before = count_fds();
+	sock = raw_attach(&dev);
+	raw_request(sock, VFIO_USER_REGION_READ, &rw, sizeof(rw), NULL, 0);
+	dev_step(&dev, 0);
+	TEST_EQ(dev_stats(&dev).replies_waited, 1);
+	close(sock);
+	dev_step(&dev, 0);
+	TEST_EQ(dev.disconnected, 1);
+	TEST_STR_EQ(dev.why, "client hung up");
+	TEST_EQ(count_fds(), before);
 	dev_stop(&dev);
 	return TEST_OK;
 }
@@ -608,6 +690,8 @@ static const struct test_case cases[] = {
 	TEST_CASE(device_that_refuses_a_client_says_why),
 	TEST_CASE(close_inside_a_callback_waits_for_its_end),
 	TEST_CASE(client_that_reads_no_replies_is_dropped),
+	TEST_CASE(slow_reader_gets_whole_replies_in_order),
+	TEST_CASE(client_that_dies_while_its_reply_waits_is_noticed),
 	TEST_CASE(stale_socket_is_replaced_and_a_live_one_is_not),
 	TEST_CASE(file_that_is_not_ours_is_left_alone),
 	TEST_CASE(device_that_contradicts_itself_is_refused),

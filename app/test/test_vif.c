@@ -56,7 +56,7 @@ dma_message_is_byte_for_byte_the_contract(void)
 	TEST_EQ(b[16] | b[17] | b[18] | b[19] | b[20] | b[21] | b[22], 0);
 	TEST_EQ(b[23], 1);
 	TEST_MEM_EQ(b + 24, (uint8_t *)vif_buf(vif, buf) + 16, 40);
-	vif_mem_free(vif);
+	dev_close(vif);
 	return TEST_OK;
 }
 
@@ -85,7 +85,7 @@ dma_segments_go_on_in_continuation_cells(void)
 	for (unsigned int i = 16; i < 64; i++)
 		TEST_EQ(cells[2].bytes[i], 0);
 	TEST_EQ(bufs_in_state(vif, VIF_BUF_SENT), 6);
-	vif_mem_free(vif);
+	dev_close(vif);
 	return TEST_OK;
 }
 
@@ -110,13 +110,14 @@ builder_refuses_segments_out_of_range(void)
 	TEST_EQ(vif_msg_dma_segs(vif, cells, 4, segs, MAX_SEGS + 1), 0);
 	TEST_EQ(vif_send(vif, segs, 13), -EMSGSIZE);
 	TEST_EQ(vif_send(vif, segs, MAX_FRAME + 1), -EMSGSIZE);
-	vif_mem_free(vif);
+	dev_close(vif);
 	return TEST_OK;
 }
 
 enum bad { BAD_TYPE, BAD_FLAGS, BAD_RUNT, BAD_INLINE_LEN, BAD_COOKIE, BAD_COOKIE_FREE, BAD_LEN_0,
 	   BAD_LEN_LONG, BAD_SUM_RUNT, BAD_NSEGS_0, BAD_NSEGS_MANY, BAD_SEG_LEN, BAD_SEG_COOKIE,
-	   BAD_FRAME_LONG, BAD_FILL_END, BAD_RET_N, BAD_RET_MANY, BAD_RET_COOKIE, BAD_REQ, BAD_MAX };
+	   BAD_FRAME_LONG, BAD_FILL_END, BAD_RET_N, BAD_RET_MANY, BAD_RET_COOKIE, BAD_REQ,
+	   BAD_MAX };
 
 /* What each lie does to a good two-buffer message, cells it has, and the counter that shows it. */
 static uint64_t *
@@ -180,7 +181,7 @@ each_hostile_message_is_counted_and_no_buffer_is_delivered_twice(void)
 		vif->counters.frames = 0;
 		TEST_MEM_EQ(&vif->counters, &expect, sizeof(expect));
 		TEST_EQ(bufs_in_state(vif, VIF_BUF_APP), 0);
-		vif_mem_free(vif);
+		dev_close(vif);
 	}
 	return TEST_OK;
 }
@@ -204,7 +205,7 @@ buffers_given_back_are_free_again(void)
 	TEST_EQ(bufs_in_state(vif, VIF_BUF_POSTED), 8);
 	TEST_EQ(bufs_in_state(vif, VIF_BUF_FREE), BUFS - 8);
 	TEST_EQ(vif->fill_seen, 2);
-	vif_mem_free(vif);
+	dev_close(vif);
 	return TEST_OK;
 }
 
@@ -222,7 +223,7 @@ message_not_published_whole_is_skipped_whole(void)
 	TEST_EQ(*vif->recv.cons, 1);
 	TEST_EQ(dev_deliver(&dev, frame, 80), 0);
 	TEST_EQ(vif_recv(vif, frame, sizeof(frame)), 80);
-	vif_mem_free(vif);
+	dev_close(vif);
 	return TEST_OK;
 }
 
@@ -245,7 +246,7 @@ message_cut_by_a_short_peek_is_left_for_the_next_one(void)
 	TEST_EQ(rx.len, 100);
 	TEST_MEM_EQ(rx.data, frame, 100);
 	TEST_EQ(vif->counters.truncated, 0);
-	vif_mem_free(vif);
+	dev_close(vif);
 	return TEST_OK;
 }
 

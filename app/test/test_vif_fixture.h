@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <nfed_queue.h>
 
@@ -56,8 +57,10 @@ dev_open(struct dev *dev, uint32_t first)
 	struct vif_conf conf = { .name = "test", .ring_size = RING, .nb_bufs = BUFS,
 				 .buf_size = BUF_SIZE, .first_index = first };
 	struct vif *vif = vif_mem_alloc(&conf);
+	void *shared = mmap(NULL, vif_mem_len(&conf), PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-	if (vif == NULL)
+	if (vif == NULL || shared == MAP_FAILED || vif_mem_use(vif, shared, &conf) != 0)
 		abort(); /* no memory: no test */
 	vif->key = KEY;
 	vif->info = (struct nfeh_info){ .features = NFE_F_EVENT_IDX, .max_segs = MAX_SEGS,
@@ -72,6 +75,13 @@ dev_open(struct dev *dev, uint32_t first)
 	dev_queue(dev->rq, vif, NFE_ROLE_RQ, first);
 	dev_queue(dev->fq, vif, NFE_ROLE_FQ, first);
 	return vif;
+}
+
+static inline void
+dev_close(struct vif *vif)
+{
+	munmap(vif->base, vif->len);
+	vif_mem_free(vif);
 }
 
 /* Publish cells as they are, contiguous: NOPs to the end of the array first. */

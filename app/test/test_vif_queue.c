@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "test.h"
 #include "test_vif_fixture.h"
@@ -48,7 +49,7 @@ stock_ring_calls_and_the_device_see_the_same_queue(void)
 		TEST_EQ(rte_ring_dequeue_bulk_elem(r, out, 64, 40, NULL), 40);
 		TEST_MEM_EQ(out, cells, sizeof(cells));
 	}
-	vif_mem_free(vif);
+	dev_close(vif);
 	return TEST_OK;
 }
 
@@ -71,7 +72,7 @@ nops_fill_the_array_before_a_message_that_would_wrap(void)
 	TEST_EQ(m.type, NFE_MSG_INLINE);
 	TEST_EQ((uint8_t *)vif_ring_at(&vif->send, 0) - vif->send.entries, 0);
 	TEST_MEM_EQ((uint8_t *)vif_ring_at(&vif->send, 0) + 4, frame, 124);
-	vif_mem_free(vif);
+	dev_close(vif);
 	return TEST_OK;
 }
 
@@ -110,7 +111,7 @@ frames_of_all_sizes_come_back_over_the_index_wrap(void)
 	TEST_EQ(left, BUFS);
 	TEST_EQ(bufs_in_state(vif, VIF_BUF_POSTED), nfed_queue_avail(dev.fq));
 	TEST_EQ(vif->fill_seen, dev.fq->cons);
-	vif_mem_free(vif);
+	dev_close(vif);
 	return TEST_OK;
 }
 
@@ -136,7 +137,7 @@ full_ring_or_no_buffers_is_eagain_and_leaks_none(void)
 		;
 	vif_reclaim(vif);
 	TEST_EQ(bufs_in_state(vif, VIF_BUF_FREE), BUFS);
-	vif_mem_free(vif);
+	dev_close(vif);
 	return TEST_OK;
 }
 
@@ -158,7 +159,7 @@ overwritten_messages_are_reclaimed_when_nothing_is_outstanding(void)
 	TEST_EQ(dev_take(&dev, frame), 100);
 	TEST_EQ(vif_reclaim(vif), RING + 10);
 	TEST_EQ(bufs_in_state(vif, VIF_BUF_FREE), BUFS);
-	vif_mem_free(vif);
+	dev_close(vif);
 	return TEST_OK;
 }
 
@@ -187,7 +188,7 @@ device_that_rewrites_sent_messages_frees_only_sent_buffers(void)
 	}
 	TEST_EQ(bufs_in_state(vif, VIF_BUF_POSTED), posted);
 	TEST_EQ(vif->buf_state[mine], VIF_BUF_APP);
-	vif_mem_free(vif);
+	dev_close(vif);
 	return TEST_OK;
 }
 
@@ -205,8 +206,35 @@ device_index_out_of_bounds_stops_only_that_ring(void)
 	TEST_EQ(vif->counters.overrun, 2);
 	*vif->send.cons = 0x80000000;
 	TEST_EQ(vif_reclaim(vif), 0);
+	TEST_EQ(vif->counters.bad_send_cons, 1);
 	TEST_EQ(vif_send(vif, frame, 60), -EAGAIN);
-	vif_mem_free(vif);
+	dev_close(vif);
+	return TEST_OK;
+}
+
+static int
+send_index_that_goes_back_ends_no_reclaim_in_a_walk_around_all_indices(void)
+{
+	struct dev dev;
+	struct vif *vif = dev_open(&dev, 0xfffffff0);
+	uint8_t frame[60] = { 0 };
+
+	for (unsigned int i = 0; i < 30; i++)
+		TEST_EQ(vif_send(vif, frame, sizeof(frame)), 0);
+	*vif->send.cons = 0xfffffff0 + 20;
+	TEST_EQ(vif_reclaim(vif), 0);
+	TEST_EQ(vif->reclaimed, 0xfffffff0u + 20);
+	*vif->send.cons = 0xfffffff0 + 19;
+	alarm(2); /* ends the program where it walks */
+	TEST_EQ(vif_reclaim(vif), 0);
+	alarm(0);
+	TEST_EQ(vif->reclaimed, 0xfffffff0u + 20);
+	TEST_EQ(vif->counters.bad_send_cons, 1);
+	*vif->send.cons = 0xfffffff0 + 30; /* on it goes */
+	TEST_EQ(vif_reclaim(vif), 0);
+	TEST_EQ(vif->reclaimed, *vif->send.prod);
+	TEST_EQ(vif->counters.bad_send_cons, 1);
+	dev_close(vif);
 	return TEST_OK;
 }
 
@@ -234,7 +262,7 @@ replay_goes_on_at_the_last_fill_end_published(void)
 	vif_replay_indices(vif, 1, NFE_ROLE_SQ, &prod, &cons);
 	TEST_EQ(prod, 0xfffffff1u);
 	TEST_EQ(cons, 0xfffffff0u);
-	vif_mem_free(vif);
+	dev_close(vif);
 	return TEST_OK;
 }
 
@@ -253,7 +281,7 @@ replay_takes_no_continuation_cell_for_a_message(void)
 	TEST_EQ(dev_deliver(&dev, frame, 124), 0);
 	vif_replay_indices(vif, 1, NFE_ROLE_FQ, &prod, &cons);
 	TEST_EQ(cons, 0);
-	vif_mem_free(vif);
+	dev_close(vif);
 	return TEST_OK;
 }
 
@@ -274,7 +302,7 @@ replay_of_rubbish_indices_gives_a_sane_queue(void)
 		vif_replay_indices(vif, 1, role, &prod, &cons);
 		TEST_EQ(prod, cons);
 	}
-	vif_mem_free(vif);
+	dev_close(vif);
 	return TEST_OK;
 }
 
@@ -294,7 +322,7 @@ replay_trusts_the_device_index_if_the_application_reads_by_itself(void)
 	}
 	vif_replay_indices(vif, 1, NFE_ROLE_FQ, &prod, &cons);
 	TEST_EQ(cons, 20);
-	vif_mem_free(vif);
+	dev_close(vif);
 	return TEST_OK;
 }
 
@@ -327,7 +355,7 @@ sleeper_asks_for_the_next_message_and_looks_again(void)
 			vif_ring_used(&vif->send) == RING / 2);
 	}
 	TEST_TRUE(!vif_arm_send(vif));
-	vif_mem_free(vif);
+	dev_close(vif);
 	return TEST_OK;
 }
 
@@ -338,12 +366,12 @@ awake_device_is_not_kicked(void)
 	struct vif *vif = dev_open(&dev, 0);
 	uint8_t frame[60] = { 0 };
 
-	vif->status->sq_event = 0xffffffff; /* behind: crossing it would use vif->h, which is NULL */
+	vif->status->sq_event = 0xffffffff; /* behind; crossed, it would use vif->h: NULL */
 	vif_kick(vif);
 	TEST_EQ(vif_send(vif, frame, 60), 0);
 	vif_kick(vif);
 	TEST_EQ(vif->kicked, 1);
-	vif_mem_free(vif);
+	dev_close(vif);
 	return TEST_OK;
 }
 
@@ -384,7 +412,7 @@ two_threads_share_the_buffers(void)
 	for (unsigned int i = 0; i < BUFS - 60; i++)
 		TEST_TRUE(vif_buf_get(vif) >= 0);
 	TEST_EQ(vif_buf_get(vif), -1);
-	vif_mem_free(vif);
+	dev_close(vif);
 	return TEST_OK;
 }
 
@@ -396,6 +424,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(overwritten_messages_are_reclaimed_when_nothing_is_outstanding),
 	TEST_CASE(device_that_rewrites_sent_messages_frees_only_sent_buffers),
 	TEST_CASE(device_index_out_of_bounds_stops_only_that_ring),
+	TEST_CASE(send_index_that_goes_back_ends_no_reclaim_in_a_walk_around_all_indices),
 	TEST_CASE(replay_goes_on_at_the_last_fill_end_published),
 	TEST_CASE(replay_takes_no_continuation_cell_for_a_message),
 	TEST_CASE(replay_of_rubbish_indices_gives_a_sane_queue),

@@ -119,6 +119,14 @@ on_readable(void *arg, uint32_t events)
 		return;
 }
 
+/* Nothing to read: the loop turns, and looks. */
+static void
+on_kick(void *arg, uint32_t events)
+{
+	(void)arg;
+	(void)events;
+}
+
 /* One turn of the data path; true: there may be more. */
 static bool
 bounce(struct server *s)
@@ -136,8 +144,8 @@ bounce(struct server *s)
 		n++;
 	}
 	nfe_full_fence(); /* P2 */
-	if ((s->ch->rq.may_sleep && nfed_queue_must_wake(&s->ch->rq, rq_old)) ||
-	    (s->ch->sq.may_sleep && nfed_queue_must_wake(&s->ch->sq, sq_old)))
+	if ((s->ch->rq.may_sleep && nfed_queue_must_wake(&s->ch->rq, s->ch->rq.published, rq_old)) ||
+	    (s->ch->sq.may_sleep && nfed_queue_must_wake(&s->ch->sq, s->ch->sq.published, sq_old)))
 		nfed_interrupt(s->ch);
 	return n > 0 || !nfed_sq_arm(&s->ch->sq);
 }
@@ -148,7 +156,7 @@ serve(void *arg)
 	struct server *s = arg;
 	int kick_fd = nfed_vfio_user_data_kick_fd(s->att);
 
-	nfed_loop_add(s->loop, kick_fd, EPOLLIN, on_readable, &kick_fd);
+	nfed_loop_add(s->loop, kick_fd, EPOLLIN | EPOLLET, on_kick, NULL);
 	nfed_loop_add(s->loop, s->stop_fd, EPOLLIN, on_readable, &s->stop_fd);
 	while (!__atomic_load_n(&s->stop, __ATOMIC_ACQUIRE)) {
 		bool more = bounce(s);

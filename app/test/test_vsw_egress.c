@@ -3,8 +3,8 @@
  */
 
 /*
- * To a guest: what cannot be delivered and its reason, memory that vanishes, floods, interrupts, and
- * the sleep of channels without work.
+ * To a guest: what cannot be delivered and its reason, memory that vanishes, floods, interrupts,
+ * and the sleep of channels without work.
  */
 #include <unistd.h>
 
@@ -139,7 +139,8 @@ bad_fill_entries_come_back(void)
 	static const struct nfe_fill bad[] = {
 		{ 0, NFE_KEY(2, 0x23), 0 }, { 0, NFE_KEY(9, 0x22), 0 }, { 0, 0, 0 },
 		{ 0, SW_KEY_PAYLOAD, 0 }, /* may only be read */
-		{ SW_BUFFERS_LEN - 2047, SW_KEY_BUFFERS, 0 }, { UINT64_MAX - 10, SW_KEY_BUFFERS, 0 },
+		{ SW_BUFFERS_LEN - 2047, SW_KEY_BUFFERS, 0 },
+		{ UINT64_MAX - 10, SW_KEY_BUFFERS, 0 },
 		{ UINT64_C(1) << 32, SW_KEY_BUFFERS, 0 },
 	};
 	struct sw sw;
@@ -155,7 +156,8 @@ bad_fill_entries_come_back(void)
 		e->offset = bad[i].offset;
 		e->key = bad[i].key;
 		SW_DO(dropped(&sw, 3000, NFE_STAT_to_drop_bad_fill));
-		TEST_EQ(to->rets, 2 * (i + 1)); /* the good one before it as well: they come in order */
+		/* The good one before it as well: they come in order. */
+		TEST_EQ(to->rets, 2 * (i + 1));
 		TEST_EQ(to->ret_reason, NFE_RET_BAD_ENTRY);
 		SW_DO(delivered(&sw, A(sw), B(sw), 1000));
 	}
@@ -305,7 +307,8 @@ static int
 more_destinations_than_nodes_are_all_served(void)
 {
 	enum { PORTS = VSW_NODES + 200 };
-	struct vsw_conf conf = { .nb_lcores = 1, .max_ports = PORTS + 1, .idle_us = 10000000 };
+	struct vsw_conf conf = { .nb_lcores = 1, .max_ports = PORTS + 1, .max_macs = 4096,
+				 .idle_us = 10000000 };
 	static struct nfed_channel ch[PORTS];
 	static uint32_t host[PORTS], dev[PORTS], event[PORTS];
 	static union nfe_msg cells[PORTS][8];
@@ -317,7 +320,8 @@ more_destinations_than_nodes_are_all_served(void)
 	SW_DO(sw_add_guest(&sw, NULL, NULL));
 	fn = A(sw)->fn; /* gives the limits; its transport the interrupts */
 	for (unsigned int i = 0; i < PORTS; i++) {
-		struct vsw_vif_conf vif = { .mac = { { 2, 1, 0, 0, (uint8_t)(i >> 8), (uint8_t)i } } };
+		struct vsw_vif_conf vif = { .mac = { { 2, 1, 0, 0, (uint8_t)(i >> 8),
+						       (uint8_t)i } } };
 		struct nfed_queue rq = { .entries = cells[i][0].bytes, .host_idx = &host[i],
 					 .dev_idx = &dev[i], .mask = 7, .capacity = 8,
 					 .host_event = &event[i], .role = NFE_ROLE_RQ,
@@ -336,7 +340,7 @@ more_destinations_than_nodes_are_all_served(void)
 	sw_make_frame(frame, 60, sw_broadcast, A(sw)->mac, 0);
 	sw_put_inline(CHAN(A(sw)), frame, 60);
 	sw_publish(CHAN(A(sw)));
-	vsw_chan_poll(sw.vsw->lcore[0], A(sw)->port->chan[1]);
+	sw.vsw->datapath->chan_poll(sw.vsw->lcore[0], A(sw)->port->chan[1]);
 	for (unsigned int i = 0; i < PORTS; i++) {
 		TEST_EQ(dev[i], 1);
 		TEST_MEM_EQ(cells[i][0].bytes + 4, frame, 60);
@@ -485,7 +489,8 @@ storm_of_kicks_without_work_holds_the_channel_hot(void)
 	wait_us(100);
 	SW_DO(sw_turn(&sw));
 	SW_DO(sw_turn(&sw));
-	TEST_EQ(lc->nb_hot, 1); /* held, though it has been quiet */
+	if (lc->now < A(sw)->port->chan[1]->hold_until) /* unless the machine was busy meanwhile */
+		TEST_EQ(lc->nb_hot, 1); /* held, though it has been quiet */
 	kicks = sw_stat(A(sw), NFE_STAT_from_kicks);
 	TEST_TRUE(kicks >= 64);
 	wait_us(10100); /* not for ever */

@@ -177,21 +177,21 @@ every_change_invalidates_caches(void)
 
 	FDB_OPEN();
 	c = (struct vsw_fdb_cache){ .gen = vsw_fdb_gen(fdb) - 1 };
-	TEST_EQ(vsw_fdb_lookup_cached(fdb, &c, 0), -1); /* an empty cache knows nothing */
-	TEST_EQ(vsw_fdb_lookup_cached(fdb, &c, MAC(1)), -1);
+	TEST_EQ(vsw_fdb_cached(fdb, &c, vsw_fdb_gen(fdb), 0), -1); /* an empty cache knows nothing */
+	TEST_EQ(vsw_fdb_cached(fdb, &c, vsw_fdb_gen(fdb), MAC(1)), -1);
 	TEST_EQ(vsw_fdb_add(fdb, MAC(1), 5), 0);
-	TEST_EQ(vsw_fdb_lookup_cached(fdb, &c, MAC(1)), 5);
-	TEST_EQ(vsw_fdb_lookup_cached(fdb, &c, MAC(1)), 5);
-	TEST_EQ(vsw_fdb_lookup_cached(fdb, &c, MAC(2)), -1);
+	TEST_EQ(vsw_fdb_cached(fdb, &c, vsw_fdb_gen(fdb), MAC(1)), 5);
+	TEST_EQ(vsw_fdb_cached(fdb, &c, vsw_fdb_gen(fdb), MAC(1)), 5);
+	TEST_EQ(vsw_fdb_cached(fdb, &c, vsw_fdb_gen(fdb), MAC(2)), -1);
 	TEST_EQ(vsw_fdb_learn(fdb, MAC(2), 6, 0), 0);
-	TEST_EQ(vsw_fdb_lookup_cached(fdb, &c, MAC(2)), 6);
+	TEST_EQ(vsw_fdb_cached(fdb, &c, vsw_fdb_gen(fdb), MAC(2)), 6);
 	TEST_EQ(vsw_fdb_learn(fdb, MAC(2), 7, 0), 0);
-	TEST_EQ(vsw_fdb_lookup_cached(fdb, &c, MAC(2)), 7);
+	TEST_EQ(vsw_fdb_cached(fdb, &c, vsw_fdb_gen(fdb), MAC(2)), 7);
 	TEST_EQ(vsw_fdb_age(fdb, 1000, 1), 1);
-	TEST_EQ(vsw_fdb_lookup_cached(fdb, &c, MAC(2)), -1);
-	TEST_EQ(vsw_fdb_lookup_cached(fdb, &c, MAC(1)), 5);
+	TEST_EQ(vsw_fdb_cached(fdb, &c, vsw_fdb_gen(fdb), MAC(2)), -1);
+	TEST_EQ(vsw_fdb_cached(fdb, &c, vsw_fdb_gen(fdb), MAC(1)), 5);
 	TEST_EQ(vsw_fdb_del(fdb, MAC(1), 5), 0);
-	TEST_EQ(vsw_fdb_lookup_cached(fdb, &c, MAC(1)), -1);
+	TEST_EQ(vsw_fdb_cached(fdb, &c, vsw_fdb_gen(fdb), MAC(1)), -1);
 	FDB_CLOSE();
 	return TEST_OK;
 }
@@ -221,7 +221,8 @@ iteration_names_each_entry_once(void)
 
 	FDB_OPEN();
 	for (uint16_t i = 0; i < 20; i++)
-		TEST_EQ(i % 2 ? vsw_fdb_learn(fdb, MAC(i), i, 40u + i) : vsw_fdb_add(fdb, MAC(i), i), 0);
+		TEST_EQ(i % 2 ? vsw_fdb_learn(fdb, MAC(i), i, 40u + i) :
+				vsw_fdb_add(fdb, MAC(i), i), 0);
 	while (vsw_fdb_iterate(fdb, &next, &mac, &port, &learned, &seen_s)) {
 		TEST_TRUE(port < 20 && mac == MAC(port) && !(ports & 1u << port));
 		TEST_EQ(learned, port % 2);

@@ -48,12 +48,6 @@ sw_close(struct sw *sw)
 		close(g->kick_fd);
 		free(g);
 	}
-	if (sw->wire != NULL) {
-		struct rte_mbuf *m;
-
-		while (rte_ring_dequeue(sw->wire, (void **)&m) == 0)
-			rte_pktmbuf_free(m);
-	}
 	vsw_destroy(sw->vsw);
 	return TEST_OK;
 }
@@ -178,27 +172,33 @@ sw_add_uplink(struct sw *sw, bool learning)
 	TEST_EQ(rte_eal_hotplug_add("vdev", name, ""), 0);
 	TEST_EQ(rte_eth_dev_get_port_by_name(name, &conf.ethdev), 0);
 	TEST_EQ(vsw_uplink_add(sw->vsw, &conf, &sw->uplink), 0);
-	snprintf(name, sizeof(name), "ETH_RXTX0_net_ring%u", instance - 1);
-	sw->wire = rte_ring_lookup(name);
-	TEST_TRUE(sw->wire != NULL);
+	for (unsigned int i = 0; i < sw->uplink->uplink->nb_txq; i++) {
+		snprintf(name, sizeof(name), "ETH_RXTX%u_net_ring%u", i, instance - 1);
+		sw->wire[i] = rte_ring_lookup(name);
+		TEST_TRUE(sw->wire[i] != NULL);
+		sw->nb_wires++;
+	}
 	return TEST_OK;
 }
 
 void
 sw_wire_send(struct sw *sw, const uint8_t *frame, uint32_t len)
 {
-	struct rte_mbuf *m = rte_pktmbuf_alloc(sw->vsw->pool);
+	struct rte_mbuf *m = rte_pktmbuf_alloc(sw->uplink->uplink->pool);
 
 	memcpy(rte_pktmbuf_append(m, (uint16_t)len), frame, len);
-	rte_ring_enqueue(sw->wire, m);
+	rte_ring_enqueue(sw->wire[0], m);
 }
 
 int
 sw_wire_recv(struct sw *sw, struct sw_frame *f)
 {
-	struct rte_mbuf *m;
+	struct rte_mbuf *m = NULL;
+	unsigned int i = 0;
 
-	if (rte_ring_dequeue(sw->wire, (void **)&m) != 0)
+	while (i < sw->nb_wires && rte_ring_dequeue(sw->wire[i], (void **)&m) != 0)
+		i++;
+	if (i == sw->nb_wires)
 		return 0;
 	f->len = m->pkt_len;
 	memcpy(f->bytes, rte_pktmbuf_mtod(m, void *), RTE_MIN(f->len, SW_MAX_FRAME));

@@ -86,7 +86,9 @@ struct sw {
 	unsigned int nb_guests;
 	struct sw_guest *guest[SW_MAX_GUESTS];
 	struct vsw_port *uplink;
-	struct rte_ring *wire; /* of the uplink: what it sent, and what it will receive */
+	/* Of the uplink, by queue: what it sent; what lies in the first it will receive. */
+	struct rte_ring *wire[VSW_MAX_LCORES];
+	unsigned int nb_wires;
 };
 
 /* All return TEST_OK or TEST_FAILED, having said why. */
@@ -116,7 +118,7 @@ void sw_put_dma(struct sw_chan *c, const uint8_t *frame, uint32_t len, unsigned 
 void sw_put_frame(struct sw_chan *c, const uint8_t *frame, uint32_t len);
 /* Post n buffers; they are filled with the canary. */
 void sw_post(struct sw_chan *c, unsigned int n);
-/* Next frame: 1, none: 0, the device broke a rule (said why): -1. RETs are counted, NOPs skipped. */
+/* Next frame: 1, none: 0, the device broke a rule (said why): -1. RETs and NOPs are counted. */
 int sw_recv(struct sw_chan *c, struct sw_frame *f);
 unsigned int sw_drain(struct sw_chan *c); /* receive and forget; -1u: a rule was broken */
 

@@ -143,7 +143,8 @@ frames_fill_buffers_of_any_size_exactly(void)
 {
 	sw_random_seed(2);
 	for (unsigned int i = 0; i < 12; i++)
-		SW_DO(every_length_into(64 + sw_random() % 4000, sw_random(), 1 + sw_random() % 61));
+		SW_DO(every_length_into(64 + sw_random() % 4000, sw_random(),
+					1 + sw_random() % 61));
 	SW_DO(every_length_into(64, 0xffffff00u, 1));
 	SW_DO(every_length_into(9018, 0xffffff00u, 31));
 	return TEST_OK;

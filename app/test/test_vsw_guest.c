@@ -3,8 +3,8 @@
  */
 
 /*
- * What a guest of test_vsw_fixture.h does on its queues: puts messages and buffers, takes frames and
- * checks the device's side of the contract (specification 4, 5.5, rule 20). One thread.
+ * What a guest of test_vsw_fixture.h does on its queues: puts messages and buffers, takes frames
+ * and checks the device's side of the contract (specification 4, 5.5, rule 20). One thread.
  */
 #include <unistd.h>
 
@@ -299,14 +299,13 @@ take_ret(struct sw_chan *c, const union nfe_msg *m)
 static int
 at_end(struct sw_chan *c)
 {
-	nfe_idx_publish(fake_db(&c->guest->g, c->number, NFE_DB_RQ_CONS), c->rq_cons);
 	if (c->buf_size != UINT32_MAX && sw_status(c)->state == NFE_CHAN_RUNNING)
 		RULE(nfe_idx_read(&sw_status(c)->fq_cons) == c->fill_end);
 	return 0;
 }
 
-int
-sw_recv(struct sw_chan *c, struct sw_frame *f)
+static int
+recv_one(struct sw_chan *c, struct sw_frame *f)
 {
 	union nfe_msg m[1 + NFE_MAX_SEGS / NFE_SEGS_PER_CELL + 1];
 
@@ -327,6 +326,15 @@ sw_recv(struct sw_chan *c, struct sw_frame *f)
 		}
 	}
 	return at_end(c);
+}
+
+int
+sw_recv(struct sw_chan *c, struct sw_frame *f)
+{
+	int rc = recv_one(c, f);
+
+	nfe_idx_publish(fake_db(&c->guest->g, c->number, NFE_DB_RQ_CONS), c->rq_cons);
+	return rc;
 }
 
 unsigned int

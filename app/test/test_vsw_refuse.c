@@ -7,6 +7,7 @@
  * accessor, with the counter or reason that it has. A guest that breaks a queue fails alone.
  */
 #include <pthread.h>
+#include <sched.h>
 
 #include "test_vsw_fixture.h"
 
@@ -431,23 +432,34 @@ spoofed_sources_are_refused(void)
 struct rewriter {
 	struct sw_chan *c;
 	const uint8_t *good, *evil;
-	uint32_t stop;
+	uint32_t stop, runs;
 };
+
+static void
+rewrite_all(struct rewriter *r, const uint8_t *source)
+{
+	for (uint32_t i = 0; i < 1u << r->c->sq_log2; i++) {
+		volatile uint8_t *cell = sw_chan_mem(r->c, SW_CHAN_SQ + i * NFE_MSG_SIZE);
+
+		for (unsigned int k = 0; k < 6; k++)
+			cell[offsetof(struct nfe_msg_dma_tx, hdr) + 6 + k] = source[k];
+	}
+}
 
 static void *
 rewrite(void *arg)
 {
 	struct rewriter *r = arg;
+	cpu_set_t all;
 
-	while (__atomic_load_n(&r->stop, __ATOMIC_ACQUIRE) == 0)
-		for (uint32_t i = 0; i < 1u << r->c->sq_log2; i++) {
-			volatile uint8_t *hdr = sw_chan_mem(r->c, SW_CHAN_SQ + i * NFE_MSG_SIZE) + 24;
-
-			for (unsigned int k = 0; k < 6; k++)
-				hdr[6 + k] = r->evil[k];
-			for (unsigned int k = 0; k < 6; k++)
-				hdr[6 + k] = r->good[k];
-		}
+	memset(&all, 0xff, sizeof(all));
+	CPU_CLR(0, &all); /* EAL bound our creator to it; where there is no other we stay */
+	pthread_setaffinity_np(pthread_self(), sizeof(all), &all);
+	while (__atomic_load_n(&r->stop, __ATOMIC_ACQUIRE) == 0) {
+		__atomic_store_n(&r->runs, 1, __ATOMIC_RELEASE);
+		rewrite_all(r, r->evil);
+		rewrite_all(r, r->good);
+	}
 	return NULL;
 }
 
@@ -464,6 +476,8 @@ header_rewritten_while_switched_never_passes_the_check(void)
 	SW_DO(three_open(&sw, NULL));
 	r = (struct rewriter){ .c = CHAN(A(sw)), .good = A(sw)->mac, .evil = evil };
 	TEST_EQ(pthread_create(&thread, NULL, rewrite, &r), 0);
+	while (__atomic_load_n(&r.runs, __ATOMIC_ACQUIRE) == 0)
+		sched_yield();
 	for (unsigned int i = 0; i < 3000; i++) {
 		for (unsigned int k = 0; k < 16; k++) {
 			union nfe_msg m = dma_of(&sw, 1);

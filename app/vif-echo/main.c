@@ -108,7 +108,7 @@ static int
 usage(FILE *out)
 {
 	fprintf(out, "usage: vif-echo [--sleep] ADDRESS\n"
-		     "  ADDRESS  vfio-user:PATH of the VIF's socket\n"
+		     "  ADDRESS  vfio-user:PATH of the VIF's socket, or xen:N in a Xen domain\n"
 		     "  --sleep  sleep when there is nothing to do, instead of polling\n");
 	return out == stdout ? EXIT_SUCCESS : EXIT_FAILURE;
 }

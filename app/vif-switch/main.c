@@ -72,6 +72,11 @@ create_switch(struct vifsw *s, struct vsw_conf *conf)
 	conf->max_ports = s->config->max_vifs + VIFSW_MAX_UPLINKS;
 	conf->idle_us = s->config->idle_us;
 	conf->uplink_poll_us = s->config->uplink_poll_us;
+	conf->flood_mbps = s->config->flood_mbps;
+	conf->max_channels = s->config->nb_uplinks;
+	for (unsigned int i = 0; i < s->config->nb_vifs; i++)
+		conf->max_channels += s->config->vifs[i].max_queues != 0 ?
+			s->config->vifs[i].max_queues : nfed_limits_default.max_channels;
 	rc = pick_lcores(conf);
 	if (rc != 0)
 		return rc;
@@ -171,6 +176,10 @@ run_loop(struct vifsw *s)
 		vifsw_log_error("SIGBUS guard cannot be installed: %s", strerror(-rc));
 		return rc;
 	}
+	rc = vfio_user_irq_prepare();
+	if (rc != 0)
+		vifsw_log("no kernel AIO (%s, see fs.aio-max-nr): a hostile guest can block a data"
+			  " lcore by its interrupt eventfd", strerror(-rc));
 	s->loop = nfed_loop_create();
 	if (s->loop == NULL) {
 		rc = -errno;
@@ -191,7 +200,7 @@ run_locked(struct vifsw *s, int eal_argc, char **argv)
 	rc = vifsw_dir_lock(s->config->socket_dir, &lock_fd);
 	if (rc != 0)
 		return rc;
-	rc = vifsw_raise_nofile(s->config->nb_vifs);
+	rc = vifsw_raise_nofile(s->config);
 	if (rc == 0)
 		rc = start_eal(eal_argc, argv);
 	if (rc == 0) {

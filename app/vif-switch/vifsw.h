@@ -5,8 +5,9 @@
 /*
  * The daemon's rooms: what main.c ties together.
  *
- *   vifsw_options.c    the command line            vifsw_dir.c        lock, descriptor limit
+ *   vifsw_options.c    the command line            vifsw_dir.c        lock, shares of limits
  *   vifsw_ports.c      VIFs and uplinks            vifsw_control.c    control thread's events
+ *   vifsw_xen.c        VIFs of Xen domains
  *   vifsw_telemetry.c  hand-over from DPDK's telemetry threads
  *   vifsw_show.c       what each telemetry command answers
  *
@@ -21,7 +22,9 @@
 
 #include <jansson.h>
 #include <nfed_loop.h>
+#include <nfed_share.h>
 #include <nfed_vfio_user.h>
+#include <nfed_xen.h>
 #include <vsw.h>
 
 #include "vifsw_config.h"
@@ -45,21 +48,27 @@ int vifsw_options_config(const char *path, const char *socket_dir, struct vifsw_
 /* Exclusive lock of the socket directory, made if it is missing. *lock_fd is held open as long as
  * the sockets are ours. -EWOULDBLOCK: another vif-switch has it (logged with its pid). */
 int vifsw_dir_lock(const char *dir, int *lock_fd);
-/* Raise the limit of open files towards the hard limit; -EMFILE if nb_vifs need more. */
-int vifsw_raise_nofile(unsigned int nb_vifs);
+/* Raise the limit of open files towards the hard limit; -EMFILE if the VIFs need more. */
+int vifsw_raise_nofile(const struct vifsw_config *config);
+/* What each VIF may have of descriptors and memory maps. With the EAL running, so that its own maps
+ * count. -EMFILE or -ENOMEM if that is too little (logged with numbers). */
+int vifsw_share(const struct vifsw_config *config, struct nfed_share *share);
 
 struct vifsw_guest { /* a VIF and its attachment */
 	const struct vifsw_vif *conf;
 	struct vsw_port *port;
-	struct nfed_vfio_user *att;
+	struct nfed_vfio_user *att; /* by socket, or NULL */
+	struct nfed_xen_vif *xen;   /* over Xen, or NULL */
 };
 
 struct vifsw {
 	struct vifsw_config *config;
 	struct nfed_loop *loop;
 	struct vsw *sw;
+	struct nfed_share share; /* of each VIF */
 	struct vifsw_guest *guests; /* config->nb_vifs, in the order of the configuration */
 	unsigned int nb_guests;
+	struct nfed_xen *xen; /* NULL: no VIF needs it */
 	unsigned int nb_attached;
 	unsigned int nb_learning; /* uplinks that learn */
 	unsigned int nb_lcores;
@@ -75,6 +84,14 @@ uint64_t vifsw_now_ms(void);
 int vifsw_ports_open(struct vifsw *s);
 void vifsw_ports_close(struct vifsw *s);
 struct vifsw_guest *vifsw_guest_find(struct vifsw *s, const char *name);
+
+/* vifsw_xen.c: the attachment of a VIF with "xen"; logged if it fails. */
+int vifsw_xen_attach(struct vifsw *s, struct vifsw_guest *guest,
+		     const struct nfed_function_conf *function,
+		     void (*attached)(void *owner, bool attached, const char *why));
+void vifsw_xen_close(struct vifsw *s); /* its VIFs are gone */
+void vifsw_xen_tick(struct vifsw *s);
+json_t *vifsw_xen_show(const struct vifsw_guest *guest);
 
 /* Signals, housekeeping timer, the switch's own event; SIGTERM and SIGINT set s->end. */
 void vifsw_control_block_signals(void);

@@ -33,12 +33,21 @@
 #define VIFSW_MAX_LINE 2048  /* characters */
 #define VIFSW_MAX_FILE (8u << 20) /* bytes */
 
+enum vifsw_xen {
+	VIFSW_XEN_NONE, /* by its socket */
+	VIFSW_XEN_ANY,  /* the device that the toolstack names the VIF in */
+	VIFSW_XEN_ONE,  /* only this device: xen_domid/xen_number */
+};
+
 struct vifsw_vif {
 	struct vsw_vif_conf port;
-	char socket[VIFSW_PATH_MAX];
+	char socket[VIFSW_PATH_MAX]; /* "": over Xen */
+	enum vifsw_xen xen;
+	unsigned int xen_domid, xen_number;
 	unsigned int max_queues;  /* 0: the default of the device end */
 	unsigned int max_regions; /* same */
 	uint64_t memory_mib;      /* same */
+	bool no_msix;             /* for VMs whose device is to be unplugged */
 	unsigned int line;        /* where the file says so */
 };
 
@@ -52,7 +61,7 @@ struct vifsw_uplink {
 struct vifsw_config {
 	char socket_dir[VIFSW_PATH_MAX];
 	unsigned int mode; /* permissions of the sockets */
-	unsigned int idle_us, uplink_poll_us; /* 0: the default of lib/vswitch */
+	unsigned int idle_us, uplink_poll_us, flood_mbps; /* 0: the default of lib/vswitch */
 	unsigned int max_vifs;
 	struct vifsw_vif *vifs;
 	unsigned int nb_vifs;

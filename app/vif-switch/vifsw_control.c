@@ -76,8 +76,10 @@ on_timer(void *arg, uint32_t events)
 	uint64_t expirations;
 
 	(void)events;
-	if (read(s->timer_fd, &expirations, sizeof(expirations)) == (ssize_t)sizeof(expirations))
-		vsw_service(s->sw);
+	if (read(s->timer_fd, &expirations, sizeof(expirations)) != (ssize_t)sizeof(expirations))
+		return;
+	vsw_service(s->sw);
+	vifsw_xen_tick(s);
 }
 
 static void

@@ -3,8 +3,8 @@
  */
 
 /*
- * What the daemon takes from the system before it starts: the socket directory, exclusively, and
- * enough file descriptors.
+ * What the daemon takes from the system before it starts: the socket directory, exclusively, enough
+ * file descriptors, and each VIF's share of descriptors and memory maps.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,8 +19,6 @@
 #include "vifsw.h"
 
 #define DIR_MODE 0755
-#define FDS_PER_VIF 8  /* socket, connection, doorbells, kicks, interrupt, its memory */
-#define FDS_BESIDES 128 /* EAL, uplinks, telemetry, loops */
 #define MAX_FDS (1u << 20)
 
 /* Who has it; 0: it didn't say. */
@@ -74,10 +72,21 @@ vifsw_dir_lock(const char *dir, int *lock_fd)
 	return 0;
 }
 
-int
-vifsw_raise_nofile(unsigned int nb_vifs)
+static uint64_t
+all_queues(const struct vifsw_config *config)
 {
-	rlim_t need = (rlim_t)nb_vifs * FDS_PER_VIF + FDS_BESIDES;
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < config->nb_vifs; i++)
+		sum += config->vifs[i].max_queues != 0 ? config->vifs[i].max_queues :
+			nfed_limits_default.max_channels;
+	return sum;
+}
+
+int
+vifsw_raise_nofile(const struct vifsw_config *config)
+{
+	rlim_t need = nfed_share_fds_needed(config->nb_vifs, all_queues(config));
 	struct rlimit limit, wanted;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
@@ -88,8 +97,8 @@ vifsw_raise_nofile(unsigned int nb_vifs)
 		if (setrlimit(RLIMIT_NOFILE, &wanted) == 0)
 			return 0;
 		vifsw_log_error("%u VIFs need %llu file descriptors, the hard limit is %llu"
-				" (ulimit -Hn, LimitNOFILE=)", nb_vifs, (unsigned long long)need,
-				(unsigned long long)limit.rlim_max);
+				" (ulimit -Hn, LimitNOFILE=)", config->nb_vifs,
+				(unsigned long long)need, (unsigned long long)limit.rlim_max);
 		return -EMFILE;
 	}
 	wanted = limit;
@@ -97,4 +106,59 @@ vifsw_raise_nofile(unsigned int nb_vifs)
 	if (wanted.rlim_cur < limit.rlim_cur)
 		return 0;
 	return setrlimit(RLIMIT_NOFILE, &wanted) == 0 ? 0 : -errno;
+}
+
+/* The number in a file of /proc; 0: none there. */
+static uint64_t
+proc_number(const char *path)
+{
+	unsigned long long value = 0;
+	FILE *f = fopen(path, "re");
+
+	if (f == NULL)
+		return 0;
+	if (fscanf(f, "%llu", &value) != 1)
+		value = 0;
+	fclose(f);
+	return value;
+}
+
+static uint64_t
+maps_in_use(void)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	uint64_t lines = 0;
+	int c;
+
+	if (f == NULL)
+		return 0;
+	while ((c = getc(f)) != EOF)
+		lines += c == '\n';
+	fclose(f);
+	return lines;
+}
+
+int
+vifsw_share(const struct vifsw_config *config, struct nfed_share *share)
+{
+	struct nfed_share_budget b = { .nb_vifs = config->nb_vifs, .nb_queues = all_queues(config) };
+	struct rlimit limit;
+	int rc;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return -errno;
+	b.max_fds = limit.rlim_cur;
+	b.max_maps = proc_number("/proc/sys/vm/max_map_count");
+	b.maps_in_use = maps_in_use();
+	rc = nfed_share_divide(&b, share);
+	if (rc == -EMFILE)
+		vifsw_log_error("%u VIFs need %llu file descriptors, the limit is %llu", b.nb_vifs,
+				(unsigned long long)nfed_share_fds_needed(b.nb_vifs, b.nb_queues),
+				(unsigned long long)b.max_fds);
+	else if (rc == -ENOMEM)
+		vifsw_log_error("%u VIFs need %llu memory maps, the limit is %llu"
+				" (sysctl vm.max_map_count)", b.nb_vifs,
+				(unsigned long long)nfed_share_maps_needed(&b),
+				(unsigned long long)b.max_maps);
+	return rc;
 }

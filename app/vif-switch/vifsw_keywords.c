@@ -13,8 +13,10 @@
 
 #define MIN_MTU 68 /* RFC 791: what every IPv4 module must forward */
 #define MAX_WAIT_US 1000000
+#define MAX_FLOOD_MBPS 1000000
 #define MAX_MEMORY_MIB (1u << 20)
 #define MAX_REGIONS 4096
+#define MAX_DOMID 32751u /* above are ids with a meaning of their own */
 
 /* --- Options of a VIF --- */
 
@@ -82,6 +84,26 @@ parse_socket(struct vifsw_parser *p)
 	vifsw_value_path(p, p->vif.socket);
 }
 
+/* "any", or DOMID/N. */
+static void
+parse_xen(struct vifsw_parser *p)
+{
+	const char *word = vifsw_take(p);
+	int end = 0;
+
+	if (word == NULL)
+		return;
+	p->vif.xen = VIFSW_XEN_ANY;
+	if (strcmp(word, "any") == 0)
+		return;
+	p->vif.xen = VIFSW_XEN_ONE;
+	if (strspn(word, "0123456789/") != strlen(word) ||
+	    sscanf(word, "%5u/%9u%n", &p->vif.xen_domid, &p->vif.xen_number, &end) != 2 ||
+	    word[end] != '\0' || p->vif.xen_domid == 0 || p->vif.xen_domid > MAX_DOMID)
+		vifsw_error(p, "xen: \"%.*s\" is not \"any\" nor DOMID/N, DOMID from 1 to %u",
+			    VIFSW_SHOWN, word, MAX_DOMID);
+}
+
 static void
 parse_source_check(struct vifsw_parser *p)
 {
@@ -95,6 +117,15 @@ static void
 parse_promisc(struct vifsw_parser *p)
 {
 	vifsw_value_on_off(p, &p->vif.port.promisc);
+}
+
+static void
+parse_msix(struct vifsw_parser *p)
+{
+	bool on = true;
+
+	if (vifsw_value_on_off(p, &on))
+		p->vif.no_msix = !on;
 }
 
 static void
@@ -170,6 +201,15 @@ parse_idle_us(struct vifsw_parser *p)
 }
 
 static void
+parse_flood_mbps(struct vifsw_parser *p)
+{
+	uint64_t value;
+
+	if (vifsw_value_number(p, "Mbit/s", 1, MAX_FLOOD_MBPS, &value))
+		p->config->flood_mbps = (unsigned int)value;
+}
+
+static void
 parse_uplink_poll_us(struct vifsw_parser *p)
 {
 	uint64_t value;
@@ -228,6 +268,8 @@ parse_vif_line(struct vifsw_parser *p, unsigned int scope)
 	vifsw_options(p, scope);
 	if (!p->have_mac)
 		vifsw_error(p, "%s %s: mac missing", what, port->name);
+	if (p->vif.xen != VIFSW_XEN_NONE && p->vif.socket[0] != '\0')
+		vifsw_error(p, "%s %s: socket and xen exclude each other", what, port->name);
 	if (port->mtu > port->max_mtu)
 		vifsw_error(p, "%s %s: mtu %u exceeds max-mtu %u", what, port->name, port->mtu,
 			    port->max_mtu);
@@ -299,11 +341,14 @@ static const struct vifsw_keyword keywords[] = {
 	{ "max-vifs", STATEMENT, false, "N", "VIFs that may be configured, 1-4096, default 1024",
 	  parse_max_vifs },
 	{ "idle-us", STATEMENT, false, "N",
-	  "a channel without work for N microseconds goes idle, 1-1000000, default 50",
+	  "a channel without work for N microseconds goes idle, 1-1000000, default 200",
 	  parse_idle_us },
 	{ "uplink-poll-us", STATEMENT, false, "N",
 	  "how often a sleeping lcore looks at uplinks, 1-1000000, default 100",
 	  parse_uplink_poll_us },
+	{ "flood-mbps", STATEMENT, false, "N",
+	  "copies of broadcast, multicast and unknown frames that one port may cause, in Mbit/s,"
+	  " 1-1000000, default 1000", parse_flood_mbps },
 	{ "uplink", STATEMENT, true, "NAME port ETHDEV [OPTION]...", "a port to the outside",
 	  parse_uplink },
 	{ "vif", STATEMENT, true, "NAME mac MAC [OPTION]...", "a VIF, one guest's port",
@@ -325,10 +370,15 @@ static const struct vifsw_keyword keywords[] = {
 	{ "queues", ANY_VIF, false, "N", "queue pairs that the guest may use, 1-64, default 16",
 	  parse_queues },
 	{ "socket", VIFSW_VIF_OPTION, false, "PATH", "instead of DIR/NAME.sock", parse_socket },
+	{ "xen", VIFSW_VIF_OPTION, false, "any|DOMID/N",
+	  "no socket: a Xen domain's, the one given to \"vif-ctl xen attach\" or only device N of"
+	  " DOMID", parse_xen },
 	{ "source-check", ANY_VIF, false, "on|off",
 	  "drop frames from addresses that are not the VIF's, default on", parse_source_check },
 	{ "promisc", ANY_VIF, false, "on|off",
 	  "promiscuous mode shows the guest unknown unicast, default off", parse_promisc },
+	{ "msix", ANY_VIF, false, "on|off",
+	  "a VM sees MSI-X interrupts, default on; off: QEMU can unplug the device", parse_msix },
 	{ "regions", ANY_VIF, false, "N", "memory regions of the guest, 1-4096, default 256",
 	  parse_regions },
 	{ "memory-mib", ANY_VIF, false, "N",

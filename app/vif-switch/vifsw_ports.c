@@ -25,24 +25,25 @@ static struct vifsw *daemon_state;
 static void
 on_attached(void *owner, bool attached, const char *why)
 {
-	const struct vsw_port *port = owner;
+	struct vsw_port *port = owner;
 	struct vifsw *s = daemon_state;
 
 	if (attached) {
 		s->nb_attached++;
-		vifsw_log("vif %s: guest attached", vsw_port_name(port));
+		vsw_port_logf(port, false, "guest attached");
 	} else {
 		s->nb_attached--;
-		vifsw_log("vif %s: guest detached%s%s", vsw_port_name(port),
-			  why[0] != '\0' ? ": " : "", why);
+		vsw_port_logf(port, false, "guest detached%s%s", why[0] != '\0' ? ": " : "", why);
 	}
 	vifsw_control_pace(s);
 }
 
 static void
-set_limits(struct nfed_limits *limits, const struct vifsw_vif *conf)
+set_limits(struct nfed_limits *limits, const struct vifsw_vif *conf,
+	   const struct nfed_share *share)
 {
 	*limits = nfed_limits_default;
+	limits->region.max_mappings = share->max_mappings;
 	limits->max_mtu = conf->port.max_mtu;
 	limits->max_frame = conf->port.max_mtu + FRAME_OVERHEAD;
 	if (conf->max_queues != 0)
@@ -60,7 +61,9 @@ attach(struct vifsw *s, struct vifsw_guest *guest)
 	struct nfed_vfio_user_conf c = {
 		.path = conf->socket,
 		.mode = s->config->mode,
+		.no_msix = conf->no_msix,
 		.loop = s->loop,
+		.dma = s->share.dma,
 		.function.features = FEATURES,
 		.function.owner_ops = &vsw_owner_ops,
 		.function.owner = guest->port,
@@ -69,7 +72,9 @@ attach(struct vifsw *s, struct vifsw_guest *guest)
 	int rc;
 
 	memcpy(c.function.mac, conf->port.mac.addr_bytes, sizeof(c.function.mac));
-	set_limits(&c.function.limits, conf);
+	set_limits(&c.function.limits, conf, &s->share);
+	if (conf->xen != VIFSW_XEN_NONE)
+		return vifsw_xen_attach(s, guest, &c.function, on_attached);
 	rc = nfed_vfio_user_create(&c, &guest->att);
 	if (rc != 0) {
 		vifsw_log_error("vif %s: socket %s: %s", conf->port.name, conf->socket, strerror(-rc));
@@ -124,8 +129,10 @@ int
 vifsw_ports_open(struct vifsw *s)
 {
 	const struct vifsw_config *config = s->config;
-	int rc = 0;
+	int rc = vifsw_share(config, &s->share);
 
+	if (rc != 0)
+		return rc;
 	daemon_state = s;
 	s->guests = calloc(config->nb_vifs + 1, sizeof(*s->guests));
 	if (s->guests == NULL) {
@@ -150,8 +157,10 @@ vifsw_ports_close(struct vifsw *s)
 
 		if (guest->att != NULL)
 			nfed_vfio_user_destroy(guest->att);
+		nfed_xen_vif_destroy(guest->xen);
 		vsw_vif_remove(guest->port);
 	}
+	vifsw_xen_close(s);
 	free(s->guests);
 	s->guests = NULL;
 }

@@ -226,7 +226,8 @@ put_identity(json_t *object, struct vifsw *s, const struct vsw_port *port)
 	put_u64(object, "link", vsw_port_link(port));
 	if (fn == NULL || guest == NULL)
 		return;
-	put_u64(object, "attached", nfed_vfio_user_connected(guest->att));
+	put_u64(object, "attached", guest->att != NULL ? nfed_vfio_user_connected(guest->att) :
+							 nfed_xen_vif_connected(guest->xen));
 	put_text(object, "state", nfe_state_name(nfed_function_state(fn)));
 	put_text(object, "reason", nfe_reason_name(nfed_function_reason(fn)));
 }
@@ -262,6 +263,8 @@ vif_protocol(const struct vifsw_guest *guest)
 	put_u64(object, "bad_command", c.bad_command);
 	put_u64(object, "bad_range", c.bad_range);
 	put_u64(object, "bad_json", c.bad_json);
+	put_u64(object, "replies_waited", c.replies_waited);
+	put_u64(object, "dropped_unread", c.dropped_unread);
 	return object;
 }
 
@@ -294,7 +297,10 @@ show_vif_info(struct vifsw *s, const char *text)
 	put_u64(object, "max_bytes", regions->limits.max_bytes);
 	put_u64(object, "mappings", regions->mappings);
 	json_object_set_new(object, "control", vif_refusals(vsw_port_function(port)));
-	json_object_set_new(object, "vfio_user", vif_protocol(guest));
+	if (guest->att != NULL)
+		json_object_set_new(object, "vfio_user", vif_protocol(guest));
+	else
+		json_object_set_new(object, "xen", vifsw_xen_show(guest));
 	return object;
 }
 

@@ -119,7 +119,7 @@ set_default_socket(struct vifsw_parser *p, struct vifsw_vif *vif)
 {
 	int len;
 
-	if (vif->socket[0] != '\0')
+	if (vif->socket[0] != '\0' || vif->xen != VIFSW_XEN_NONE)
 		return;
 	len = snprintf(vif->socket, sizeof(vif->socket), "%s/%s.sock", p->config->socket_dir,
 		       vif->port.name);
@@ -148,14 +148,38 @@ check_names_and_sockets(struct vifsw_parser *p)
 	check_unique(p, "name", used, nb_ports);
 	/* Equal names make equal default paths: reported once, as names. */
 	if (p->nb_errors == 0) {
+		unsigned int n = 0;
+
 		for (unsigned int i = 0; i < config->nb_vifs; i++)
-			used[i] = (struct used_text){ config->vifs[i].socket, config->vifs[i].line };
-		check_unique(p, "socket", used, config->nb_vifs);
+			if (config->vifs[i].socket[0] != '\0')
+				used[n++] = (struct used_text){ config->vifs[i].socket,
+								config->vifs[i].line };
+		check_unique(p, "socket", used, n);
 	}
 	for (unsigned int i = 0; i < config->nb_uplinks; i++)
 		used[i] = (struct used_text){ config->uplinks[i].ethdev, config->uplinks[i].line };
 	check_unique(p, "port", used, config->nb_uplinks);
 	free(used);
+}
+
+/* Few VIFs name their device; those that do are compared with each other. */
+static void
+check_xen_devices(struct vifsw_parser *p)
+{
+	const struct vifsw_config *config = p->config;
+
+	for (unsigned int i = 0; i < config->nb_vifs; i++) {
+		const struct vifsw_vif *a = &config->vifs[i];
+
+		for (unsigned int j = 0; a->xen == VIFSW_XEN_ONE && j < i; j++) {
+			const struct vifsw_vif *b = &config->vifs[j];
+
+			if (b->xen == VIFSW_XEN_ONE && b->xen_domid == a->xen_domid &&
+			    b->xen_number == a->xen_number)
+				vifsw_error_at(p, a->line, "xen %u/%u already used on line %u",
+					       a->xen_domid, a->xen_number, b->line);
+		}
+	}
 }
 
 void
@@ -167,6 +191,7 @@ vifsw_validate(struct vifsw_parser *p)
 		set_default_socket(p, &config->vifs[i]);
 	check_names_and_sockets(p);
 	check_macs(p);
+	check_xen_devices(p);
 	if (config->nb_vifs > config->max_vifs)
 		vifsw_error_at(p, config->vifs[config->max_vifs].line,
 			       "vif %s: %u VIFs configured, limit %u (raise max-vifs)",

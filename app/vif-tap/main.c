@@ -48,7 +48,7 @@ static int
 usage(FILE *out)
 {
 	fprintf(out, "usage: vif-tap --vif ADDRESS --tap NAME [--mtu N] [--up] [--address CIDR]\n"
-		     "  --vif ADDRESS   vfio-user:PATH of the VIF's socket\n"
+		     "  --vif ADDRESS   vfio-user:PATH of the VIF's socket, or xen:N in a Xen domain\n"
 		     "  --tap NAME      interface to create, in the current network namespace\n"
 		     "  --mtu N         bytes, of VIF and interface (default %u)\n"
 		     "  --up            set the interface up\n"

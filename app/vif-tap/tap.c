@@ -39,8 +39,8 @@ tap_open(const char *name)
 	int fd, err;
 
 	if (len == 0 || len >= IFNAMSIZ || strchr(name, '%') != NULL) {
-		fprintf(stderr, "vif-tap: tap name \"%s\": %zu characters, 1..%d without %% allowed\n",
-			name, len, IFNAMSIZ - 1);
+		fprintf(stderr, "vif-tap: tap name \"%s\": %zu characters, "
+			"1..%d without %% allowed\n", name, len, IFNAMSIZ - 1);
 		return -EINVAL;
 	}
 	memcpy(ifr.ifr_name, name, len);

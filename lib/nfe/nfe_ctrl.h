@@ -40,7 +40,7 @@ enum nfe_op { /* 7.2 */
 #define NFE_KEY_INDEX_BITS 12u
 #define NFE_KEY_INDEX(key) ((key) & ((1u << NFE_KEY_INDEX_BITS) - 1))
 #define NFE_KEY_TAG(key) ((key) >> NFE_KEY_INDEX_BITS)
-#define NFE_KEY(index, tag) (((tag) << NFE_KEY_INDEX_BITS) | (index))
+#define NFE_KEY(index, tag) (((uint32_t)(tag) << NFE_KEY_INDEX_BITS) | (uint32_t)(index))
 
 #define NFE_ACCESS_READ 1u  /* device may read */
 #define NFE_ACCESS_WRITE 2u /* device may write */
@@ -203,6 +203,7 @@ static_assert(sizeof(struct nfe_event) == NFE_MSG_SIZE, "7.10");
 	X(from_drop_source, "source address not one of the VIF's own") \
 	X(from_drop_no_port, "no destination: unknown unicast without uplink") \
 	X(from_drop_self, "destination is the VIF itself") \
+	X(from_drop_flood, "beyond the VIF's share of flooded copies") \
 	X(to_offered, "frames meant for the guest") \
 	X(to_frames, "delivered") \
 	X(to_bytes, "bytes delivered") \
@@ -222,7 +223,7 @@ enum nfe_stat {
 	NFE_STAT_MAX
 };
 #define NFE_STAT_FROM_DROP_FIRST NFE_STAT_from_drop_type
-#define NFE_STAT_FROM_DROP_LAST NFE_STAT_from_drop_self
+#define NFE_STAT_FROM_DROP_LAST NFE_STAT_from_drop_flood
 #define NFE_STAT_TO_DROP_FIRST NFE_STAT_to_drop_link
 #define NFE_STAT_TO_DROP_LAST NFE_STAT_to_drop_fault
 

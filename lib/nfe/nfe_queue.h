@@ -29,6 +29,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#ifdef __SSE2__
+#include <immintrin.h>
+#endif
+
 /* W1, W2 */
 static inline void
 nfe_idx_publish(uint32_t *shared, uint32_t value)
@@ -75,6 +79,32 @@ nfe_cell_copy(void *dst, const void *src, unsigned int bytes)
 
 	for (unsigned int i = 0; i < bytes / 8; i++)
 		d[i] = s[i];
+}
+
+/*
+ * The same for one whole 64-byte cell, in the widest loads that the compiler may use. Each load is
+ * made once: the empty asm takes its value, so it cannot be loaded again later (rule 1).
+ */
+static inline void
+nfe_cell64_copy(void *dst, const void *src)
+{
+#if defined(__AVX512F__)
+	__m512i v = _mm512_loadu_si512(src);
+
+	__asm__ volatile("" : "+v"(v));
+	_mm512_storeu_si512(dst, v);
+#elif defined(__SSE2__)
+	__m128i v[4];
+
+	for (unsigned int i = 0; i < 4; i++) {
+		v[i] = _mm_loadu_si128((const __m128i *)src + i);
+		__asm__ volatile("" : "+x"(v[i]));
+	}
+	for (unsigned int i = 0; i < 4; i++)
+		_mm_storeu_si128((__m128i *)dst + i, v[i]);
+#else
+	nfe_cell_copy(dst, src, 64);
+#endif
 }
 
 #endif /* NFE_QUEUE_H */

@@ -65,7 +65,8 @@ check(const struct nfed_function *fn, const struct boot_block *b, char *text, si
 		snprintf(text, text_len, "control vector %u > %u", b->vector, l->max_channels);
 		return NFE_REASON_BOOT_BLOCK;
 	}
-	if (b->addr[NFED_CTRL_SQ] % NFE_MSG_SIZE != 0 || b->addr[NFED_CTRL_RQ] % NFE_MSG_SIZE != 0 ||
+	if (b->addr[NFED_CTRL_SQ] % NFE_MSG_SIZE != 0 ||
+	    b->addr[NFED_CTRL_RQ] % NFE_MSG_SIZE != 0 ||
 	    b->addr[NFED_CTRL_STATUS] % NFE_STATUS_ALIGN != 0) {
 		snprintf(text, text_len, "control queue or status block misaligned");
 		return NFE_REASON_BOOT_BLOCK;
@@ -131,8 +132,8 @@ map_all(struct nfed_function *fn, const struct boot_block *b)
 	uint8_t *addr[NFED_CTRL_PARTS];
 	int rc = 0;
 
-	if (fn->conf.db == NULL)
-		return -ENXIO; /* nobody is connected */
+	if (fn->conf.db == NULL || fn->dma_off)
+		return -ENXIO; /* nobody is connected, or bus master is off */
 	for (unsigned int i = 0; i < NFED_CTRL_PARTS && rc == 0; i++)
 		rc = map_part(fn, (enum nfed_ctrl_part)i, b->addr[i], b->len[i], &addr[i]);
 	if (rc < 0) {

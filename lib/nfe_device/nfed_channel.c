@@ -46,7 +46,8 @@ static void
 channel_set_state(struct nfed_channel *ch, enum nfe_chan_state state, enum nfe_reason reason)
 {
 	ch->state = state;
-	nfed_status_report(ch->status, state, reason);
+	if (!ch->fn->dma_off)
+		nfed_status_report(ch->status, state, reason);
 }
 
 int

@@ -8,7 +8,8 @@
  *
  * Called on the control thread on a kick, on the owner's attention() and whenever there is time.
  * Bounded: 32 requests a run. A host that does not read its answers finds its requests left in
- * the send queue and its events kept as bits, so it costs nothing (rule 8).
+ * the send queue and its events kept as bits, so it costs nothing (rule 8). When it reads again
+ * nfed_control_poll() notices, without a kick.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -88,9 +89,10 @@ room_for_one(struct nfed_function *fn)
 	struct nfed_ctrl *c = &fn->ctrl;
 	int32_t room;
 
-	if (c->rq.role == 0 || c->rq_broken)
+	if (c->rq.role == 0 || c->rq_broken || fn->dma_off)
 		return false;
 	room = nfed_rq_room(&c->rq, 1);
+	c->rq_full = room == 0;
 	if (room < 0) {
 		c->rq_broken = true;
 		fn->counters.overrun++;
@@ -173,7 +175,8 @@ check_faults(struct nfed_function *fn)
 static bool
 answers(const struct nfed_function *fn)
 {
-	return fn->state == NFE_STATE_READY || fn->state == NFE_STATE_QUIESCED;
+	return !fn->dma_off &&
+	       (fn->state == NFE_STATE_READY || fn->state == NFE_STATE_QUIESCED);
 }
 
 /* One request, from snapshot to published answer. */
@@ -239,7 +242,31 @@ nfed_control_run(struct nfed_function *fn)
 		check_faults(fn); /* it vanished while we read: what we did is undone by failing */
 	if (!answers(fn))
 		return false;
-	/* S1..S3. With a full RQ there is nothing to do until the host reads, whatever waits: the
-	 * owner's next call finds out. */
+	/* S1..S3. With a full RQ there is nothing to do until the host reads, whatever waits:
+	 * nfed_control_poll() finds out. */
 	return !nfed_sq_arm(&fn->ctrl.sq) && room_for_one(fn);
+}
+
+bool
+nfed_control_poll(struct nfed_function *fn, uint64_t now_ms)
+{
+	struct nfed_ctrl *c = &fn->ctrl;
+
+	if (!c->rq_full)
+		return false;
+	if (room_for_one(fn)) {
+		c->stalled_ms = 0;
+		return nfed_control_run(fn);
+	}
+	if (!answers(fn) || nfed_queue_avail(&c->sq) <= 0) {
+		c->stalled_ms = 0; /* events may wait for ever, as bits */
+	} else if (c->stalled_ms == 0) {
+		c->stalled_ms = now_ms;
+	} else if (now_ms - c->stalled_ms >= NFED_CTRL_STALL_MS) {
+		c->stalled_ms = 0;
+		fn->counters.stalled++;
+		nfed_function_fail(fn, NFE_REASON_CTRL_STALLED,
+				   "control RQ full for 5000 ms while a request waits");
+	}
+	return false;
 }

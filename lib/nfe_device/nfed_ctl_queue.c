@@ -147,7 +147,7 @@ check_geometry(struct nfed_function *fn, const struct nfe_req_queue *a)
 	return 0;
 }
 
-/* Alignment of the addresses; in ring mode the indices lie apart from the entries and each other. */
+/* Alignment of the addresses; in ring mode the indices lie apart from entries and each other. */
 static int
 check_addresses(struct nfed_function *fn, const struct nfe_req_queue *a, uint64_t bytes)
 {

@@ -21,6 +21,8 @@
 
 #include "nfed_dma_internal.h"
 
+#define STAT_BLOCK 512u /* bytes, the unit of st_blocks everywhere */
+
 struct nfed_dma *
 nfed_dma_create(const struct nfed_dma_limits *limits)
 {
@@ -71,12 +73,13 @@ nfed_dma_find(const struct nfed_dma *dma, uint64_t iova)
 }
 
 bool
-nfed_dma_in_file(const struct nfed_dma_file *file, uint64_t offset, uint64_t size)
+nfed_dma_in_file(const struct nfed_dma_file *file, uint64_t offset, uint64_t size, bool *full)
 {
 	struct stat st;
 
 	if (fstat(file->fd, &st) < 0 || st.st_size < 0)
 		return false;
+	*full = (uint64_t)st.st_blocks >= ((uint64_t)st.st_size + STAT_BLOCK - 1) / STAT_BLOCK;
 	return offset <= (uint64_t)st.st_size && size <= (uint64_t)st.st_size - offset;
 }
 
@@ -165,14 +168,14 @@ static int
 add_file(struct nfed_dma *dma, int fd, uint64_t offset, uint64_t size, bool *taken)
 {
 	struct nfed_dma_file f;
-	bool is_new;
+	bool is_new, full;
 	int rc, slot;
 
 	*taken = false;
 	rc = file_inspect(fd, &f);
 	if (rc < 0)
 		return rc;
-	if (!nfed_dma_in_file(&f, offset, size))
+	if (!nfed_dma_in_file(&f, offset, size, &full))
 		return -EINVAL;
 	slot = file_slot(dma, &f, &is_new);
 	if (slot < 0)

@@ -39,6 +39,8 @@ void nfed_dma_unmap(void *ctx, void *mapping);
 
 /* The SIGBUS guard: process-wide, async-signal-safe, installed once by the daemon. */
 int nfed_guard_install(void);
+/* Ranges watched at a time, of all functions together: the daemon shares them out (nfed_share.h). */
+#define NFED_GUARD_SLOTS 131072u
 /* Watch [base, base + len): a fault in it maps anonymous memory over the whole and sets *poisoned.
  * Returns a slot >= 0 or -ENOSPC. */
 int nfed_guard_add(void *base, uint64_t len, uint32_t *poisoned);

@@ -42,7 +42,7 @@ struct nfed_dma {
 
 /* Index of the first map whose end lies beyond iova; nb_maps if none. */
 uint32_t nfed_dma_find(const struct nfed_dma *dma, uint64_t iova);
-/* Is [offset, offset + size) inside the file as it is now? */
-bool nfed_dma_in_file(const struct nfed_dma_file *file, uint64_t offset, uint64_t size);
+/* Is [offset, offset + size) inside the file as it is now? *full: all of it has pages, whole file */
+bool nfed_dma_in_file(const struct nfed_dma_file *file, uint64_t offset, uint64_t size, bool *full);
 
 #endif /* NFED_DMA_INTERNAL_H */

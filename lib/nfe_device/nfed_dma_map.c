@@ -31,6 +31,16 @@ struct piece {
 	uint64_t len;
 };
 
+/* Stretches of sparse files cost a search each, and the kernel's goes on to the next hole. */
+#define SEEKS_MAX 8u
+
+/* The stretch without a hole that the last search found: its neighbours need no other. */
+struct dense {
+	const struct nfed_dma_file *file;
+	uint64_t from, to; /* in the file */
+	unsigned int seeks;
+};
+
 struct layout {
 	uint64_t len;         /* of the range */
 	uint64_t block;       /* largest of all pieces */
@@ -80,20 +90,33 @@ piece_at(const struct nfed_dma *dma, uint64_t iova, uint64_t len, uint64_t delta
 	return 0;
 }
 
-/* A file may have shrunk since it was sent. hugetlbfs knows no holes to seek. */
+/*
+ * A file may have shrunk since it was sent. hugetlbfs knows no holes to seek. As many blocks as
+ * bytes: no holes, known in one call. The blocks may lie beyond the end, if the guest cheats: then
+ * a hole passes, as one does that is punched later.
+ */
 static int
-check_backing(const struct piece *p)
+check_backing(const struct piece *p, struct dense *d)
 {
+	uint64_t end = p->offset + p->len;
+	bool full;
 	off_t hole;
 
-	if (!nfed_dma_in_file(p->file, p->offset, p->len))
+	if (!nfed_dma_in_file(p->file, p->offset, p->len, &full))
 		return -EFAULT;
-	if (p->file->hugetlb)
+	if (p->file->hugetlb || full)
 		return 0;
+	if (d->file == p->file && p->offset >= d->from && end <= d->to)
+		return 0;
+	if (d->seeks++ == SEEKS_MAX)
+		return -ENOSPC;
 	hole = lseek(p->file->fd, (off_t)p->offset, SEEK_HOLE);
 	if (hole < 0)
 		return -errno;
-	return (uint64_t)hole >= p->offset + p->len ? 0 : -ENODATA;
+	d->file = p->file;
+	d->from = p->offset;
+	d->to = (uint64_t)hole;
+	return end <= d->to ? 0 : -ENODATA;
 }
 
 /* Fit one more piece into the layout: inner borders lie on block borders. */
@@ -119,22 +142,57 @@ layout_add(struct layout *l, const struct piece *p)
 }
 
 static int
-plan(const struct nfed_dma *dma, uint64_t iova, uint64_t len, uint32_t access, struct layout *l)
+by_place(const void *a, const void *b)
+{
+	const struct piece *x = a, *y = b;
+
+	if (x->file != y->file)
+		return x->file < y->file ? -1 : 1;
+	return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+/* In the order of the files: hugepages of a VM behind a vIOMMU often lie there from high to low, and
+ * are one stretch without a hole all the same. */
+static int
+check_all_backing(const struct nfed_dma *dma, uint64_t iova, uint64_t len, uint32_t access,
+		  unsigned int nb_pieces)
+{
+	struct piece *pieces = calloc(nb_pieces, sizeof(*pieces));
+	struct dense dense = { .file = NULL };
+	uint64_t delta = 0;
+	int rc = pieces == NULL ? -ENOMEM : 0;
+
+	for (unsigned int i = 0; i < nb_pieces && rc == 0; i++) {
+		rc = piece_at(dma, iova, len, delta, access, &pieces[i]);
+		delta += pieces[i].len;
+	}
+	if (rc == 0)
+		qsort(pieces, nb_pieces, sizeof(*pieces), by_place);
+	for (unsigned int i = 0; i < nb_pieces && rc == 0; i++)
+		rc = check_backing(&pieces[i], &dense);
+	free(pieces);
+	return rc;
+}
+
+/* Ends at the first piece too many: a guest may have made a range of tens of thousands. */
+static int
+plan(const struct nfed_dma *dma, uint64_t iova, uint64_t len, uint32_t access,
+     unsigned int max_pieces, struct layout *l)
 {
 	struct piece p;
 	int rc;
 
 	*l = (struct layout){ .len = len };
 	for (uint64_t delta = 0; delta < len; delta += p.len) {
+		if (l->nb_pieces == max_pieces)
+			return -ENOSPC;
 		rc = piece_at(dma, iova, len, delta, access, &p);
-		if (rc == 0)
-			rc = check_backing(&p);
 		if (rc == 0)
 			rc = layout_add(l, &p);
 		if (rc < 0)
 			return rc;
 	}
-	return 0;
+	return check_all_backing(dma, iova, len, access, l->nb_pieces);
 }
 
 /* Reserve address space such that the range starts at congruence modulo block. */
@@ -199,16 +257,14 @@ nfed_dma_map(void *ctx, uint64_t iova, uint64_t len, uint32_t access, uint32_t *
 	struct nfed_dma *dma = ctx;
 	struct mapping *m;
 	struct layout l;
-	uint8_t *start;
+	uint8_t *start = NULL;
 	int rc;
 
 	if (len == 0 || (iova | len) % NFE_PAGE_SIZE != 0 || len - 1 > UINT64_MAX - iova)
 		return -EINVAL;
-	rc = plan(dma, iova, len, access, &l);
+	rc = plan(dma, iova, len, access, *nb_mappings, &l);
 	if (rc < 0)
 		return rc;
-	if (l.nb_pieces > *nb_mappings)
-		return -ENOSPC;
 	m = calloc(1, sizeof(*m));
 	if (m == NULL)
 		return -ENOMEM;

@@ -168,7 +168,8 @@ nfed_function_fail(struct nfed_function *fn, enum nfe_reason reason, const char 
 	nfed_transition(fn, NFE_STATE_FAILED, reason, text);
 	for (unsigned int n = 1; n <= fn->conf.limits.max_channels; n++)
 		nfed_channel_fail(&fn->channel[n], reason);
-	nfed_status_report(fn->ctrl.status, NFE_CHAN_ERROR, reason);
+	if (!fn->dma_off)
+		nfed_status_report(fn->ctrl.status, NFE_CHAN_ERROR, reason);
 	fn->ctrl.function_pending = true;
 	nfed_ctrl_flush_events(fn);
 }
@@ -185,6 +186,15 @@ nfed_function_quiesce(struct nfed_function *fn)
 		nfed_channel_halt(&fn->channel[n]);
 	}
 	nfed_transition(fn, NFE_STATE_QUIESCED, NFE_REASON_NONE, "");
+}
+
+/* Channels that ran stay stopped when the master comes back: the host says GO (2.2). */
+void
+nfed_function_set_master(struct nfed_function *fn, bool on)
+{
+	if (!on)
+		nfed_function_quiesce(fn); /* its last words still go out */
+	fn->dma_off = !on;
 }
 
 void

@@ -110,7 +110,8 @@ extern const struct nfed_limits nfed_limits_default;
 	X(overrun, "index beyond capacity") \
 	X(memory_gone, "registered memory vanished") \
 	X(bad_register, "write to a read-only or unknown register, or of wrong width") \
-	X(bad_command, "COMMAND not allowed in this state")
+	X(bad_command, "COMMAND not allowed in this state") \
+	X(stalled, "control RQ left full while a request waited")
 
 struct nfed_counters {
 #define NFED_COUNTER_FIELD(name, help) uint64_t name;
@@ -148,12 +149,21 @@ void nfed_reg_write(struct nfed_function *fn, uint64_t off, uint32_t width, uint
  * control thread has time.
  */
 bool nfed_control_run(struct nfed_function *fn);
+/*
+ * A host that makes room in a full control RQ owes no kick: call every 10 ms or so, with a clock that
+ * is not 0. Nearly free unless the RQ is full. Runs as above when there is room again; fails the
+ * function with CTRL_STALLED when there was none for 5 s while a request waited.
+ */
+bool nfed_control_poll(struct nfed_function *fn, uint64_t now_ms);
 
 /* The transport unmaps guest memory: regions in it go away; running channels with queues in it
  * enter ERROR first. On return nothing of the range is used. */
 void nfed_function_unmap(struct nfed_function *fn, uint64_t iova, uint64_t size);
-/* Bus master off, or the operator's wish: stop all channels, keep the control channel. */
+/* The operator's wish: stop all channels, keep the control channel. */
 void nfed_function_quiesce(struct nfed_function *fn);
+/* PCI bus master. Off: quiesced, and the control channel does not touch host memory either; what
+ * it has to say waits. On at creation; RESET leaves it. */
+void nfed_function_set_master(struct nfed_function *fn, bool on);
 void nfed_function_fail(struct nfed_function *fn, enum nfe_reason reason, const char *text);
 void nfed_function_set_link(struct nfed_function *fn, bool up);
 

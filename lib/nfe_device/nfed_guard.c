@@ -3,8 +3,8 @@
  */
 
 /*
- * SIGBUS guard (rule 14): guest memory can vanish under a running lcore, because its owner truncates
- * or punches the file. The handler maps anonymous memory over the whole range, sets its poison
+ * SIGBUS guard (rule 14): guest memory can vanish under a running lcore, because its owner
+ * truncates or punches the file. The handler maps anonymous memory over the whole range, sets its poison
  * flag and returns; the access is repeated and succeeds, the lcore tests the flag before it
  * publishes.
  *
@@ -16,7 +16,8 @@
  *
  * H1/D2 and D1/H2 are partners and sequentially consistent: either the handler sees base 0 or the
  * remover sees the user. The whole range is replaced in one mmap(), since part of a hugetlb mapping
- * cannot be, and since nothing behind the region is worth keeping. Two lcores that fault together
+ * cannot be, and since nothing behind the region is worth keeping. If the system refuses the whole
+ * (commit or data limits), the page that faulted will do, and the next one faults again. Two lcores that fault together
  * map twice: the second replaces one anonymous range by another, in a region that is lost anyway.
  */
 #include <errno.h>
@@ -29,8 +30,6 @@
 
 #include "nfed_dma.h"
 
-#define GUARD_SLOTS 32768u
-
 struct guard_slot {
 	uintptr_t base; /* 0: free */
 	uint64_t len;
@@ -38,34 +37,59 @@ struct guard_slot {
 	uint32_t users; /* handlers that look at this slot now */
 };
 
-static struct guard_slot slots[GUARD_SLOTS];
+static struct guard_slot slots[NFED_GUARD_SLOTS];
 static uint32_t slots_end; /* no slot at or above this was ever used */
 static uint32_t slot_hint; /* where the search for a free one starts */
 static uint64_t faults;
 static pthread_mutex_t slots_mutex = PTHREAD_MUTEX_INITIALIZER;
 
-static bool
-slot_covers(const struct guard_slot *s, uintptr_t addr)
-{
-	uintptr_t base = __atomic_load_n(&s->base, __ATOMIC_SEQ_CST);
+/* Of mappings; the smallest that works is the one. */
+static const uint64_t page_sizes[] = { UINT64_C(1) << 12, UINT64_C(1) << 21, UINT64_C(1) << 30 };
 
-	return base != 0 && addr >= base && addr - base < __atomic_load_n(&s->len, __ATOMIC_RELAXED);
+/* The range of the slot if addr lies in it, read once; false if not. */
+static bool
+slot_covers(const struct guard_slot *s, uintptr_t addr, uintptr_t *base, uint64_t *len)
+{
+	*base = __atomic_load_n(&s->base, __ATOMIC_SEQ_CST);
+	*len = __atomic_load_n(&s->len, __ATOMIC_RELAXED);
+	return *base != 0 && addr >= *base && addr - *base < *len;
 }
 
-/* In the handler: plain atomics and one system call. */
+static bool
+replace(uintptr_t base, uint64_t len)
+{
+	void *want = (void *)base;
+
+	/* NORESERVE: commit accounting must not turn a guest's trick into our death. */
+	return mmap(want, len, PROT_READ | PROT_WRITE,
+		    MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == want;
+}
+
+static bool
+replace_page(uintptr_t base, uint64_t len, uintptr_t addr)
+{
+	for (size_t i = 0; i < sizeof(page_sizes) / sizeof(page_sizes[0]); i++) {
+		uint64_t size = page_sizes[i], at = addr & ~(size - 1);
+
+		if (at < base || size > len || at - base > len - size)
+			break;
+		if (replace(at, size))
+			return true;
+	}
+	return false;
+}
+
+/* In the handler: plain atomics and system calls. */
 static bool
 slot_replace(struct guard_slot *s, uintptr_t addr)
 {
 	bool done = false;
+	uintptr_t base;
+	uint64_t len;
 
 	__atomic_add_fetch(&s->users, 1, __ATOMIC_SEQ_CST); /* H1 */
-	if (slot_covers(s, addr)) {                          /* H2 */
-		void *base = (void *)s->base;
-
-		/* NORESERVE: commit accounting must not turn a guest's trick into our death. */
-		done = mmap(base, s->len, PROT_READ | PROT_WRITE,
-			    MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-			    0) == base;
+	if (slot_covers(s, addr, &base, &len)) {            /* H2 */
+		done = replace(base, len) || replace_page(base, len, addr);
 		if (done)
 			__atomic_store_n(s->poisoned, 1, __ATOMIC_RELEASE);
 	}
@@ -77,9 +101,11 @@ static bool
 absorb(uintptr_t addr)
 {
 	uint32_t end = __atomic_load_n(&slots_end, __ATOMIC_ACQUIRE);
+	uintptr_t base;
+	uint64_t len;
 
 	for (uint32_t i = 0; i < end; i++)
-		if (slot_covers(&slots[i], addr) && slot_replace(&slots[i], addr))
+		if (slot_covers(&slots[i], addr, &base, &len) && slot_replace(&slots[i], addr))
 			return true;
 	return false;
 }
@@ -122,8 +148,8 @@ nfed_guard_install(void)
 static int
 free_slot_locked(void)
 {
-	for (uint32_t n = 0; n < GUARD_SLOTS; n++) {
-		uint32_t i = (slot_hint + n) % GUARD_SLOTS;
+	for (uint32_t n = 0; n < NFED_GUARD_SLOTS; n++) {
+		uint32_t i = (slot_hint + n) % NFED_GUARD_SLOTS;
 
 		if (__atomic_load_n(&slots[i].base, __ATOMIC_RELAXED) == 0)
 			return (int)i;

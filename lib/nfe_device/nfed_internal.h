@@ -19,6 +19,7 @@
 
 #define NFED_CTRL_SIZE_LOG2_MAX 8u /* cells of a control queue */
 #define NFED_CTRL_BUDGET 32u       /* requests of one nfed_control_run() */
+#define NFED_CTRL_STALL_MS 5000u   /* a host that reads no answer for so long has failed */
 #define NFED_CTRL_PIECES 4u        /* mmaps behind one control mapping */
 #define NFED_NB_REGS (NFE_REG_END / 8)
 
@@ -38,6 +39,8 @@ struct nfed_ctrl {
 	struct nfed_queue sq, rq;  /* role 0: not booted */
 	struct nfe_status *status; /* shared: host memory, written by us */
 	uint16_t vector;
+	bool rq_full; /* when last looked at: nobody kicks when the host makes room */
+	uint64_t stalled_ms; /* since when it is full while a request waits; 0: it isn't */
 	bool rq_broken; /* the host's index is nonsense: nothing more is written */
 	/* Events that wait for room in RQ: one bit each, so that a host that does not read costs
 	 * nothing (rule 8). */
@@ -51,6 +54,7 @@ struct nfed_function {
 	enum nfe_reason reason;
 	char reason_text[96];
 	bool link;
+	bool dma_off; /* PCI bus master: no byte of the host's memory is touched */
 	uint32_t generation;
 	uint64_t accepted; /* features, sampled at GO */
 	uint32_t regs[NFED_NB_REGS];

@@ -6,8 +6,8 @@
  * Event loop of the control thread over epoll. One thread per loop; the loop owns its table of
  * callbacks, the descriptors belong to those who add them.
  *
- * A callback may remove a descriptor whose event waits in the same batch, and the number may be used
- * again at once: each registration has a serial number, and an event of an older one is dropped.
+ * A callback may remove a descriptor whose event waits in the same batch, and its number may be
+ * used again at once: each registration has a serial number, and an event of an older one is dropped.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -75,7 +75,7 @@ nfed_sq_snapshot(const struct nfed_queue *q, uint32_t ahead, union nfe_msg *copy
 {
 	const uint8_t *cell = q->entries + (size_t)((q->cons + ahead) & q->mask) * NFE_MSG_SIZE;
 
-	nfe_cell_copy(copy, cell, NFE_MSG_SIZE);
+	nfe_cell64_copy(copy, cell);
 }
 
 static inline void
@@ -92,7 +92,7 @@ nfed_rq_write(struct nfed_queue *q, uint32_t ahead, const union nfe_msg *msg)
 {
 	uint8_t *cell = q->entries + (size_t)((q->prod + ahead) & q->mask) * NFE_MSG_SIZE;
 
-	nfe_cell_copy(cell, msg, NFE_MSG_SIZE);
+	nfe_cell64_copy(cell, msg);
 }
 
 /* Publish our index: prod of an RQ (W1), cons of an SQ or FQ (W2). Returns the value before. */
@@ -106,11 +106,19 @@ nfed_queue_publish(struct nfed_queue *q, uint32_t idx)
 	return old;
 }
 
-/* P3, after the fence that the caller makes once for all queues it touched. */
+/* P3, after the fence that the caller makes once for all queues it touched: did publishing
+ * old_idx -> new_idx cross the index at which the host wants to be woken? */
 static inline bool
-nfed_queue_must_wake(const struct nfed_queue *q, uint32_t old_idx)
+nfed_queue_must_wake(const struct nfed_queue *q, uint32_t new_idx, uint32_t old_idx)
 {
-	return nfe_event_crossed(nfe_idx_read(q->host_event), q->published, old_idx);
+	return nfe_event_crossed(nfe_idx_read(q->host_event), new_idx, old_idx);
+}
+
+/* The host's index as it stands, to be shown to the operator. Not checked: never act on it. */
+static inline uint32_t
+nfed_queue_peek(const struct nfed_queue *q)
+{
+	return nfe_idx_read(q->host_idx);
 }
 
 /* S1..S3 for an SQ: ask to be woken at the next message. False: there is work, don't sleep. */

@@ -128,6 +128,8 @@ command(struct nfed_function *fn, uint32_t value)
 
 	if (value == NFE_CMD_RESET)
 		nfed_function_reset(fn);
+	else if (value == NFE_CMD_GO && fn->state == NFE_STATE_QUIESCED && fn->dma_off)
+		fn->counters.bad_command++; /* nothing to fail: it stands still */
 	else if (value == NFE_CMD_GO && fn->state == NFE_STATE_RESET)
 		nfed_boot(fn);
 	else if (value == NFE_CMD_GO && fn->state == NFE_STATE_QUIESCED)

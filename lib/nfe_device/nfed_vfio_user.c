@@ -9,7 +9,8 @@
  *
  * BAR0: page 0 trapped, doorbell pages in a sealed memfd. A memfd is shared as a whole, so its own
  * page 0 stays zero and unused. A new one per connection: what the last client still maps is
- * nobody's. BAR2: page 0 kicks the control channel, the others kick the data channels.
+ * nobody's. BAR2: page 0 kicks the control channel, the others kick the data channels. The kick
+ * eventfds are new per connection too, and no thread of ours reads or writes them (nfed_kick.h).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,12 +18,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "nfed_config.h"
 #include "nfed_dma.h"
+#include "nfed_kick.h"
 #include "nfed_vfio_user.h"
 
 enum { KICK_CONTROL, KICK_DATA, NB_KICKS };
@@ -35,13 +36,14 @@ struct nfed_vfio_user {
 	struct nfed_config config;
 	uint64_t bar_size[NFED_CONFIG_BARS];
 	int conn_fd; /* in the loop, or -1 */
-	int kick_fd[NB_KICKS];
+	struct nfed_kick kick[NB_KICKS];
 	int db_fd;        /* memfd of BAR0, or -1 */
 	uint8_t *db_base; /* our mapping of it, or NULL */
 	uint64_t doorbells_end; /* bytes of BAR0 that are backed */
 };
 
-/* Maps: with a vIOMMU each 4 KiB page is one; files: a VM has a few, EAL one per hugepage. */
+/* Without a share in conf. Maps: with a vIOMMU each 4 KiB page is one; files: a VM has a few, EAL one
+ * per hugepage. */
 static const struct nfed_dma_limits dma_limits = { .max_maps = 32768, .max_files = 4096 };
 
 static uint64_t
@@ -96,15 +98,40 @@ attached(struct nfed_vfio_user *att, bool is, const char *why)
 		att->conf.attached(att->conf.function.owner, is, why);
 }
 
+static void
+kicks_disconnect(struct nfed_vfio_user *att)
+{
+	for (unsigned int i = 0; i < NB_KICKS; i++)
+		nfed_kick_disconnect(&att->kick[i]);
+}
+
+static int
+kicks_connect(struct nfed_vfio_user *att)
+{
+	int rc = 0;
+
+	for (unsigned int i = 0; i < NB_KICKS && rc == 0; i++)
+		rc = nfed_kick_connect(&att->kick[i]);
+	if (rc < 0)
+		kicks_disconnect(att);
+	return rc;
+}
+
 static int
 on_connected(void *ctx)
 {
 	struct nfed_vfio_user *att = ctx;
-	int rc = doorbells_create(att);
+	int rc = kicks_connect(att);
 
 	if (rc < 0)
 		return rc;
+	rc = doorbells_create(att);
+	if (rc < 0) {
+		kicks_disconnect(att);
+		return rc;
+	}
 	nfed_function_set_doorbells(att->fn, att->db_base + NFE_DB_OFFSET);
+	nfed_function_set_master(att->fn, false); /* as the config space says */
 	attached(att, true, "");
 	return 0;
 }
@@ -120,6 +147,7 @@ on_disconnected(void *ctx, const char *why)
 	nfed_function_set_doorbells(att->fn, NULL); /* RESET: nothing of the guest is used now */
 	nfed_dma_clear(att->dma);
 	nfed_config_reset(&att->config);
+	kicks_disconnect(att);
 	doorbells_destroy(att);
 	if (was)
 		attached(att, false, why);
@@ -138,17 +166,7 @@ on_kick_fd(void *ctx, unsigned int region, unsigned int i)
 {
 	const struct nfed_vfio_user *att = ctx;
 
-	return region == NFE_BAR_TRIGGER && i < NB_KICKS ? att->kick_fd[i] : -1;
-}
-
-static void
-kick(struct nfed_vfio_user *att, unsigned int which)
-{
-	uint64_t one = 1;
-	/* EAGAIN: the counter is full, so it is readable anyway. */
-	ssize_t n = write(att->kick_fd[which], &one, sizeof(one));
-
-	(void)n;
+	return region == NFE_BAR_TRIGGER && i < NB_KICKS ? att->kick[i].peer_fd : -1;
 }
 
 static int
@@ -196,15 +214,28 @@ on_region_read(void *ctx, unsigned int region, uint64_t off, void *buf, uint32_t
 	return 0;
 }
 
-/* Bus master 1 -> 0 means: no DMA from now on. */
+/* The function as after power-on, bus master off. */
+static void
+reset_all(struct nfed_vfio_user *att)
+{
+	nfed_function_reset(att->fn);
+	nfed_config_reset(&att->config);
+	nfed_function_set_master(att->fn, false);
+}
+
 static void
 config_write(struct nfed_vfio_user *att, uint64_t off, const void *buf, uint32_t count)
 {
-	bool before = nfed_config_bus_master(&att->config);
+	unsigned int actions = nfed_config_write(&att->config, off, buf, count);
 
-	nfed_config_write(&att->config, off, buf, count);
-	if (before && !nfed_config_bus_master(&att->config))
-		nfed_function_quiesce(att->fn);
+	if ((actions & NFED_CONFIG_FLR) != 0) {
+		reset_all(att);
+	} else if ((actions & NFED_CONFIG_MASTER_OFF) != 0) {
+		nfed_function_set_master(att->fn, false);
+	} else if ((actions & NFED_CONFIG_MASTER_ON) != 0) {
+		nfed_function_set_master(att->fn, true);
+		nfed_kick_self(&att->kick[KICK_CONTROL]); /* requests and events that waited */
+	}
 }
 
 static int
@@ -217,7 +248,7 @@ on_region_write(void *ctx, unsigned int region, uint64_t off, const void *buf, u
 	if (region == VFIO_PCI_CONFIG_REGION_INDEX)
 		config_write(att, off, buf, count);
 	else if (region == NFE_BAR_TRIGGER && off % NFE_PAGE_SIZE == NFE_TRIG_KICK)
-		kick(att, off < NFE_PAGE_SIZE ? KICK_CONTROL : KICK_DATA);
+		nfed_kick_self(&att->kick[off < NFE_PAGE_SIZE ? KICK_CONTROL : KICK_DATA]);
 	return 0;
 }
 
@@ -242,10 +273,7 @@ on_dma_unmap(void *ctx, uint64_t iova, uint64_t size)
 static void
 on_reset(void *ctx)
 {
-	struct nfed_vfio_user *att = ctx;
-
-	nfed_function_reset(att->fn);
-	nfed_config_reset(&att->config);
+	reset_all(ctx);
 }
 
 static const struct vfio_user_server_ops server_ops = {
@@ -338,13 +366,10 @@ static void
 on_control_kick(void *arg, uint32_t events)
 {
 	struct nfed_vfio_user *att = arg;
-	uint64_t count;
-	ssize_t n = read(att->kick_fd[KICK_CONTROL], &count, sizeof(count));
 
-	(void)n;
 	(void)events;
 	if (nfed_control_run(att->fn))
-		kick(att, KICK_CONTROL); /* more waits: others first */
+		nfed_kick_self(&att->kick[KICK_CONTROL]); /* more waits: others first */
 }
 
 static void
@@ -371,17 +396,17 @@ describe(const struct nfed_vfio_user *att, struct vfio_user_device_info *info)
 		.size = NFED_CONFIG_SIZE, .read = true, .write = true,
 	};
 	info->irq_count[VFIO_PCI_MSIX_IRQ_INDEX] = (uint32_t)pages;
+	info->irq_count[VFIO_PCI_ERR_IRQ_INDEX] = 1; /* QEMU asks; we never raise it */
 }
 
 static int
 create_kicks(struct nfed_vfio_user *att)
 {
-	for (unsigned int i = 0; i < NB_KICKS; i++) {
-		att->kick_fd[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (att->kick_fd[i] < 0)
-			return -errno;
-	}
-	return 0;
+	int rc = 0;
+
+	for (unsigned int i = 0; i < NB_KICKS && rc == 0; i++)
+		rc = nfed_kick_create(&att->kick[i]);
+	return rc;
 }
 
 static int
@@ -412,7 +437,7 @@ create_parts(struct nfed_vfio_user *att)
 	struct nfed_loop *loop = att->conf.loop;
 	int rc;
 
-	att->dma = nfed_dma_create(&dma_limits);
+	att->dma = nfed_dma_create(att->conf.dma.max_maps != 0 ? &att->conf.dma : &dma_limits);
 	if (att->dma == NULL)
 		return -ENOMEM;
 	rc = create_kicks(att);
@@ -424,7 +449,8 @@ create_parts(struct nfed_vfio_user *att)
 		rc = nfed_loop_add(loop, vfio_user_server_fd(att->server), EPOLLIN, on_listen_ready,
 				   att);
 	if (rc == 0)
-		rc = nfed_loop_add(loop, att->kick_fd[KICK_CONTROL], EPOLLIN, on_control_kick, att);
+		rc = nfed_loop_add(loop, att->kick[KICK_CONTROL].set_fd, EPOLLIN | EPOLLET,
+				   on_control_kick, att);
 	return rc;
 }
 
@@ -438,12 +464,14 @@ nfed_vfio_user_create(const struct nfed_vfio_user_conf *conf, struct nfed_vfio_u
 	if (att == NULL)
 		return -ENOMEM;
 	att->conf = *conf;
-	att->conn_fd = att->db_fd = att->kick_fd[KICK_CONTROL] = att->kick_fd[KICK_DATA] = -1;
+	att->conn_fd = att->db_fd = -1;
+	for (unsigned int i = 0; i < NB_KICKS; i++)
+		att->kick[i] = (struct nfed_kick)NFED_KICK_NONE;
 	att->doorbells_end = NFE_DB_OFFSET + pages * NFE_PAGE_SIZE;
 	att->bar_size[NFE_BAR_REGS] = pow2_at_least(att->doorbells_end);
 	att->bar_size[NFE_BAR_TRIGGER] = pow2_at_least(pages * NFE_PAGE_SIZE);
 	att->bar_size[NFE_BAR_MSIX] = NFE_PAGE_SIZE;
-	nfed_config_init(&att->config, att->bar_size);
+	nfed_config_init(&att->config, att->bar_size, conf->no_msix ? 0 : (unsigned int)pages);
 	rc = create_parts(att);
 	if (rc < 0) {
 		nfed_vfio_user_destroy(att); /* knows how to end a half-made one */
@@ -468,19 +496,16 @@ nfed_vfio_user_destroy(struct nfed_vfio_user *att)
 		vfio_user_server_destroy(att->server);
 	nfed_dma_destroy(att->dma);
 	doorbells_destroy(att);
-	for (unsigned int i = 0; i < NB_KICKS; i++) {
-		if (att->kick_fd[i] < 0)
-			continue;
-		nfed_loop_del(att->conf.loop, att->kick_fd[i]);
-		close(att->kick_fd[i]);
-	}
+	nfed_loop_del(att->conf.loop, att->kick[KICK_CONTROL].set_fd);
+	for (unsigned int i = 0; i < NB_KICKS; i++)
+		nfed_kick_destroy(&att->kick[i]);
 	free(att);
 }
 
 void
 nfed_vfio_user_attention(struct nfed_vfio_user *att)
 {
-	kick(att, KICK_CONTROL);
+	nfed_kick_self(&att->kick[KICK_CONTROL]);
 }
 
 struct nfed_function *
@@ -492,7 +517,7 @@ nfed_vfio_user_function(struct nfed_vfio_user *att)
 int
 nfed_vfio_user_data_kick_fd(const struct nfed_vfio_user *att)
 {
-	return att->kick_fd[KICK_DATA];
+	return att->kick[KICK_DATA].set_fd;
 }
 
 bool

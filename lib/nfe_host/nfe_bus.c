@@ -3,17 +3,21 @@
  */
 
 /*
- * Finds the bus that an address names: "vfio-user:PATH". Called by nfeh_attach() on the attaching
- * thread. The table is written by nfe_bus_register() before the first attach, then only read.
+ * Finds the bus that an address names: "vfio-user:PATH" or "xen:N", and memory for buses that take any. Called
+ * by nfeh_attach() on the attaching thread. The table is written by nfe_bus_register() before the
+ * first attach, then only read.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "nfe_bus.h"
 
 #define MAX_BUSES 4
 
-static const struct nfe_bus_ops *buses[MAX_BUSES] = { &nfe_bus_vfio_user };
+static const struct nfe_bus_ops *buses[MAX_BUSES] = { &nfe_bus_vfio_user, &nfe_bus_xen };
 
 int
 nfe_bus_register(const struct nfe_bus_ops *ops)
@@ -42,4 +46,71 @@ nfe_bus_create(const char *address, struct nfe_bus **bus)
 		if (strlen(buses[i]->name) == len && memcmp(buses[i]->name, address, len) == 0)
 			return buses[i]->create(colon + 1, bus);
 	return -EINVAL;
+}
+
+int
+nfe_bus_mem_alloc(struct nfe_bus *bus, size_t len, struct nfe_bus_mem *mem)
+{
+	int rc;
+
+	if (bus->ops->mem_alloc != NULL)
+		return bus->ops->mem_alloc(bus, len, mem);
+	*mem = (struct nfe_bus_mem){ .len = len };
+	mem->fd = memfd_create("nfe-mem", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (mem->fd < 0)
+		return -errno;
+	if (ftruncate(mem->fd, (off_t)len) < 0 ||
+	    fcntl(mem->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
+		goto close_fd;
+	/* Populated: the first burst shall not fault its buffers in. */
+	mem->addr = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, mem->fd, 0);
+	if (mem->addr == MAP_FAILED)
+		goto close_fd;
+	mem->iova = (uintptr_t)mem->addr;
+	return 0;
+close_fd:
+	rc = -errno;
+	close(mem->fd);
+	return rc;
+}
+
+void
+nfe_bus_mem_free(struct nfe_bus *bus, struct nfe_bus_mem *mem)
+{
+	if (bus->ops->mem_free != NULL) {
+		bus->ops->mem_free(bus, mem);
+		return;
+	}
+	munmap(mem->addr, mem->len);
+	close(mem->fd);
+}
+
+void
+nfe_bus_irq_clear(struct nfe_bus *bus, unsigned int vector)
+{
+	uint64_t count;
+	int fd;
+
+	if (bus->ops->irq_clear != NULL) {
+		bus->ops->irq_clear(bus, vector);
+		return;
+	}
+	fd = bus->ops->irq_fd(bus, vector);
+	if (fd >= 0 && read(fd, &count, sizeof(count)) < 0)
+		return; /* EAGAIN: it is clear */
+}
+
+void
+nfe_bus_irq_raise(struct nfe_bus *bus, unsigned int vector)
+{
+	const uint64_t one = 1;
+	int fd;
+
+	if (bus->ops->irq_raise != NULL) {
+		bus->ops->irq_raise(bus, vector);
+		return;
+	}
+	fd = bus->ops->irq_fd(bus, vector);
+	if (fd >= 0 && write(fd, &one, sizeof(one)) < 0)
+		return; /* EAGAIN: it is raised */
 }

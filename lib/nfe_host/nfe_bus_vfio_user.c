@@ -11,6 +11,12 @@
  * device's pages stay mapped until then, stores to them harm nobody), and kick eventfds are put
  * under the same descriptor numbers by dup3(). The device end is another process and is not
  * trusted: sizes that it gives are compared before they are used.
+ *
+ * An eventfd that the device has too is its to make blocking, to fill and to empty. So nobody here
+ * reads or writes one: the kernel signals it (vfio_user_signal.h), and what clients poll is an
+ * epoll set in which it stands edge-triggered. epoll_wait(2) takes the edge out and never blocks.
+ *
+ *     device ──► event_fd[v] ──► irq_fd[v] ──► poll(2) of control thread or client
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,14 +25,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <nfe_regs.h>
 #include <vfio_user_client.h>
+#include <vfio_user_signal.h>
 
 #include "nfe_bus.h"
 
@@ -51,13 +60,16 @@ struct vu_bus {
 	struct vfio_user_client *client; /* NULL: not connected */
 	size_t db_len;                   /* bytes reserved at bus.db */
 	uint32_t trig_stride_log2;
-	int irq_fd[MAX_VECTORS]; /* the first bus.nb_vectors; made at the first connect */
+	/* The first bus.nb_vectors; made at the first connect. */
+	int event_fd[MAX_VECTORS]; /* given to every device */
+	int irq_fd[MAX_VECTORS];   /* epoll set with it, ours alone */
 	/* Numbers stay; behind each is the device's eventfd, or our own if it offers none. */
 	int kick_fd[NB_KICKS];
 	uint32_t direct[NB_KICKS]; /* atomic: kick_fd reaches the device */
 	/* Kicks that need a round trip: channels by bit, and an eventfd for the control thread. */
 	uint64_t deferred[(MAX_DOORBELLS + 63) / 64]; /* atomic */
 	int deferred_fd;
+	int signal_fd; /* a socket that vfio_user_signal() asks for */
 };
 
 struct geometry { /* as the device says */
@@ -82,28 +94,23 @@ fail(struct vu_bus *vu, int rc, const char *fmt, ...)
 }
 
 static void
-set_eventfd(int fd)
-{
-	uint64_t one = 1;
-	ssize_t n = write(fd, &one, sizeof(one)); /* EAGAIN: it is set already */
-
-	(void)n;
-}
-
-static void
 vu_destroy(struct nfe_bus *bus)
 {
 	struct vu_bus *vu = to_vu(bus);
 
 	if (bus->db != NULL)
 		munmap(bus->db, vu->db_len);
-	for (unsigned int i = 0; i < bus->nb_vectors; i++)
+	for (unsigned int i = 0; i < bus->nb_vectors; i++) {
 		close(vu->irq_fd[i]);
+		close(vu->event_fd[i]);
+	}
 	for (unsigned int i = 0; i < NB_KICKS; i++)
 		if (vu->kick_fd[i] >= 0)
 			close(vu->kick_fd[i]);
 	if (vu->deferred_fd >= 0)
 		close(vu->deferred_fd);
+	if (vu->signal_fd >= 0)
+		close(vu->signal_fd);
 	free(vu);
 }
 
@@ -121,9 +128,11 @@ vu_create(const char *path, struct nfe_bus **out)
 	memcpy(vu->path, path, len + 1);
 	vu->bus.ops = &nfe_bus_vfio_user;
 	vu->deferred_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	vu->signal_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	for (unsigned int i = 0; i < NB_KICKS; i++)
 		vu->kick_fd[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (vu->deferred_fd < 0 || vu->kick_fd[KICK_CONTROL] < 0 || vu->kick_fd[KICK_DATA] < 0) {
+	if (vu->deferred_fd < 0 || vu->signal_fd < 0 || vu->kick_fd[KICK_CONTROL] < 0 ||
+	    vu->kick_fd[KICK_DATA] < 0) {
 		vu_destroy(&vu->bus);
 		return -EMFILE;
 	}
@@ -288,6 +297,35 @@ map_doorbells(struct vu_bus *vu, const struct geometry *g)
 	return 0;
 }
 
+static int
+make_irq(struct vu_bus *vu, unsigned int vector)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
+	int event_fd, set_fd, rc;
+
+	event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (event_fd < 0)
+		return -errno;
+	set_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (set_fd < 0) {
+		rc = -errno;
+		goto close_event;
+	}
+	if (epoll_ctl(set_fd, EPOLL_CTL_ADD, event_fd, &ev) < 0) {
+		rc = -errno;
+		goto close_set;
+	}
+	vu->event_fd[vector] = event_fd;
+	vu->irq_fd[vector] = set_fd;
+	return 0;
+
+close_set:
+	close(set_fd);
+close_event:
+	close(event_fd);
+	return rc;
+}
+
 /* The eventfds are made at the first connect and given to every device. */
 static int
 set_irqs(struct vu_bus *vu, uint32_t vectors)
@@ -303,16 +341,16 @@ set_irqs(struct vu_bus *vu, uint32_t vectors)
 	if (count > (first ? MAX_VECTORS : vu->bus.nb_vectors))
 		count = first ? MAX_VECTORS : vu->bus.nb_vectors;
 	for (uint32_t i = 0; first && i < count; i++) {
-		vu->irq_fd[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (vu->irq_fd[i] < 0)
-			return fail(vu, -errno, "%u interrupt eventfds", count);
+		rc = make_irq(vu, i);
+		if (rc < 0)
+			return fail(vu, rc, "%u interrupts, two descriptors each", count);
 		vu->bus.nb_vectors = i + 1;
 	}
-	rc = vfio_user_client_set_irqs(vu->client, 0, count, vu->irq_fd);
+	rc = vfio_user_client_set_irqs(vu->client, 0, count, vu->event_fd);
 	return rc < 0 ? fail(vu, rc, "setting %u interrupts", count) : 0;
 }
 
-/* Put the device's eventfd under our number. Non-blocking, whatever the device made it. */
+/* Put the device's eventfd under our number. Non-blocking for a thread without kernel AIO. */
 static int
 take_kick_fd(struct vu_bus *vu, unsigned int which, uint64_t offset)
 {
@@ -398,14 +436,14 @@ vu_hup_fd(struct nfe_bus *bus)
 
 /*
  * The device refuses files with holes, since a hole can be filled at its expense (rule 14). On
- * tmpfs a page that was only allocated still counts as one (SEEK_HOLE), so it is touched as well:
- * that alone would do, but ends in SIGBUS instead of an error when the memory is not there.
+ * tmpfs a page that was only allocated still counts as one (SEEK_HOLE), so it is read as well:
+ * through a mapping of its own, because of the caller's a part may be unmapped by now. Where the
+ * memory is not there, a hole stays, and the device says so.
  */
 static int
-fill_holes(void *addr, int fd, uint64_t offset, size_t len)
+fill_holes(int fd, uint64_t offset, size_t len)
 {
-	const volatile uint8_t *p = addr;
-	long page = sysconf(_SC_PAGESIZE);
+	void *p;
 
 	while (fallocate(fd, 0, (off_t)offset, (off_t)len) < 0) {
 		if (errno == EINTR)
@@ -415,17 +453,16 @@ fill_holes(void *addr, int fd, uint64_t offset, size_t len)
 			break;
 		return -errno;
 	}
-	if (madvise(addr, len, MADV_POPULATE_READ) == 0)
-		return 0;
-	if (errno != EINVAL)
+	p = mmap(NULL, len, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, (off_t)offset);
+	if (p == MAP_FAILED)
 		return -errno;
-	for (size_t i = 0; i < len; i += (size_t)page) /* before Linux 5.14 */
-		(void)p[i];
+	munmap(p, len);
 	return 0;
 }
 
 static int
-vu_mem_map(struct nfe_bus *bus, uint64_t iova, void *addr, size_t len, int fd, uint64_t fd_offset)
+vu_mem_map(struct nfe_bus *bus, uint64_t iova, void *addr __attribute__((unused)), size_t len,
+	   int fd, uint64_t fd_offset)
 {
 	struct vu_bus *vu = to_vu(bus);
 	int rc;
@@ -434,12 +471,9 @@ vu_mem_map(struct nfe_bus *bus, uint64_t iova, void *addr, size_t len, int fd, u
 		return -EBADF;
 	if (vu->client == NULL)
 		return -ENOTCONN;
-	rc = fill_holes(addr, fd, fd_offset, len);
+	rc = fill_holes(fd, fd_offset, len);
 	if (rc < 0)
 		return rc;
-	/* SEEK_HOLE calls tmpfs pages holes until they are touched. Fails where a part was
-	 * unmapped meanwhile, or before Linux 5.14: then the device decides. */
-	madvise(addr, len, MADV_POPULATE_WRITE);
 	return vfio_user_client_dma_map(vu->client, iova, len, DMA_PROT, fd, fd_offset);
 }
 
@@ -458,20 +492,40 @@ vu_irq_fd(struct nfe_bus *bus, unsigned int vector)
 }
 
 static void
+vu_irq_clear(struct nfe_bus *bus, unsigned int vector)
+{
+	struct epoll_event ev;
+
+	if (vector < bus->nb_vectors)
+		epoll_wait(to_vu(bus)->irq_fd[vector], &ev, 1, 0);
+}
+
+static void
+vu_irq_raise(struct nfe_bus *bus, unsigned int vector)
+{
+	struct vu_bus *vu = to_vu(bus);
+
+	if (vector < bus->nb_vectors)
+		vfio_user_signal(vu->event_fd[vector], vu->signal_fd);
+}
+
+static void
 vu_kick(struct nfe_bus *bus, unsigned int channel)
 {
 	struct vu_bus *vu = to_vu(bus);
 	unsigned int which = channel == 0 ? KICK_CONTROL : KICK_DATA;
+	const uint64_t one = 1;
 
 	if (__atomic_load_n(&vu->direct[which], __ATOMIC_ACQUIRE) != 0) {
-		set_eventfd(vu->kick_fd[which]);
+		vfio_user_signal(vu->kick_fd[which], vu->signal_fd);
 		return;
 	}
 	if (channel >= MAX_DOORBELLS)
 		return;
 	__atomic_fetch_or(&vu->deferred[channel / 64], UINT64_C(1) << (channel % 64),
 			  __ATOMIC_RELEASE);
-	set_eventfd(vu->deferred_fd);
+	if (write(vu->deferred_fd, &one, sizeof(one)) < 0) /* ours alone */
+		return; /* EAGAIN: it is set already */
 }
 
 static int
@@ -517,6 +571,8 @@ const struct nfe_bus_ops nfe_bus_vfio_user = {
 	.mem_map = vu_mem_map,
 	.mem_unmap = vu_mem_unmap,
 	.irq_fd = vu_irq_fd,
+	.irq_clear = vu_irq_clear,
+	.irq_raise = vu_irq_raise,
 	.kick = vu_kick,
 	.deferred_fd = vu_deferred_fd,
 	.deferred = vu_deferred,

@@ -177,6 +177,25 @@ nfeh_run(struct nfeh *h, nfeh_op op, void *arg, bool down_too)
 	return rc;
 }
 
+/* On a bus that tells nothing: was the function reset behind our back (FLR), or taken away? */
+static void
+look_at_registers_locked(struct nfeh *h)
+{
+	uint64_t now = nfeh_now_ms();
+	uint32_t generation = 0;
+	int rc;
+
+	if (h->bus->ops->hup_fd(h->bus) >= 0 || now - h->looked_ms < NFEH_TICK_MS)
+		return;
+	h->looked_ms = now;
+	rc = h->bus->ops->reg_read(h->bus, NFE_REG_GENERATION, &generation);
+	if (rc < 0)
+		nfeh_hangup_locked(h);
+	else if (generation != h->device_generation)
+		nfeh_fail_locked(h, "device generation %u, expected %u: it was reset", generation,
+				 h->device_generation);
+}
+
 /* Looks for responses, events and the device's death. */
 static void
 service_locked(struct nfeh *h)
@@ -201,6 +220,8 @@ service_locked(struct nfeh *h)
 	else if (nfe_idx_read(&h->ctl->status.state) == NFE_CHAN_ERROR)
 		nfeh_fail_locked(h, "control channel failed: %s",
 				 nfeh_reason_name(nfe_idx_read(&h->ctl->status.reason)));
+	else
+		look_at_registers_locked(h);
 }
 
 static void
@@ -218,7 +239,7 @@ wait_for_work(struct nfeh *h)
 	uint64_t count;
 	ssize_t n;
 
-	poll(pfd, 5, NFEH_TICK_MS);
+	poll(pfd, 5, pfd[2].fd >= 0 ? NFEH_TICK_MS : NFEH_NO_IRQ_TICK_MS);
 	n = read(h->wake_fd, &count, sizeof(count)); /* non-blocking; the state is what counts */
 	(void)n;
 }
@@ -365,6 +386,39 @@ unlock:
 	return rc;
 }
 
+static void
+free_memory(struct nfeh *h)
+{
+	if (h->client_mem.len != 0)
+		nfe_bus_mem_free(h->bus, &h->client_mem);
+	nfeh_ctl_destroy(h);
+}
+
+/* Control queues and what the client wants. */
+static int
+alloc_memory(struct nfeh *h, size_t client_bytes)
+{
+	size_t len = (client_bytes + NFE_PAGE_SIZE - 1) / NFE_PAGE_SIZE * NFE_PAGE_SIZE;
+	int rc = nfeh_ctl_create(h);
+
+	if (rc < 0) {
+		nfeh_log(h, 0, "attach to %s: control queues of %zu bytes: %s%s%s", h->address,
+			 sizeof(struct nfeh_ctl), strerror(-rc),
+			 h->bus->why[0] != '\0' ? ": " : "", h->bus->why);
+		return rc;
+	}
+	if (len == 0)
+		return 0;
+	rc = nfe_bus_mem_alloc(h->bus, len, &h->client_mem);
+	if (rc == 0)
+		return 0;
+	nfeh_log(h, 0, "attach to %s: memory of %zu bytes: %s%s%s", h->address, len, strerror(-rc),
+		 h->bus->why[0] != '\0' ? ": " : "", h->bus->why);
+	h->client_mem.len = 0;
+	nfeh_ctl_destroy(h);
+	return rc;
+}
+
 int
 nfeh_attach(const struct nfeh_conf *conf, struct nfeh **out)
 {
@@ -375,22 +429,19 @@ nfeh_attach(const struct nfeh_conf *conf, struct nfeh **out)
 		return -ENOMEM;
 	rc = nfe_bus_create(h->address, &h->bus);
 	if (rc < 0) {
-		nfeh_log(h, 0, "attach to %s: %s: expected vfio-user:PATH, PATH up to 107 bytes",
-			 h->address, strerror(-rc));
+		nfeh_log(h, 0, "attach to %s: %s: expected xen:N, or vfio-user:PATH, PATH up to 107 "
+			 "bytes", h->address, strerror(-rc));
 		goto free_h;
 	}
-	rc = nfeh_ctl_create(h);
-	if (rc < 0) {
-		nfeh_log(h, 0, "control queues of %zu bytes: %s", sizeof(struct nfeh_ctl),
-			 strerror(-rc));
+	rc = alloc_memory(h, conf->mem_bytes);
+	if (rc < 0)
 		goto destroy_bus;
-	}
 	*out = h; /* before the control thread can call the client */
 	rc = bring_up(h);
 	if (rc == 0)
 		return 0;
 	*out = NULL;
-	nfeh_ctl_destroy(h);
+	free_memory(h);
 destroy_bus:
 	h->bus->ops->destroy(h->bus);
 free_h:
@@ -414,7 +465,7 @@ nfeh_detach(struct nfeh *h)
 		h->bus->ops->disconnect(h->bus);
 	nfeh_regions_free(h);
 	free(h->channels);
-	nfeh_ctl_destroy(h);
+	free_memory(h);
 	h->bus->ops->destroy(h->bus);
 	free_handle(h);
 }
@@ -423,6 +474,12 @@ const struct nfeh_info *
 nfeh_info(const struct nfeh *h)
 {
 	return &h->info;
+}
+
+const struct nfe_bus_mem *
+nfeh_mem(const struct nfeh *h)
+{
+	return h->client_mem.len != 0 ? &h->client_mem : NULL;
 }
 
 bool
@@ -447,6 +504,18 @@ int
 nfeh_irq_fd(const struct nfeh *h, uint16_t vector)
 {
 	return h->bus->ops->irq_fd(h->bus, vector);
+}
+
+void
+nfeh_irq_clear(struct nfeh *h, uint16_t vector)
+{
+	nfe_bus_irq_clear(h->bus, vector);
+}
+
+bool
+nfeh_wait_detach(struct nfeh *h, unsigned int timeout_ms)
+{
+	return nfeh_sleep(h, nfeh_now_ms() + timeout_ms) < 0;
 }
 
 void

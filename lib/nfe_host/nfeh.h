@@ -51,7 +51,8 @@ struct nfeh_client_ops {
 	 * which has no handle yet). May call nfeh functions later on. */
 	void (*link)(void *ctx, bool up);
 	/* Before a replay, the old device being gone: keep data threads out of all queues until
-	 * thaw(). A detach while the device is away leaves them frozen. */
+	 * thaw(). Returns when they are out, or nfeh_wait_detach() says true. A detach while the
+	 * device is away leaves them frozen. */
 	void (*freeze)(void *ctx);
 	/* Indices to go on with, 8.2; asked once per restart for each queue that is set, after
 	 * freeze() and before a new device sees any memory. In: the first_index. The lock is
@@ -63,10 +64,11 @@ struct nfeh_client_ops {
 
 struct nfeh_conf {
 	const char *name;    /* for messages: "net_nfe0", "vif app" */
-	const char *address; /* "vfio-user:PATH" */
+	const char *address; /* "vfio-user:PATH", "xen:N" */
 	uint64_t features;   /* wanted; those that are offered get accepted */
 	uint64_t required;   /* -ENOTSUP when one of these is not offered */
 	uint32_t first_index; /* of the control queues; tests start near the wrap */
+	size_t mem_bytes;     /* of nfeh_mem(); 0: none */
 	const struct nfeh_client_ops *ops;
 	void *ctx;
 	/* One line of text for the log; level: 0 error, 1 warning, 2 info. May be NULL: stderr. */
@@ -80,6 +82,11 @@ int nfeh_attach(const struct nfeh_conf *conf, struct nfeh **h);
 void nfeh_detach(struct nfeh *h);
 const struct nfeh_info *nfeh_info(const struct nfeh *h);
 bool nfeh_link(const struct nfeh *h);
+/*
+ * Memory of conf.mem_bytes that every bus can give its device, zeroed, until detach. Memory from
+ * elsewhere suits vfio-user, if it has a file descriptor; over Xen there is only this.
+ */
+const struct nfe_bus_mem *nfeh_mem(const struct nfeh *h);
 uint32_t nfeh_generation(const struct nfeh *h); /* counts replays of this process, from 0 */
 
 /*
@@ -124,7 +131,11 @@ int nfeh_channel_start(struct nfeh *h, uint16_t channel);
 int nfeh_channel_stop(struct nfeh *h, uint16_t channel);
 /* Doorbell page of a channel; the address stays the same over replays. */
 uint8_t *nfeh_doorbells(const struct nfeh *h, uint16_t channel);
+/* For poll(2) alone, -1: none. Clear it after it fired, then look for work; any thread. */
 int nfeh_irq_fd(const struct nfeh *h, uint16_t vector);
+void nfeh_irq_clear(struct nfeh *h, uint16_t vector);
+/* Wait in freeze(): true: detach began, so go; false: timeout_ms are over. */
+bool nfeh_wait_detach(struct nfeh *h, unsigned int timeout_ms);
 /* Wake the device (after P1, P2 and a crossed event index). Any thread, never blocks long. */
 void nfeh_kick(struct nfeh *h, uint16_t channel);
 

@@ -301,8 +301,9 @@ check_replacement(struct nfeh *h, const struct nfeh_info *now)
 static int
 write_boot_block(struct nfeh *h)
 {
-	uint64_t sq = (uintptr_t)h->ctl->sq, rq = (uintptr_t)h->ctl->rq;
-	uint64_t status = (uintptr_t)&h->ctl->status;
+	uint64_t sq = h->ctl_mem.iova + offsetof(struct nfeh_ctl, sq);
+	uint64_t rq = h->ctl_mem.iova + offsetof(struct nfeh_ctl, rq);
+	uint64_t status = h->ctl_mem.iova + offsetof(struct nfeh_ctl, status);
 	const struct {
 		uint32_t reg, value;
 	} block[] = {
@@ -330,7 +331,8 @@ go_error(struct nfeh *h, uint32_t status)
 {
 	uint32_t reason = NFE_STATUS_REASON(status);
 
-	nfeh_log(h, 0, "the function failed to boot: %s (%u)", nfeh_reason_name(reason), reason);
+	nfeh_log(h, 0, "the function failed to boot: %s (%u)%s%s", nfeh_reason_name(reason), reason,
+		 h->bus->why[0] != '\0' ? ": " : "", h->bus->why);
 	switch (reason) {
 	case NFE_REASON_ABI:
 		return -EPROTO;
@@ -349,8 +351,8 @@ static int
 go(struct nfeh *h)
 {
 	uint32_t status = 0;
-	int rc = h->bus->ops->mem_map(h->bus, (uintptr_t)h->ctl, h->ctl, sizeof(*h->ctl),
-				      h->ctl_fd, 0);
+	int rc = h->bus->ops->mem_map(h->bus, h->ctl_mem.iova, h->ctl, h->ctl_mem.len,
+				      h->ctl_mem.fd, 0);
 
 	if (rc < 0) {
 		nfeh_log(h, 0, "control queues refused by the device: %s", strerror(-rc));

@@ -12,7 +12,6 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "nfeh_internal.h"
 
@@ -302,17 +301,11 @@ nfeh_channels_ring_locked(struct nfeh *h)
 {
 	for (uint32_t n = 1; n <= h->info.max_channels; n++) {
 		const struct nfeh_channel *ch = &h->channels[n];
-		uint64_t one = 1;
-		int fd;
 
 		if (!ch->started)
 			continue;
 		h->bus->ops->kick(h->bus, n);
-		fd = ch->vector != NFE_NO_VECTOR ? h->bus->ops->irq_fd(h->bus, ch->vector) : -1;
-		if (fd >= 0) {
-			ssize_t done = write(fd, &one, sizeof(one)); /* EAGAIN: set already */
-
-			(void)done;
-		}
+		if (ch->vector != NFE_NO_VECTOR)
+			nfe_bus_irq_raise(h->bus, ch->vector);
 	}
 }

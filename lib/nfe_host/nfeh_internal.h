@@ -28,6 +28,7 @@
 #define NFEH_RETRY_MS 10       /* between connects while nobody listens */
 #define NFEH_REFUSED_MS 1000   /* between replays that fail, and after a FAILED function */
 #define NFEH_TICK_MS 1000      /* the control thread looks at the status block */
+#define NFEH_NO_IRQ_TICK_MS 50 /* the same without interrupts: events wait as long */
 
 #define NFEH_CTL_LOG2 6u
 #define NFEH_CTL_CELLS (1u << NFEH_CTL_LOG2)
@@ -45,7 +46,7 @@ enum nfeh_state {
 	NFEH_STATES
 };
 
-/* Control queues: one memfd of our own, so that no EAL is needed. Shared with the device. */
+/* Control queues, in memory from the bus. Shared with the device. */
 struct nfeh_ctl {
 	union nfe_msg sq[NFEH_CTL_CELLS];
 	union nfe_msg rq[NFEH_CTL_CELLS];
@@ -120,9 +121,11 @@ struct nfeh {
 	uint32_t generation; /* replays; atomic */
 	uint32_t device_generation;
 	uint64_t up_since_ms;
+	uint64_t looked_ms; /* at GENERATION, on a bus that tells nothing */
 
-	struct nfeh_ctl *ctl;
-	int ctl_fd;
+	struct nfeh_ctl *ctl; /* = ctl_mem.addr */
+	struct nfe_bus_mem ctl_mem;
+	struct nfe_bus_mem client_mem; /* len 0: none */
 	uint32_t sq_prod, rq_cons;
 	uint16_t next_id;
 	struct nfeh_pending pending[NFEH_PENDING];

@@ -12,16 +12,13 @@
  *      wait: irq 0, hang-up, stop, deadline
  *      drain: copy cell, check id   ◄───────────  cell, rq_prod, interrupt
  *
- * The queues live in a sealed memfd of ours. Called with the lock, which is held until the answer
+ * The queues live in memory from the bus. Called with the lock, which is held until the answer
  * is there; events that come meanwhile are handled here and wake the control thread.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "nfeh_internal.h"
 
@@ -51,31 +48,17 @@ doorbell(struct nfeh *h, uint32_t reg)
 int
 nfeh_ctl_create(struct nfeh *h)
 {
-	void *addr;
-	int rc;
+	int rc = nfe_bus_mem_alloc(h->bus, sizeof(struct nfeh_ctl), &h->ctl_mem);
 
-	h->ctl_fd = memfd_create("nfe-ctl", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (h->ctl_fd < 0)
-		return -errno;
-	if (ftruncate(h->ctl_fd, sizeof(struct nfeh_ctl)) < 0 ||
-	    fcntl(h->ctl_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
-		goto fail;
-	addr = mmap(NULL, sizeof(struct nfeh_ctl), PROT_READ | PROT_WRITE, MAP_SHARED, h->ctl_fd, 0);
-	if (addr == MAP_FAILED)
-		goto fail;
-	h->ctl = addr;
-	return 0;
-fail:
-	rc = -errno;
-	close(h->ctl_fd);
+	if (rc == 0)
+		h->ctl = h->ctl_mem.addr;
 	return rc;
 }
 
 void
 nfeh_ctl_destroy(struct nfeh *h)
 {
-	munmap(h->ctl, sizeof(*h->ctl));
-	close(h->ctl_fd);
+	nfe_bus_mem_free(h->bus, &h->ctl_mem);
 }
 
 void
@@ -170,20 +153,14 @@ handle_cell(struct nfeh *h, const union nfe_msg *cell)
 	}
 }
 
-/* Take what the device published. The eventfd is emptied first: what is published after that look
- * makes it readable again. */
+/* Take what the device published. The interrupt is cleared first: what is published after that look
+ * raises it again. */
 void
 nfeh_drain_locked(struct nfeh *h)
 {
-	int fd = h->bus->ops->irq_fd(h->bus, 0);
 	uint32_t prod, avail;
-	uint64_t count;
 
-	if (fd >= 0) {
-		ssize_t n = read(fd, &count, sizeof(count));
-
-		(void)n;
-	}
+	nfe_bus_irq_clear(h->bus, 0);
 	prod = nfe_idx_read(&h->ctl->status.rq_prod); /* R1 */
 	avail = prod - h->rq_cons;
 	if (avail > NFEH_CTL_CELLS) {

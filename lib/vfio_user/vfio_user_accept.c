@@ -71,7 +71,7 @@ vfio_user_server_adopt(struct vfio_user_server *server, int fd)
 static void
 drop_if_dead(struct vfio_user_server *server)
 {
-	struct pollfd pfd = { .fd = vfio_user_conn_fd(server), .events = 0 };
+	struct pollfd pfd = { .fd = server->conn == NULL ? -1 : server->conn->fd, .events = 0 };
 
 	if (server->conn != NULL && poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLHUP) != 0)
 		vfio_user_conn_drop(server, "client hung up");
@@ -89,7 +89,8 @@ call_connected(struct vfio_user_server *server)
 }
 
 static int
-send_version(const struct vfio_user_conn *conn, const struct vfio_user_hdr *request)
+send_version(struct vfio_user_server *server, struct vfio_user_conn *conn,
+	     const struct vfio_user_hdr *request)
 {
 	const struct vfio_user_version version = { VFIO_USER_MAJOR, VFIO_USER_MINOR };
 	uint32_t json_len = (uint32_t)strlen(vfio_user_caps_reply) + 1;
@@ -98,7 +99,7 @@ send_version(const struct vfio_user_conn *conn, const struct vfio_user_hdr *requ
 
 	memcpy(data, &version, sizeof(version));
 	memcpy(data + sizeof(version), vfio_user_caps_reply, json_len);
-	return vfio_user_send_reply(conn->fd, request, &reply);
+	return vfio_user_send_reply(server, conn, request, &reply);
 }
 
 /* conn said a good VERSION and nobody is attached: make it the client. Owns conn. */
@@ -119,11 +120,11 @@ attach(struct vfio_user_server *server, struct vfio_user_conn *conn)
 	}
 	if (rc < 0) {
 		server->conn = NULL;
-		vfio_user_send_error(server, conn->fd, &request, rc);
+		vfio_user_send_error(server, conn, &request, rc);
 		vfio_user_conn_free(conn);
 		return;
 	}
-	if (send_version(conn, &request) < 0)
+	if (send_version(server, conn, &request) < 0)
 		vfio_user_conn_drop(server, "client did not take its VERSION reply");
 }
 
@@ -166,9 +167,9 @@ waiting_step(struct vfio_user_server *server, unsigned int i)
 			attach(server, conn);
 			return true;
 		}
-		vfio_user_send_error(server, conn->fd, &conn->rx.hdr, rc);
+		vfio_user_send_error(server, conn, &conn->rx.hdr, rc);
 	} else if (rc < 0) {
-		vfio_user_rx_failed(server, conn->fd, &conn->rx, rc, why);
+		vfio_user_rx_failed(server, conn, rc, why);
 	}
 	vfio_user_conn_free(conn);
 	return true;
@@ -186,9 +187,15 @@ pause_accept(struct vfio_user_server *server, bool pause)
 	server->accept_paused = pause;
 }
 
-/* For the oldest of the waiting, or the end of the pause. */
-static void
-arm_timer(struct vfio_user_server *server)
+static uint64_t
+earlier(uint64_t a_ms, uint64_t b_ms)
+{
+	return a_ms == 0 || b_ms < a_ms ? b_ms : a_ms;
+}
+
+/* The oldest of the waiting, the end of the pause, or a reply that waits. */
+void
+vfio_user_arm_timer(struct vfio_user_server *server)
 {
 	struct itimerspec its = { 0 };
 	uint64_t expirations, deadline_ms = 0;
@@ -196,7 +203,9 @@ arm_timer(struct vfio_user_server *server)
 	if (server->nb_waiting > 0)
 		deadline_ms = server->waiting[0]->deadline_ms + 1;
 	if (server->accept_paused)
-		deadline_ms = vfio_user_now_ms() + ACCEPT_PAUSE_MS;
+		deadline_ms = earlier(deadline_ms, vfio_user_now_ms() + ACCEPT_PAUSE_MS);
+	if (server->conn != NULL && server->conn->tx.data != NULL)
+		deadline_ms = earlier(deadline_ms, server->conn->tx.deadline_ms + 1);
 	its.it_value.tv_sec = (time_t)(deadline_ms / 1000);
 	its.it_value.tv_nsec = (long)(deadline_ms % 1000) * 1000000;
 	/* Empty it first: an old expiry would keep the descriptor readable. */
@@ -210,6 +219,7 @@ vfio_user_server_accept(struct vfio_user_server *server)
 {
 	int fd, rc = 0;
 
+	vfio_user_conn_flush(server);
 	for (unsigned int n = 0; n < ACCEPT_BURST && rc == 0; n++) {
 		fd = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0)
@@ -223,6 +233,6 @@ vfio_user_server_accept(struct vfio_user_server *server)
 	for (unsigned int i = 0; i < server->nb_waiting;)
 		if (!waiting_step(server, i))
 			i++;
-	arm_timer(server);
+	vfio_user_arm_timer(server);
 	return rc;
 }

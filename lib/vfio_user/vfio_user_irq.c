@@ -8,13 +8,14 @@
  *
  *  F1  no eventfd: set the latch by compare-and-swap, done     D1  take the eventfd out of the word
  *  F2  else count in by compare-and-swap                       D2  wait until the count is 0
- *  F3  write to the eventfd                                    D3  close it
+ *  F3  signal the eventfd                                      D3  close it
  *  F4  count out (release)                                     D4  put the new one in, take the
  *                                                                  latch out; it was set: signal
  *
  * F1 and F2 fail if D1 or D4 changed the word in between, so no interrupt falls between two
- * eventfds. F4/D2 (acquire) pair: the descriptor number is not reused while a thread may write to
- * it. After D1 nobody counts in, so D2 waits for the threads of that moment only, with a deadline.
+ * eventfds. F4/D2 (acquire) pair: the descriptor number is not reused while a thread may signal it.
+ * After D1 nobody counts in, so D2 waits for the threads of that moment only, with a deadline.
+ * F3 never blocks, whatever the client does to its eventfd: vfio_user_signal.c.
  */
 #include <errno.h>
 #include <sched.h>
@@ -23,6 +24,7 @@
 #include <unistd.h>
 
 #include "vfio_user_server_priv.h"
+#include "vfio_user_signal.h"
 
 #define WORD_FD UINT64_C(0xffffffff) /* eventfd + 1 */
 #define WORD_LATCH (UINT64_C(1) << 32)
@@ -32,16 +34,6 @@ static int
 word_fd(uint64_t word)
 {
 	return (int)(uint32_t)(word & WORD_FD) - 1;
-}
-
-/* The eventfd is non-blocking. A full counter means that the client was told already. */
-static void
-signal_eventfd(int fd)
-{
-	const uint64_t one = 1;
-
-	if (write(fd, &one, sizeof(one)) < 0)
-		return;
 }
 
 int
@@ -59,6 +51,12 @@ vfio_user_irq_fini(struct vfio_user_server *server)
 	/* By contract nobody fires any more, so this cannot fail. */
 	vfio_user_irq_clear_all(server);
 	free(server->vector);
+}
+
+int
+vfio_user_irq_prepare(void)
+{
+	return vfio_user_signal_prepare();
 }
 
 bool
@@ -79,7 +77,7 @@ vfio_user_irq_fire(struct vfio_user_server *server, unsigned int vector)
 	}
 	if (word_fd(old) < 0)
 		return false;
-	signal_eventfd(word_fd(old));                          /* F3 */
+	vfio_user_signal(word_fd(old), server->listen_fd);     /* F3 */
 	__atomic_fetch_sub(word, WORD_USER, __ATOMIC_RELEASE); /* F4 */
 	return true;
 }
@@ -98,7 +96,7 @@ word_change(uint64_t *word, uint64_t keep, uint64_t add)
 
 /* D4. fd -1 leaves the latch as it is. */
 static void
-vector_arm(uint64_t *word, int fd)
+vector_arm(const struct vfio_user_server *server, uint64_t *word, int fd)
 {
 	uint64_t old;
 
@@ -106,28 +104,29 @@ vector_arm(uint64_t *word, int fd)
 		return;
 	old = word_change(word, ~(WORD_FD | WORD_LATCH), (uint64_t)(uint32_t)fd + 1);
 	if ((old & WORD_LATCH) != 0)
-		signal_eventfd(fd);
+		vfio_user_signal(fd, server->listen_fd);
 }
 
 /* D1 to D4. Owns fd on success. -EBUSY: the old eventfd is still in use and stays. */
 static int
-vector_set(struct vfio_user_vector *vector, int fd)
+vector_set(struct vfio_user_server *server, uint32_t i, int fd)
 {
+	uint64_t *word = &server->vector[i].word;
 	uint64_t deadline_ms = 0;
-	int old_fd = word_fd(word_change(&vector->word, ~WORD_FD, 0)); /* D1 */
+	int old_fd = word_fd(word_change(word, ~WORD_FD, 0)); /* D1 */
 
-	while (__atomic_load_n(&vector->word, __ATOMIC_ACQUIRE) >= WORD_USER) { /* D2 */
+	while (__atomic_load_n(word, __ATOMIC_ACQUIRE) >= WORD_USER) { /* D2 */
 		if (deadline_ms == 0)
 			deadline_ms = vfio_user_now_ms() + VFIO_USER_DRAIN_MS;
 		if (vfio_user_now_ms() > deadline_ms) {
-			vector_arm(&vector->word, old_fd);
+			vector_arm(server, word, old_fd);
 			return -EBUSY;
 		}
 		sched_yield();
 	}
 	if (old_fd >= 0)
 		close(old_fd); /* D3 */
-	vector_arm(&vector->word, fd);
+	vector_arm(server, word, fd);
 	return 0;
 }
 
@@ -137,7 +136,7 @@ vfio_user_irq_clear_all(struct vfio_user_server *server)
 	int rc = 0;
 
 	for (uint32_t i = 0; i < server->info.irq_count[VFIO_USER_MSIX]; i++)
-		if (vector_set(&server->vector[i], -1) < 0)
+		if (vector_set(server, i, -1) < 0)
 			rc = -EBUSY;
 	return rc;
 }
@@ -166,7 +165,7 @@ set_eventfds(struct vfio_user_server *server, const struct vfio_user_irq_set *se
 	if (set->index != VFIO_USER_MSIX)
 		return 0; /* error and request interrupts: we have no occasion to raise them */
 	for (uint32_t i = 0; i < set->count; i++) {
-		rc = vector_set(&server->vector[set->start + i], fds->n > 0 ? fds->fd[i] : -1);
+		rc = vector_set(server, set->start + i, fds->n > 0 ? fds->fd[i] : -1);
 		if (rc < 0)
 			return rc;
 		if (fds->n > 0)

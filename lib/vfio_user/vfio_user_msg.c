@@ -4,12 +4,14 @@
 
 /*
  * One message of the attached client: receive, check the header, have it handled, reply. Ends the
- * connection when the stream can't be trusted any more. On the owner's thread.
+ * connection when the stream can't be trusted any more. On the owner's thread, which never waits
+ * for the client: a reply that it does not read stays here, and its next request unread.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #include "vfio_user_server_priv.h"
 
@@ -32,9 +34,67 @@ wants_reply(const struct vfio_user_hdr *request)
 	       (request->flags & VFIO_USER_F_TYPE) != VFIO_USER_F_REPLY;
 }
 
+/* Copy what is left of iov after sent bytes. */
+static int
+tx_keep(struct vfio_user_tx *tx, const struct iovec *iov, unsigned int iovcnt, size_t sent)
+{
+	size_t total = 0, at = 0;
+
+	for (unsigned int i = 0; i < iovcnt; i++)
+		total += iov[i].iov_len;
+	tx->data = malloc(total);
+	if (tx->data == NULL)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < iovcnt; i++) {
+		memcpy(tx->data + at, iov[i].iov_base, iov[i].iov_len);
+		at += iov[i].iov_len;
+	}
+	tx->len = total;
+	tx->sent = sent;
+	return 0;
+}
+
+static size_t
+iov_len(const struct iovec *iov, unsigned int iovcnt)
+{
+	return iov[0].iov_len + (iovcnt > 1 ? iov[1].iov_len : 0);
+}
+
+/* Now if the socket takes it, else later by vfio_user_conn_flush(). */
+static int
+send_or_keep(struct vfio_user_server *server, struct vfio_user_conn *conn,
+	     const struct iovec *iov, unsigned int iovcnt, const int *fds, unsigned int nb_fds)
+{
+	struct epoll_event ev = { .events = EPOLLOUT };
+	ssize_t n;
+	int rc;
+
+	if (conn->tx.data != NULL)
+		return -EBUSY; /* one is enough: the stream would be torn */
+	n = vfio_user_send_some(conn->fd, iov, iovcnt, fds, nb_fds);
+	if (n < 0)
+		return (int)n;
+	if ((size_t)n == iov_len(iov, iovcnt))
+		return 0;
+	if (conn != server->conn)
+		return -EAGAIN; /* a stranger: closed without its answer */
+	rc = tx_keep(&conn->tx, iov, iovcnt, (size_t)n);
+	if (rc < 0)
+		return rc;
+	conn->tx.nb_fds = n == 0 ? nb_fds : 0; /* they went with the first byte */
+	if (conn->tx.nb_fds > 0)
+		memcpy(conn->tx.fd, fds, nb_fds * sizeof(*fds));
+	conn->tx.deadline_ms = vfio_user_now_ms() + VFIO_USER_REPLY_MS;
+	server->stats.replies_waited++;
+	if (epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, conn->fd, &ev) < 0)
+		return -errno;
+	vfio_user_arm_timer(server);
+	return 0;
+}
+
 int
-vfio_user_send_reply(int sock, const struct vfio_user_hdr *request,
-		     const struct vfio_user_reply *reply)
+vfio_user_send_reply(struct vfio_user_server *server, struct vfio_user_conn *conn,
+		     const struct vfio_user_hdr *request, const struct vfio_user_reply *reply)
 {
 	struct vfio_user_hdr hdr = { .id = request->id, .cmd = request->cmd,
 				     .size = sizeof(hdr) + reply->len,
@@ -43,12 +103,11 @@ vfio_user_send_reply(int sock, const struct vfio_user_hdr *request,
 
 	if (!wants_reply(request))
 		return 0;
-	return vfio_user_send(sock, iov, reply->len > 0 ? 2 : 1, reply->fd, reply->nb_fds,
-			      vfio_user_now_ms() + VFIO_USER_REPLY_MS);
+	return send_or_keep(server, conn, iov, reply->len > 0 ? 2 : 1, reply->fd, reply->nb_fds);
 }
 
 int
-vfio_user_send_error(struct vfio_user_server *server, int sock,
+vfio_user_send_error(struct vfio_user_server *server, struct vfio_user_conn *conn,
 		     const struct vfio_user_hdr *request, int error)
 {
 	struct vfio_user_hdr hdr = { .id = request->id, .cmd = request->cmd,
@@ -60,20 +119,69 @@ vfio_user_send_error(struct vfio_user_server *server, int sock,
 	if (!wants_reply(request))
 		return 0;
 	server->stats.errors_sent++;
-	return vfio_user_send(sock, &iov, 1, NULL, 0, vfio_user_now_ms() + VFIO_USER_REPLY_MS);
+	return send_or_keep(server, conn, &iov, 1, NULL, 0);
+}
+
+/* All of it went, or the connection ends. */
+static void
+tx_end(struct vfio_user_server *server, struct vfio_user_conn *conn)
+{
+	epoll_ctl(server->epoll_fd, EPOLL_CTL_DEL, conn->fd, NULL);
+	free(conn->tx.data);
+	conn->tx = (struct vfio_user_tx){ .data = NULL };
+}
+
+static void
+drop_unread(struct vfio_user_server *server, int error)
+{
+	char why[VFIO_USER_WHY_LEN];
+
+	server->stats.dropped_unread++;
+	snprintf(why, sizeof(why), "client does not take its replies: %s", strerror(-error));
+	vfio_user_conn_drop(server, why);
+}
+
+/* One step: the owner has others to serve. epoll calls again. */
+void
+vfio_user_conn_flush(struct vfio_user_server *server)
+{
+	struct vfio_user_conn *conn = server->conn;
+	struct vfio_user_tx *tx;
+	struct iovec iov;
+	ssize_t n;
+
+	if (conn == NULL || conn->tx.data == NULL)
+		return;
+	tx = &conn->tx;
+	iov = (struct iovec){ tx->data + tx->sent, tx->len - tx->sent };
+	n = vfio_user_send_some(conn->fd, &iov, 1, tx->fd, tx->nb_fds);
+	if (n > 0) {
+		tx->sent += (size_t)n;
+		tx->nb_fds = 0;
+	}
+	if (n == -EPIPE || n == -ECONNRESET)
+		vfio_user_conn_drop(server, "client hung up");
+	else if (n < 0)
+		drop_unread(server, (int)n);
+	else if (tx->sent == tx->len)
+		tx_end(server, conn);
+	else if (vfio_user_now_ms() >= tx->deadline_ms)
+		drop_unread(server, -ETIMEDOUT);
 }
 
 void
-vfio_user_rx_failed(struct vfio_user_server *server, int sock, const struct vfio_user_rx *rx,
-		    int error, char *why)
+vfio_user_rx_failed(struct vfio_user_server *server, struct vfio_user_conn *conn, int error,
+		    char *why)
 {
+	const struct vfio_user_rx *rx = &conn->rx;
+
 	if (error == -ENOTCONN) {
 		snprintf(why, VFIO_USER_WHY_LEN, "client hung up");
 	} else if (error == -EMSGSIZE) {
 		server->stats.bad_size++;
 		snprintf(why, VFIO_USER_WHY_LEN, "command %u of %u bytes, allowed are %zu to %u",
 			 rx->hdr.cmd, rx->hdr.size, sizeof(rx->hdr), rx->max_size);
-		vfio_user_send_error(server, sock, &rx->hdr, -EMSGSIZE);
+		vfio_user_send_error(server, conn, &rx->hdr, -EMSGSIZE);
 	} else if (error == -ECONNRESET && rx->have > 0) {
 		if (rx->have < sizeof(rx->hdr))
 			server->stats.bad_header++;
@@ -135,9 +243,9 @@ dispatch(struct vfio_user_server *server, struct vfio_user_conn *conn)
 	if (server->close_pending)
 		rc = 0;
 	else if (rc < 0)
-		rc = vfio_user_send_error(server, conn->fd, &conn->rx.hdr, rc);
+		rc = vfio_user_send_error(server, conn, &conn->rx.hdr, rc);
 	else
-		rc = vfio_user_send_reply(conn->fd, &conn->rx.hdr, &reply);
+		rc = vfio_user_send_reply(server, conn, &conn->rx.hdr, &reply);
 	if (reply.data != reply.small)
 		free(reply.data);
 	return rc;
@@ -152,11 +260,13 @@ vfio_user_conn_process(struct vfio_user_server *server)
 
 	if (conn == NULL)
 		return -ENOTCONN;
+	if (conn->tx.data != NULL)
+		return 0; /* first it takes the reply that waits */
 	rc = vfio_user_rx_step(conn->fd, &conn->rx);
 	if (rc == 0)
 		return 0;
 	if (rc < 0) {
-		vfio_user_rx_failed(server, conn->fd, &conn->rx, rc, why);
+		vfio_user_rx_failed(server, conn, rc, why);
 		vfio_user_conn_drop(server, why);
 		return rc;
 	}
@@ -168,8 +278,10 @@ vfio_user_conn_process(struct vfio_user_server *server)
 		return -ECONNABORTED;
 	}
 	if (rc < 0) {
-		snprintf(why, sizeof(why), "client does not take its replies: %s", strerror(-rc));
-		vfio_user_conn_drop(server, why);
+		if (rc == -EPIPE || rc == -ECONNRESET)
+			vfio_user_conn_drop(server, "client hung up");
+		else
+			drop_unread(server, rc);
 		return rc;
 	}
 	return 0;

@@ -29,6 +29,7 @@ vfio_user_conn_new(int fd, uint32_t max_size)
 		return NULL;
 	conn->fd = fd;
 	conn->deadline_ms = vfio_user_now_ms() + VFIO_USER_WAITING_MS;
+	conn->tx = (struct vfio_user_tx){ .data = NULL };
 	vfio_user_rx_init(&conn->rx, max_size);
 	return conn;
 }
@@ -37,6 +38,7 @@ void
 vfio_user_conn_free(struct vfio_user_conn *conn)
 {
 	vfio_user_rx_reset(&conn->rx);
+	free(conn->tx.data);
 	close(conn->fd);
 	free(conn);
 }
@@ -252,7 +254,7 @@ vfio_user_server_fd(const struct vfio_user_server *server)
 int
 vfio_user_conn_fd(const struct vfio_user_server *server)
 {
-	return server->conn == NULL ? -1 : server->conn->fd;
+	return server->conn == NULL || server->conn->tx.data != NULL ? -1 : server->conn->fd;
 }
 
 void

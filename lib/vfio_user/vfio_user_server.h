@@ -52,8 +52,9 @@ struct vfio_user_server_ops {
 	 * one sealed memfd per connection per region index; -1 where nothing is mappable. */
 	int (*connected)(void *ctx);
 	void (*disconnected)(void *ctx, const char *why);
-	int (*region_fd)(void *ctx, unsigned int region); /* stays owned by the device */
-	/* eventfd of range kick[i] of the region; stays owned by the device */
+	/* Both stay owned by the device, which keeps them open until disconnected(). */
+	int (*region_fd)(void *ctx, unsigned int region);
+	/* eventfd of range kick[i] of the region */
 	int (*kick_fd)(void *ctx, unsigned int region, unsigned int i);
 	/* Trapped access, bounds already checked against the region. */
 	int (*region_read)(void *ctx, unsigned int region, uint64_t offset, void *buf,
@@ -87,34 +88,43 @@ int vfio_user_server_create(const struct vfio_user_server_conf *conf,
 void vfio_user_server_destroy(struct vfio_user_server *server);
 
 /* Readable when vfio_user_server_accept() has something to do: an epoll descriptor over the
- * listening socket and the connections that have not sent their VERSION. The same for life. */
+ * listening socket, the connections that have not sent their VERSION, and the client while a reply
+ * waits for it. The same for life. */
 int vfio_user_server_fd(const struct vfio_user_server *server);
-/* -1 while nobody is attached. Valid inside ops->connected() and ops->disconnected(); closed when
- * the latter has returned. */
+/* -1 while nobody is attached, and while a reply waits because the client does not read: nothing is
+ * read from it then. Ask again after each call of the process functions. Closed when
+ * ops->disconnected() has returned. */
 int vfio_user_conn_fd(const struct vfio_user_server *server);
 
-/* Accept who waits and attach who sent a good VERSION: ops->connected() is called from here, and
+/* Go on with a reply that waits, and drop the client if it did for 2 s.
+ * Accept who waits and attach who sent a good VERSION: ops->connected() is called from here, and
  * ops->disconnected() before it if the old client turns out to be dead. A connection may take 2 s
  * for its VERSION, four at a time. Returns 0 or a negative errno of accept4(); never blocks. */
 int vfio_user_server_accept(struct vfio_user_server *server);
 /* Handle at most one message. 0 handled or incomplete; < 0 the connection is over and
- * ops->disconnected() was called. Never blocks for longer than it takes to send a reply. */
+ * ops->disconnected() was called. Never blocks: a reply that the client does not take waits. */
 int vfio_user_conn_process(struct vfio_user_server *server);
 /* Drop the client, as if it had hung up. why is logged. Inside a callback it takes effect, with
  * ops->disconnected(), when the message has been handled. */
 void vfio_user_conn_close(struct vfio_user_server *server, const char *why);
 
 /*
- * Signal vector of irq index 2 (MSI-X). Any thread; lock-free. With no eventfd set the interrupt
- * is latched and delivered by the SET_IRQS that brings one. Returns false if it was latched, or if
- * the device has no such vector. DEVICE_RESET and a new client drop what is latched.
+ * Signal vector of irq index 2 (MSI-X). Any thread; lock-free; never blocks, whatever the client
+ * does to its eventfd (but see vfio_user_irq_prepare()). With no eventfd set the interrupt is
+ * latched and delivered by the SET_IRQS that brings one. Returns false if it was latched, or if the
+ * device has no such vector. DEVICE_RESET and a new client drop what is latched.
  */
 bool vfio_user_irq_fire(struct vfio_user_server *server, unsigned int vector);
+/* Optional: have the calling thread ready to fire. 0, or the negative errno that keeps kernel AIO
+ * from it: its interrupts then work, but a hostile client may make them block. Worth a log line. */
+int vfio_user_irq_prepare(void);
 
 struct vfio_user_server_stats { /* since creation, by reason */
 	uint64_t connections, refused_busy, refused_version;
 	uint64_t messages, errors_sent;
 	uint64_t bad_header, bad_size, bad_fds, bad_order, bad_command, bad_range, bad_json;
+	uint64_t replies_waited; /* the client did not read fast enough */
+	uint64_t dropped_unread; /* clients dropped because they did not read at all */
 };
 void vfio_user_server_stats(const struct vfio_user_server *server,
 			    struct vfio_user_server_stats *stats);

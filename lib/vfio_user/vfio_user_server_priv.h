@@ -17,14 +17,24 @@
 #define VFIO_USER_MSIX VFIO_PCI_MSIX_IRQ_INDEX
 #define VFIO_USER_MAX_WAITING 4u    /* connections that have not sent their VERSION */
 #define VFIO_USER_WAITING_MS 2000u  /* they may stay that long */
-#define VFIO_USER_REPLY_MS 200u     /* a client that does not read its reply is dropped */
+#define VFIO_USER_REPLY_MS 2000u    /* a client that does not read its reply is dropped */
 #define VFIO_USER_DRAIN_MS 100u     /* for an interrupt that is being signalled */
 #define VFIO_USER_WHY_LEN 128u
+
+/* The rest of a reply that the socket did not take: while there is one, no request is read. */
+struct vfio_user_tx {
+	uint8_t *data; /* allocated; NULL: none */
+	size_t len, sent;
+	uint64_t deadline_ms;
+	unsigned int nb_fds; /* not yet sent; they stay the device's, open until disconnected() */
+	int fd[VFIO_USER_MAX_KICKS];
+};
 
 struct vfio_user_conn {
 	int fd;
 	uint64_t deadline_ms; /* while waiting */
 	struct vfio_user_rx rx;
+	struct vfio_user_tx tx;
 };
 
 /* One interrupt vector: all in one word, so that fire() decides by one compare-and-swap. */
@@ -37,8 +47,8 @@ struct vfio_user_server {
 	dev_t dev; /* of the socket file, so that only our own is unlinked */
 	ino_t ino;
 	int listen_fd;
-	int epoll_fd; /* listen_fd, timer_fd and the waiting connections: what the owner polls */
-	int timer_fd; /* ends the wait of silent connections, and accept_paused */
+	int epoll_fd; /* listen_fd, timer_fd, waiting connections, one whose reply waits: see owner */
+	int timer_fd; /* ends the wait of silent connections, of replies, and accept_paused */
 	bool accept_paused; /* out of descriptors: the listening socket is not polled for a while */
 	struct vfio_user_device_info info;
 	struct vfio_user_server_ops ops;
@@ -82,6 +92,8 @@ void vfio_user_conn_free(struct vfio_user_conn *conn);
 /* Take over a connected stream socket, as if it had been accepted (also for the fuzzer). */
 int vfio_user_server_adopt(struct vfio_user_server *server, int fd);
 void vfio_user_waiting_close(struct vfio_user_server *server);
+/* For the first of the deadlines. */
+void vfio_user_arm_timer(struct vfio_user_server *server);
 
 /* vfio_user_caps.c */
 /* Check a VERSION request. 0 or a negative errno, counted. */
@@ -90,14 +102,17 @@ extern const char vfio_user_caps_reply[]; /* our JSON */
 
 /* vfio_user_msg.c */
 int vfio_user_check_request(struct vfio_user_server *server, const struct vfio_user_rx *rx);
-/* Send a reply, or nothing if the request wants none. */
-int vfio_user_send_reply(int sock, const struct vfio_user_hdr *request,
-			 const struct vfio_user_reply *reply);
-int vfio_user_send_error(struct vfio_user_server *server, int sock,
+/* Reply, or nothing if the request wants none. Never waits: what the client does not take now is
+ * kept in the connection. 0 or a negative errno. */
+int vfio_user_send_reply(struct vfio_user_server *server, struct vfio_user_conn *conn,
+			 const struct vfio_user_hdr *request, const struct vfio_user_reply *reply);
+int vfio_user_send_error(struct vfio_user_server *server, struct vfio_user_conn *conn,
 			 const struct vfio_user_hdr *request, int error);
+/* Go on with the reply that waits; ends the connection when it is too late. */
+void vfio_user_conn_flush(struct vfio_user_server *server);
 /* Words for disconnected(), and the counter, of a failed vfio_user_rx_step(). */
-void vfio_user_rx_failed(struct vfio_user_server *server, int sock, const struct vfio_user_rx *rx,
-			 int error, char *why);
+void vfio_user_rx_failed(struct vfio_user_server *server, struct vfio_user_conn *conn, int error,
+			 char *why);
 /* End the attached connection; why may be overridden by a close from inside a callback. */
 void vfio_user_conn_drop(struct vfio_user_server *server, const char *why);
 

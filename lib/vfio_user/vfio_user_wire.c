@@ -234,3 +234,23 @@ vfio_user_send(int sock, struct iovec *iov, unsigned int iovcnt, const int *fds,
 		}
 	}
 }
+
+ssize_t
+vfio_user_send_some(int sock, const struct iovec *iov, unsigned int iovcnt, const int *fds,
+		    unsigned int nb_fds)
+{
+	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = iovcnt };
+	union fd_control control;
+	ssize_t n;
+
+	if (nb_fds > VFIO_USER_MAX_FDS)
+		return -E2BIG;
+	if (nb_fds > 0)
+		attach_fds(&msg, &control, fds, nb_fds);
+	do {
+		n = sendmsg(sock, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
+	return n;
+}

@@ -57,6 +57,11 @@ vfio_user_rx_body_len(const struct vfio_user_rx *rx)
 int vfio_user_send(int sock, struct iovec *iov, unsigned int iovcnt, const int *fds,
 		   unsigned int nb_fds, uint64_t deadline_ms);
 
+/* Send what the socket takes at once, the descriptors with the first byte. Bytes, 0 when it takes
+ * none now, or a negative errno. iov is left as it is. */
+ssize_t vfio_user_send_some(int sock, const struct iovec *iov, unsigned int iovcnt, const int *fds,
+			    unsigned int nb_fds);
+
 /* Wait for events on fd. 0, -ETIMEDOUT or another negative errno. */
 int vfio_user_wait(int fd, short events, uint64_t deadline_ms);
 uint64_t vfio_user_now_ms(void); /* monotonic */

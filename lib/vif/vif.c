@@ -3,13 +3,12 @@
  */
 
 /*
- * Life of a VIF in the guest: attach builds it in straight order (host end, memory, region,
- * channel 1 with three queues, start) and unwinds in reverse; detach lets go of everything. The
- * data path is in vif_io.c. The VIF owns its memory; the host end's control thread calls back
- * into vif_link_changed() and vif_replay_indices().
+ * Life of a VIF in the guest: attach builds it in straight order (host end with the shared memory,
+ * region, channel 1 with three queues, start) and unwinds in reverse; detach lets go of everything.
+ * The data path is in vif_io.c. The host end owns the shared memory, the VIF the rest; the host
+ * end's control thread calls back into vif_link_changed() and vif_replay_indices().
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,6 +85,7 @@ host_attach(struct vif *vif, const char *address, const struct vif_conf *conf)
 		.features = NFE_F_RING_MODE | NFE_F_EVENT_IDX | NFE_F_INLINE_LONG | NFE_F_MULTI_SEG,
 		.required = NFE_F_RING_MODE | (conf->sleep ? NFE_F_EVENT_IDX : 0),
 		.first_index = conf->first_index,
+		.mem_bytes = vif_mem_len(conf),
 		.ops = &client_ops,
 		.ctx = vif,
 	};
@@ -110,6 +110,11 @@ host_attach(struct vif *vif, const char *address, const struct vif_conf *conf)
 			    vif->info.vectors);
 		goto detach;
 	}
+	rc = vif_mem_use(vif, nfeh_mem(vif->h)->addr, conf);
+	if (rc != 0) {
+		refuse(vif->name, rc, "rings of %u messages: %s", conf->ring_size, strerror(-rc));
+		goto detach;
+	}
 	return 0;
 
 detach:
@@ -117,20 +122,14 @@ detach:
 	return rc;
 }
 
-/* The eventfd is shared with the bus; what matters is that a read of ours never blocks. */
 static int
 sleep_setup(struct vif *vif)
 {
 	uint8_t *doorbells = nfeh_doorbells(vif->h, VIF_CHANNEL);
 	int fd = nfeh_irq_fd(vif->h, VIF_CHANNEL);
-	int flags;
 
 	if (fd < 0)
-		return refuse(vif->name, fd, "no eventfd for vector %u", VIF_CHANNEL);
-	flags = fcntl(fd, F_GETFL);
-	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)
-		return refuse(vif->name, -errno, "eventfd of vector %u: %s", VIF_CHANNEL,
-			      strerror(errno));
+		return refuse(vif->name, fd, "no descriptor for vector %u", VIF_CHANNEL);
 	vif->rq_event = (uint32_t *)(doorbells + NFE_DB_RQ_EVENT);
 	vif->sq_done_event = (uint32_t *)(doorbells + NFE_DB_SQ_DONE_EVENT);
 	vif->irq_fd = fd;
@@ -143,11 +142,12 @@ channel_setup(struct vif *vif, const struct vif_conf *conf)
 	static const enum nfe_role roles[] = { NFE_ROLE_SQ, NFE_ROLE_RQ, NFE_ROLE_FQ };
 	uint64_t status_offset = (uint64_t)((uint8_t *)vif->status - vif->base);
 	uint16_t vector = conf->sleep ? VIF_CHANNEL : NFE_NO_VECTOR;
-	int rc = nfeh_region_add(vif->h, vif->base, (uint64_t)(uintptr_t)vif->base, vif->len,
-				 vif->fd, 0, NFE_ACCESS_READ | NFE_ACCESS_WRITE, &vif->key);
+	const struct nfe_bus_mem *mem = nfeh_mem(vif->h);
+	int rc = nfeh_region_add(vif->h, mem->addr, mem->iova, mem->len, mem->fd, 0,
+				 NFE_ACCESS_READ | NFE_ACCESS_WRITE, &vif->key);
 
 	if (rc != 0)
-		return refuse(vif->name, rc, "region of %zu bytes: %s", vif->len, strerror(-rc));
+		return refuse(vif->name, rc, "region of %zu bytes: %s", mem->len, strerror(-rc));
 	rc = nfeh_channel_create(vif->h, VIF_CHANNEL, vector, vif->key, status_offset);
 	if (rc != 0)
 		return refuse(vif->name, rc, "channel %u: %s", VIF_CHANNEL, strerror(-rc));

@@ -4,7 +4,7 @@
 
 /*
  * Guest library: a VIF as three stock struct rte_ring in memory that this library allocates (a
- * memfd, nobody's EAL memory), used with the ordinary rte_ring_*_elem and zero-copy peek calls.
+ * memfd or, on Xen, granted pages; nobody's EAL memory), used with the ordinary rte_ring_*_elem and zero-copy peek calls.
  * Works with any EAL options and without an initialised EAL; never a DPDK secondary process.
  *
  *      vif_send_ring   64-byte messages to the switch    you enqueue    (single producer)
@@ -56,7 +56,7 @@ struct vif_conf { /* zero: the default */
 	void *ctx;
 };
 
-/* address: "vfio-user:PATH". NULL on error, errno set, one line on stderr says what and why. */
+/* address: "vfio-user:PATH", or "xen:N" in a Xen domain. NULL on error, errno set, one line on stderr says what and why. */
 struct vif *vif_attach(const char *address, const struct vif_conf *conf);
 void vif_detach(struct vif *vif);
 
@@ -80,7 +80,8 @@ void *vif_buf(const struct vif *vif, uint32_t buf);
 int32_t vif_buf_get(struct vif *vif);
 void vif_buf_put(struct vif *vif, uint32_t buf);
 /* Memory of the program's own (for example a memfd) as a further region: gives its key. Address,
- * length and fd_offset are multiples of the page size. */
+ * length and fd_offset are multiples of the page size. -EFAULT on Xen: only what the library
+ * allocated can be granted. */
 int vif_mem_add(struct vif *vif, void *addr, size_t len, int fd, uint64_t fd_offset,
 		uint32_t *key);
 int vif_mem_del(struct vif *vif, uint32_t key);
@@ -160,14 +161,15 @@ unsigned int vif_msg_read(struct vif *vif, const union nfe_msg *cells, unsigned 
 	X(bad_cookie, "buffer that is not posted") \
 	X(bad_fill_end, "fill index ahead of what was posted") \
 	X(truncated, "cells of one message not published together") \
-	X(overrun, "producer or consumer index of the device beyond the ring's capacity")
+	X(overrun, "producer or consumer index of the device beyond the ring's capacity") \
+	X(bad_send_cons, "the same in the send ring, or that index went back")
 
 struct vif_rx_counters {
 #define VIF_RX_COUNTER_FIELD(name, help) uint64_t name;
 	VIF_RX_COUNTERS(VIF_RX_COUNTER_FIELD)
 #undef VIF_RX_COUNTER_FIELD
 };
-/* Counted by the receiving thread; exact when it asks. */
+/* Counted by the receiving thread, bad_send_cons by the sending one; exact when it asks. */
 const struct vif_rx_counters *vif_rx_counters(const struct vif *vif);
 
 #ifdef __cplusplus

@@ -158,10 +158,19 @@ vif_reclaim(struct vif *vif)
 	uint32_t prod = *vif->send.prod;
 	unsigned int freed = 0;
 
-	if (cons == vif->reclaimed || prod - cons > vif->send.capacity)
+	if (cons == vif->reclaimed)
 		return 0;
+	if (prod - cons > vif->send.capacity) {
+		vif->counters.bad_send_cons++;
+		return 0;
+	}
 	if (prod - vif->reclaimed > vif->send.size)
 		return reclaim_all(vif, prod, cons);
+	/* It went back: the way to it would lead once around all 2^32 indices. */
+	if (cons - vif->reclaimed > prod - vif->reclaimed) {
+		vif->counters.bad_send_cons++;
+		return 0;
+	}
 	while (vif->reclaimed != cons) {
 		union nfe_msg msg;
 		unsigned int n;

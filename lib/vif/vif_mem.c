@@ -3,22 +3,20 @@
  */
 
 /*
- * Memory of a VIF: one memfd that becomes one region, so that key and offset name everything.
+ * Memory of a VIF: one piece from the bus that becomes one region, so that key and offset name
+ * everything.
  *
  *      0         status block, 512 bytes          each part starts on a page of its own
  *      ...       send ring, receive ring, fill ring: struct rte_ring with its entries behind it
  *      ...       buffers
  *
- * The file is sealed against shrinking, so the switch need not fear a SIGBUS (rule 14), and is
- * populated at once: a hole cannot be registered, and the pages come zeroed (rule 15). Where the
- * ring's members are is taken from the rte_ring.h that this library was compiled with.
+ * The host end allocates it (nfeh_mem()): a sealed memfd, or granted pages on Xen; zeroed (rule 15).
+ * Where the ring's members are is taken from the rte_ring.h that this library was compiled with.
  * Called by vif_attach() and vif_detach(); needs no device.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <rte_ring.h>
@@ -27,7 +25,7 @@
 
 static_assert(sizeof(struct rte_ring) % NFE_MSG_SIZE == 0, "5.3: cells are 64-byte aligned");
 
-struct layout { /* offsets in the memfd, bytes */
+struct layout { /* offsets, bytes */
 	size_t status, send, recv, fill, bufs, len;
 };
 
@@ -54,32 +52,10 @@ layout_of(const struct vif_conf *conf)
 	return l;
 }
 
-static int
-map_memfd(struct vif *vif, size_t len)
+size_t
+vif_mem_len(const struct vif_conf *conf)
 {
-	int err;
-
-	vif->fd = memfd_create("nfe-vif", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (vif->fd < 0)
-		return -errno;
-	if (fallocate(vif->fd, 0, 0, (off_t)len) != 0 ||
-	    fcntl(vif->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0) {
-		err = -errno;
-		goto close_fd;
-	}
-	vif->base = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, vif->fd, 0);
-	if (vif->base == MAP_FAILED) {
-		err = -errno;
-		vif->base = NULL;
-		goto close_fd;
-	}
-	vif->len = len;
-	return 0;
-
-close_fd:
-	close(vif->fd);
-	vif->fd = -1;
-	return err;
+	return layout_of(conf).len;
 }
 
 static int
@@ -124,12 +100,10 @@ parts_init(struct vif *vif, const struct layout *l, const struct vif_conf *conf)
 struct vif *
 vif_mem_alloc(const struct vif_conf *conf)
 {
-	struct layout l = layout_of(conf);
 	struct vif *vif = aligned_alloc(64, sizeof(*vif));
-	int rc = -ENOMEM;
 
 	if (vif == NULL)
-		goto fail;
+		return NULL;
 	memset(vif, 0, sizeof(*vif));
 	vif->irq_fd = -1;
 	vif->buf_size = conf->buf_size;
@@ -137,34 +111,27 @@ vif_mem_alloc(const struct vif_conf *conf)
 	vif->kicked = vif->reclaimed = conf->first_index;
 	vif->read = vif->fill_seen = conf->first_index;
 	vif->fill_target = RTE_MIN(conf->ring_size - 1, conf->nb_bufs / 2);
-	rc = vif_bufs_init(vif);
-	if (rc != 0)
-		goto free_vif;
-	rc = map_memfd(vif, l.len);
-	if (rc != 0)
-		goto free_bufs;
-	rc = parts_init(vif, &l, conf);
-	if (rc != 0)
-		goto unmap;
+	if (vif_bufs_init(vif) != 0) {
+		free(vif);
+		errno = ENOMEM;
+		return NULL;
+	}
 	return vif;
+}
 
-unmap:
-	munmap(vif->base, vif->len);
-	close(vif->fd);
-free_bufs:
-	vif_bufs_fini(vif);
-free_vif:
-	free(vif);
-fail:
-	errno = -rc;
-	return NULL;
+int
+vif_mem_use(struct vif *vif, void *shared, const struct vif_conf *conf)
+{
+	struct layout l = layout_of(conf);
+
+	vif->base = shared;
+	vif->len = l.len;
+	return parts_init(vif, &l, conf);
 }
 
 void
 vif_mem_free(struct vif *vif)
 {
-	munmap(vif->base, vif->len);
-	close(vif->fd);
 	vif_bufs_fini(vif);
 	free(vif);
 }

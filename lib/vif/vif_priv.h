@@ -5,12 +5,13 @@
 /*
  * Inside of the guest library: the parts of a VIF and what its files share. Not installed.
  *
- *      vif.c         attach, detach, queries        vif_mem.c    the memfd and its layout
+ *      vif.c         attach, detach, queries        vif_mem.c    the memory and its layout
  *      vif_msg.c     build and read messages        vif_io.c     send, receive, refill, reclaim
  *      vif_wait.c    kick, sleep and wake           vif_replay.c indices after a restart
  *      vif_buf.c     free buffers
  *
- * The VIF owns all memory here; it lives from vif_attach() to vif_detach().
+ * The VIF owns all memory here but what is shared, which is the host end's; it lives from
+ * vif_attach() to vif_detach().
  */
 #ifndef VIF_PRIV_H
 #define VIF_PRIV_H
@@ -67,15 +68,17 @@ struct vif {
 	uint8_t *buf_state;  /* by buffer: enum vif_buf_state */
 	uint64_t buf_top __attribute__((aligned(64))); /* of the stack: changes << 32 | buffer */
 
-	/* the memfd */
-	int fd;
+	/* what is shared, one region */
 	uint8_t *base;
 	size_t len; /* bytes */
 };
 
-/* vif_mem.c: all memory of a VIF, without a device. conf is complete. NULL: errno. */
+/* vif_mem.c, without a device; conf is complete. What is private: NULL: errno. */
 struct vif *vif_mem_alloc(const struct vif_conf *conf);
 void vif_mem_free(struct vif *vif);
+/* What is shared: bytes, and its layout in zeroed memory of that size. */
+size_t vif_mem_len(const struct vif_conf *conf);
+int vif_mem_use(struct vif *vif, void *shared, const struct vif_conf *conf);
 /* Description of a ring for SET_QUEUE. */
 void vif_mem_queue(const struct vif *vif, enum nfe_role role, uint32_t first_index,
 		   struct nfeh_queue_conf *queue);

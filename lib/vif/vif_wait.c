@@ -5,15 +5,14 @@
 /*
  * Sleep and wake of the guest library (specification 5.4; P1..P3 and S1..S3 in nfe_queue.h). The
  * kick is the sending thread's, the rest the receiving thread's; vif_arm_send() is the sending
- * thread's and shares the eventfd, so a program with two threads lets one of them sleep on it.
+ * thread's and shares the descriptor, so a program with two threads lets one of them sleep on it.
  *
  * After a restart of the switch the doorbell page is a new one, without our event index; nfeh
- * makes the eventfd readable then, so that the sleeper looks, and asks again.
+ * makes the descriptor readable then, so that the sleeper looks, and asks again.
  */
 #include <errno.h>
 #include <poll.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "vif_priv.h"
 
@@ -61,11 +60,8 @@ vif_arm_send(struct vif *vif)
 void
 vif_disarm(struct vif *vif)
 {
-	uint64_t count;
-
-	/* Non-blocking since vif_attach(): EAGAIN when it was not the eventfd that fired. */
-	if (vif->irq_fd >= 0 && read(vif->irq_fd, &count, sizeof(count)) < 0)
-		return;
+	if (vif->irq_fd >= 0)
+		nfeh_irq_clear(vif->h, VIF_CHANNEL);
 }
 
 int

@@ -11,17 +11,26 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <rte_cpuflags.h>
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_malloc.h>
+#include <rte_vect.h>
 
 #include "vsw_internal.h"
 
 #define LEARN_RING 4096
 #define LEARN_PER_SERVICE 512 /* bounded work */
 #define LOOK_US 50            /* a busy lcore asks for kicks so often */
+/* One without work asks often: a ping-pong of two guests that fall asleep in turn took 100 us a
+ * round when both waited for LOOK_US (test-bench --mode pingpong: 1.4 us with this). */
+#define QUIET_LOOK_US 2
 #define STORM_US 10000
-#define CHANS_PER_PORT 4      /* slots on average; the ceiling is 65535 */
+#define CHANS_PER_PORT 4      /* default; the ceiling is 65535 */
+#define SYNC_SLEEP_US 20
+#define LOG_BURST 24
+#define LOG_RESERVE 8         /* lines kept for failures */
+#define FLOOD_MBPS 1000
 
 void
 vsw_logf(const struct vsw *sw, const char *fmt, ...)
@@ -35,6 +44,41 @@ vsw_logf(const struct vsw *sw, const char *fmt, ...)
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
 	sw->log(line);
+}
+
+void
+vsw_port_logf(struct vsw_port *port, bool failure, const char *fmt, ...)
+{
+	uint64_t now = rte_rdtsc(), earned = (now - port->log_tsc) / rte_get_tsc_hz();
+	char line[256], more[48] = "";
+	va_list ap;
+
+	if (port->log_tsc == 0 || earned > 0) {
+		port->log_tokens = RTE_MIN(port->log_tokens + earned, (uint64_t)LOG_BURST);
+		port->log_tsc = now;
+	}
+	if (port->log_tokens <= (failure ? 0 : LOG_RESERVE)) {
+		port->log_suppressed++;
+		return;
+	}
+	port->log_tokens--;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	if (port->log_suppressed != 0)
+		snprintf(more, sizeof(more), " (%u lines suppressed)", port->log_suppressed);
+	port->log_suppressed = 0;
+	vsw_logf(port->sw, "vif %s: %s%s", port->name, line, more);
+}
+
+/* Sleeps while it waits: on a shared CPU the lcores must get on. */
+void
+vsw_synchronize(struct vsw *sw)
+{
+	uint64_t token = rte_rcu_qsbr_start(sw->qsbr);
+
+	while (rte_rcu_qsbr_check(sw->qsbr, token, false) == 0)
+		usleep(SYNC_SLEEP_US);
 }
 
 int
@@ -59,10 +103,26 @@ set_defaults(struct vsw_conf *c)
 {
 	c->max_ports = c->max_ports ? c->max_ports : 1100;
 	c->max_macs = c->max_macs ? c->max_macs : 65536;
-	c->idle_us = c->idle_us ? c->idle_us : 50;
+	c->idle_us = c->idle_us ? c->idle_us : 200;
 	c->uplink_poll_us = c->uplink_poll_us ? c->uplink_poll_us : 100;
 	c->age_s = c->age_s ? c->age_s : 300;
-	c->nb_mbufs = c->nb_mbufs ? c->nb_mbufs : 16384;
+	c->nb_mbufs = c->nb_mbufs ? c->nb_mbufs : 4096;
+	c->max_channels = c->max_channels ? c->max_channels : c->max_ports * CHANS_PER_PORT;
+	c->flood_mbps = c->flood_mbps ? c->flood_mbps : FLOOD_MBPS;
+}
+
+/* EAL's --force-max-simd-bitwidth is the operator's word. */
+static const struct vsw_datapath *
+best_datapath(void)
+{
+#ifdef VSW_HAVE_AVX512
+	if (rte_vect_get_max_simd_bitwidth() >= RTE_VECT_SIMD_512 &&
+	    rte_cpu_get_flag_enabled(RTE_CPUFLAG_AVX512F) > 0 &&
+	    rte_cpu_get_flag_enabled(RTE_CPUFLAG_AVX512BW) > 0 &&
+	    rte_cpu_get_flag_enabled(RTE_CPUFLAG_AVX512VL) > 0)
+		return &vsw_datapath_avx512;
+#endif
+	return &vsw_datapath_generic;
 }
 
 static int
@@ -73,8 +133,10 @@ create_shared(struct vsw *sw)
 
 	sw->idle_tsc = hz / 1000000 * sw->conf.idle_us;
 	sw->look_tsc = hz / 1000000 * LOOK_US;
+	sw->quiet_look_tsc = hz / 1000000 * QUIET_LOOK_US;
 	sw->storm_tsc = hz / 1000000 * STORM_US;
-	sw->nb_slots = RTE_MIN(sw->conf.max_ports * CHANS_PER_PORT, (unsigned int)UINT16_MAX);
+	sw->flood_tsc = hz * 1024 * 8 / 1000000 / sw->conf.flood_mbps * sw->nb_lcores;
+	sw->nb_slots = RTE_MIN(sw->conf.max_channels, (unsigned int)UINT16_MAX);
 	sw->slot_used = calloc(sw->nb_slots, 1);
 	sw->ports = calloc(sw->conf.max_ports, sizeof(*sw->ports));
 	sw->qsbr = rte_zmalloc(NULL, qsbr_size, RTE_CACHE_LINE_SIZE);
@@ -103,6 +165,7 @@ vsw_create(const struct vsw_conf *conf, struct vsw **out)
 		return -ENOMEM;
 	sw->conf = *conf;
 	sw->nb_lcores = conf->nb_lcores;
+	sw->datapath = best_datapath();
 	set_defaults(&sw->conf);
 	rc = create_shared(sw);
 	for (unsigned int i = 0; i < sw->nb_lcores && rc == 0; i++)
@@ -128,7 +191,6 @@ vsw_destroy(struct vsw *sw)
 	for (unsigned int i = 0; i < sw->nb_lcores; i++)
 		vsw_lcore_fini(sw, i);
 	vsw_fdb_destroy(sw->fdb);
-	rte_mempool_free(sw->pool);
 	rte_free(sw->learn);
 	rte_free(sw->qsbr);
 	if (sw->service_fd > 0)
@@ -172,11 +234,17 @@ service_learn(struct vsw *sw, uint64_t now_s)
 }
 
 static void
-service_port(struct vsw_port *port)
+service_port(struct vsw_port *port, uint64_t now_ms)
 {
-	if (port->fn == NULL || __atomic_exchange_n(&port->attention, 0, __ATOMIC_ACQ_REL) == 0)
+	bool more;
+
+	if (port->fn == NULL)
 		return;
-	if (nfed_control_run(port->fn)) /* more waits: others first */
+	if (__atomic_exchange_n(&port->attention, 0, __ATOMIC_ACQ_REL) != 0)
+		more = nfed_control_run(port->fn);
+	else
+		more = nfed_control_poll(port->fn, now_ms);
+	if (more) /* others first */
 		vsw_owner_ops.attention(port);
 }
 
@@ -184,11 +252,15 @@ void
 vsw_service(struct vsw *sw)
 {
 	uint64_t now_s = rte_rdtsc() / rte_get_tsc_hz(), junk;
+	uint64_t now_ms = rte_rdtsc() / (rte_get_tsc_hz() / 1000);
 
 	if (read(sw->service_fd, &junk, sizeof(junk)) < 0 && errno != EAGAIN)
 		vsw_logf(sw, "service eventfd: %s", strerror(errno));
 	for (unsigned int i = 0; i < sw->nb_ports; i++)
-		service_port(sw->ports[i]);
+		service_port(sw->ports[i], now_ms);
 	service_learn(sw, now_s);
-	vsw_fdb_age(sw->fdb, now_s, sw->conf.age_s);
+	if (sw->any_learning && now_s != sw->aged_s) {
+		vsw_fdb_age(sw->fdb, now_s, sw->conf.age_s);
+		sw->aged_s = now_s;
+	}
 }

@@ -32,11 +32,13 @@ struct vsw_conf { /* zero: the default */
 	unsigned int max_macs;       /* FDB entries, default 65536 */
 	unsigned int nb_lcores;      /* data lcores */
 	unsigned int lcores[VSW_MAX_LCORES]; /* their DPDK lcore ids */
-	unsigned int idle_us;        /* a channel without work for so long goes idle, default 50 */
+	unsigned int idle_us;        /* a channel without work for so long goes idle, default 200 */
 	unsigned int uplink_poll_us; /* how often a sleeping lcore looks at uplinks without Rx
 				      * interrupts, default 100 */
 	unsigned int age_s;          /* learned addresses, default 300 */
-	unsigned int nb_mbufs;       /* for uplinks, default 16384; 0 mbufs without uplinks */
+	unsigned int nb_mbufs;       /* of each uplink, default 4096 */
+	unsigned int max_channels;   /* running at a time, of all VIFs; default 4 per port */
+	unsigned int flood_mbps;     /* flooded copies that one port may cause, default 1000 */
 };
 
 int vsw_create(const struct vsw_conf *conf, struct vsw **sw);
@@ -74,6 +76,10 @@ int vsw_uplink_add(struct vsw *sw, const struct vsw_uplink_conf *conf, struct vs
 /* Life-cycle events for the log; control thread. Set before ports are added. */
 typedef void (*vsw_log_fn)(const char *line);
 void vsw_set_log(struct vsw *sw, vsw_log_fn fn);
+/* One line "vif NAME: ..." about a port, a few at once and one per second after: what a guest can
+ * repeat at will must not flood the log. Some are kept back for failures. */
+void vsw_port_logf(struct vsw_port *port, bool failure, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 /* Housekeeping on the control thread, about every 10 ms: faults, learning, ageing. */
 void vsw_service(struct vsw *sw);
 /* Eventfd that becomes readable when vsw_service() should run at once. */
@@ -91,8 +97,8 @@ bool vsw_port_link(const struct vsw_port *port);
 uint32_t vsw_port_mtu(const struct vsw_port *port);
 uint32_t vsw_port_rx_mode(const struct vsw_port *port);
 struct nfed_function *vsw_port_function(const struct vsw_port *port); /* NULL: uplink */
-/* Counters of ports first..: value[i] belongs to the i-th port of the walk; returns how many, or
- * -ETIMEDOUT when a data lcore did not answer. */
+/* Counters of ports first..: value[i] belongs to the i-th port of the walk; returns how many, or a
+ * negative errno. Waits for the data lcores' next turn. */
 int vsw_stats(struct vsw *sw, uint64_t (*value)[NFE_STAT_MAX], unsigned int max);
 int vsw_port_stats(struct vsw_port *port, uint64_t value[NFE_STAT_MAX]);
 

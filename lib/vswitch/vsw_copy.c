@@ -8,7 +8,7 @@
  */
 #include <rte_memcpy.h>
 
-#include "vsw_internal.h"
+#include "vsw_datapath.h"
 
 struct cursor {
 	uint8_t *const *buf;

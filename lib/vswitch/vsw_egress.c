@@ -12,55 +12,49 @@
 #include <rte_branch_prediction.h>
 #include <rte_memcpy.h>
 
-#include "vsw_internal.h"
+#include "vsw_datapath.h"
 
 struct sink { /* the destination while it is locked */
 	struct vsw_lcore *lc;
 	struct vsw_chan *c;
 	struct nfed_queue *rq, *fq;
+	uint32_t room; /* cells of the receive queue known to be free */
 };
 
-void
-vsw_stage(struct vsw_lcore *lc, struct vsw_dst *dst, unsigned int frame)
-{
-	struct vsw_stage *st;
-	uint16_t node;
-
-	if (unlikely(lc->nb_nodes == VSW_NODES))
-		vsw_deliver(lc);
-	node = (uint16_t)lc->nb_nodes++;
-	st = &lc->stage[dst->slot];
-	lc->nodes[node] = (struct vsw_node){ (uint16_t)frame, VSW_NO_NODE };
-	if (st->head == VSW_NO_NODE) {
-		st->head = node;
-		lc->dsts[lc->nb_dsts++] = dst;
-	} else {
-		lc->nodes[st->tail].next = node;
-	}
-	st->tail = node;
-}
-
 /*
- * Room in the receive queue for a message of so many contiguous cells; fills the end of the array
- * with NOPs where it would wrap (4.7), even if there is no room behind them yet: a small queue may
- * never have room for both. False: no room; a lying index makes a fault.
+ * Look at the guest's index again, and fill the end of the array with NOPs where the message would
+ * wrap (4.7), even if there is no room behind them yet: a small queue may never have room for both.
+ * False: no room; a lying index makes a fault.
  */
-static bool
-reserve(struct sink *s, uint32_t cells)
+static __rte_noinline bool
+reserve_again(struct sink *s, uint32_t cells, uint32_t pad)
 {
 	static const union nfe_msg nop = { .type = NFE_MSG_NOP };
-	uint32_t to_end = s->rq->mask + 1 - (s->rq->prod & s->rq->mask);
-	uint32_t pad = cells > to_end ? to_end : 0;
-	int32_t room = nfed_rq_room(s->rq, pad + cells);
+	int32_t room = nfed_rq_room(s->rq, s->rq->capacity);
 
-	if (unlikely(room < 0))
+	if (unlikely(room < 0)) {
 		nfed_fault(s->c->ch, NFE_REASON_RQ_OVERRUN);
-	if (unlikely(room < (int32_t)pad))
+		room = 0;
+	}
+	s->room = (uint32_t)room;
+	if (s->room < pad)
 		return false;
 	for (uint32_t i = 0; i < pad; i++)
 		nfed_rq_write(s->rq, i, &nop);
 	s->rq->prod += pad;
-	return likely(room >= (int32_t)(pad + cells));
+	s->room -= pad;
+	return s->room >= cells;
+}
+
+/* Room in the receive queue for a message of so many contiguous cells. */
+static inline bool
+reserve(struct sink *s, uint32_t cells)
+{
+	uint32_t to_end = s->rq->mask + 1 - (s->rq->prod & s->rq->mask);
+
+	if (likely(cells <= to_end && cells <= s->room))
+		return true;
+	return reserve_again(s, cells, cells > to_end ? to_end : 0);
 }
 
 static void
@@ -69,6 +63,7 @@ put_cells(struct sink *s, const union nfe_msg *m, uint32_t cells)
 	for (uint32_t i = 0; i < cells; i++)
 		nfed_rq_write(s->rq, i, &m[i]);
 	s->rq->prod += cells;
+	s->room -= cells;
 }
 
 /* 4.2. 0 or the reason of the drop. */
@@ -77,7 +72,7 @@ put_inline(struct sink *s, const struct vsw_frame *f)
 {
 	uint32_t cells = nfe_inline_cells(f->len);
 	union nfe_msg m[VSW_INLINE_CELLS];
-	uint8_t *to = m[0].in.frame;
+	uint8_t *to = (uint8_t *)m + offsetof(struct nfe_msg_inline, frame);
 
 	if (unlikely(!reserve(s, cells)))
 		return NFE_STAT_to_drop_full;
@@ -228,6 +223,7 @@ publish(struct sink *s)
 	uint32_t old;
 
 	if (unlikely(nfed_region_poisoned(&tbl[s->rq->region_idx]) ||
+		     nfed_region_poisoned(&tbl[s->c->ch->status_region_idx]) ||
 		     (taken && nfed_region_poisoned(&tbl[s->fq->region_idx])))) {
 		nfed_fault(s->c->ch, NFE_REASON_MEMORY_GONE);
 		return;
@@ -241,28 +237,43 @@ publish(struct sink *s)
 		nfed_queue_publish(s->fq, s->fq->cons);
 }
 
+/* Put the frames of a list; what became of them is counted once for all. */
+static void
+put_list(struct sink *s, uint16_t node)
+{
+	struct vsw_lcore *lc = s->lc;
+	struct vsw_port *port = s->c->port;
+	uint64_t offered = 0, frames = 0, bytes = 0;
+
+	for (; node != VSW_NO_NODE; node = lc->nodes[node].next) {
+		const struct vsw_frame *f = &lc->frames[lc->nodes[node].frame];
+		enum nfe_stat why = put_frame(s, f);
+
+		offered++;
+		if (likely(why == 0)) {
+			frames++;
+			bytes += f->len;
+			continue;
+		}
+		vsw_count(lc, port, why, 1);
+		if (unlikely(why == NFE_STAT_to_drop_fault && vsw_frame_poisoned(f)))
+			nfed_fault(lc->src_ch, NFE_REASON_MEMORY_GONE);
+	}
+	vsw_count(lc, port, NFE_STAT_to_offered, offered);
+	vsw_count(lc, port, NFE_STAT_to_frames, frames);
+	vsw_count(lc, port, NFE_STAT_to_bytes, bytes);
+}
+
 static void
 deliver_guest(struct vsw_lcore *lc, struct vsw_chan *c, uint16_t node)
 {
-	struct sink s = { lc, c, &c->ch->rq, &c->ch->fq };
-	struct vsw_port *port = c->port;
+	struct sink s = { .lc = lc, .c = c, .rq = &c->ch->rq, .fq = &c->ch->fq };
 	bool shared = lc->sw->nb_lcores > 1;
 
 	if (shared)
 		rte_spinlock_lock(&c->lock);
-	for (; node != VSW_NO_NODE; node = lc->nodes[node].next) {
-		const struct vsw_frame *f = &lc->frames[lc->nodes[node].frame];
-		enum nfe_stat why = put_frame(&s, f);
-
-		if (likely(why == 0)) {
-			vsw_count(lc, port, NFE_STAT_to_frames, 1);
-			vsw_count(lc, port, NFE_STAT_to_bytes, f->len);
-			continue;
-		}
-		vsw_count(lc, port, why, 1);
-		if (unlikely(why == NFE_STAT_to_drop_fault && f->src_ch != NULL && vsw_frame_poisoned(f)))
-			nfed_fault(f->src_ch, NFE_REASON_MEMORY_GONE);
-	}
+	s.room = s.rq->capacity - (s.rq->prod - s.rq->cons);
+	put_list(&s, node);
 	publish(&s);
 	if (shared)
 		rte_spinlock_unlock(&c->lock);
@@ -302,7 +313,7 @@ vsw_wake(struct vsw_lcore *lc)
 	for (unsigned int i = 0; i < lc->nb_touched; i++) {
 		const struct vsw_touched *t = &lc->touched[i];
 
-		if (!nfe_event_crossed(nfe_idx_read(t->q->host_event), t->new_idx, t->old_idx))
+		if (!nfed_queue_must_wake(t->q, t->new_idx, t->old_idx))
 			continue;
 		nfed_interrupt(t->ch);
 		vsw_count(lc, ((struct vsw_chan *)t->ch->owner_data)->port, NFE_STAT_to_interrupts, 1);

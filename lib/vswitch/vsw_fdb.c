@@ -16,7 +16,7 @@
 #include "vsw_fdb.h"
 
 #define FDB_LEARNED (1u << 16)
-#define FDB_AGE_PER_CALL 256 /* entries looked at by one vsw_fdb_age() */
+#define FDB_AGE_PER_CALL 4096 /* entries looked at by one vsw_fdb_age(), called once a second */
 
 struct vsw_fdb {
 	struct rte_hash *hash;
@@ -35,11 +35,12 @@ vsw_fdb_create(unsigned int max_macs, struct rte_rcu_qsbr *qsbr)
 	char name[RTE_HASH_NAMESIZE];
 	struct rte_hash_parameters p = {
 		.name = name,
-		.entries = max_macs + max_macs / 4, /* room for deleted ones that readers may hold */
+		.entries = max_macs + max_macs / 4, /* with deleted ones that readers may hold */
 		.key_len = sizeof(uint64_t),
 		.hash_func = rte_hash_crc,
 		.socket_id = -1,
-		.extra_flag = RTE_HASH_EXTRA_FLAGS_RW_CONCURRENCY_LF | RTE_HASH_EXTRA_FLAGS_EXT_TABLE,
+		.extra_flag = RTE_HASH_EXTRA_FLAGS_RW_CONCURRENCY_LF |
+			      RTE_HASH_EXTRA_FLAGS_EXT_TABLE,
 	};
 	struct vsw_fdb *fdb = calloc(1, sizeof(*fdb));
 

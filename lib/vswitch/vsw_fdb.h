@@ -40,11 +40,10 @@ uint32_t vsw_fdb_gen(const struct vsw_fdb *fdb); /* changes with every change of
 bool vsw_fdb_iterate(const struct vsw_fdb *fdb, uint32_t *next, uint64_t *mac, uint16_t *port,
 		     bool *learned, uint64_t *seen_s);
 
+/* The same by way of the caller's cache; gen: vsw_fdb_gen() of this turn. */
 static inline int32_t
-vsw_fdb_lookup_cached(const struct vsw_fdb *fdb, struct vsw_fdb_cache *c, uint64_t mac)
+vsw_fdb_cached(const struct vsw_fdb *fdb, struct vsw_fdb_cache *c, uint32_t gen, uint64_t mac)
 {
-	uint32_t gen = vsw_fdb_gen(fdb);
-
 	if (c->mac != mac || c->gen != gen) {
 		c->port = vsw_fdb_lookup(fdb, mac);
 		c->mac = mac;

@@ -10,11 +10,13 @@
 #include <rte_branch_prediction.h>
 #include <rte_hash_crc.h>
 
-#include "vsw_internal.h"
+#include "vsw_datapath.h"
 
 #define ETH_TYPE_OFFSET 12
-#define IPV4_ADDRS_OFFSET 26 /* in a frame: source, destination, then ports if there are no options */
+/* In a frame: source, destination, then ports if there are no options */
+#define IPV4_ADDRS_OFFSET 26
 #define IPV4_FLOW_BYTES 12
+#define FLOOD_MIN_COST 256u    /* bytes that the shortest copy costs */
 #define IPV4_VIHL_OFFSET 14
 #define IPV4_FRAG_OFFSET 20
 #define IPV4_PROTO_OFFSET 23
@@ -24,33 +26,35 @@ static uint32_t
 flow_hash(const struct vsw_frame *f)
 {
 	const uint8_t *h = f->hdr;
-	uint32_t hash = rte_hash_crc(h, ETH_TYPE_OFFSET, 0);
+	uint64_t key[3] = { 0 }; /* both addresses, flow; aligned as the CRC wants it */
 	bool ipv4 = f->hdr_len >= IPV4_ADDRS_OFFSET + IPV4_FLOW_BYTES &&
 		    h[ETH_TYPE_OFFSET] == 0x08 && h[ETH_TYPE_OFFSET + 1] == 0x00;
 
+	memcpy(key, h, ETH_TYPE_OFFSET);
 	if (ipv4) {
 		bool fragment = (h[IPV4_FRAG_OFFSET] & 0x3f) != 0 || h[IPV4_FRAG_OFFSET + 1] != 0;
 		bool ports = h[IPV4_VIHL_OFFSET] == 0x45 && !fragment &&
 			     (h[IPV4_PROTO_OFFSET] == 6 || h[IPV4_PROTO_OFFSET] == 17);
 
-		hash = rte_hash_crc(h + IPV4_ADDRS_OFFSET, ports ? IPV4_FLOW_BYTES : 8, hash);
+		memcpy((uint8_t *)key + ETH_TYPE_OFFSET, h + IPV4_ADDRS_OFFSET,
+		       ports ? IPV4_FLOW_BYTES : 8);
 	}
-	return hash;
+	return rte_hash_crc(key, sizeof(key), 0);
 }
 
-/* Offer frame number i to port: counted here, delivered or dropped with a reason later. */
-static void
+/* Offer frame number i to port: to be delivered, or dropped with a reason. */
+static inline void
 offer(struct vsw_lcore *lc, struct vsw_port *port, unsigned int i)
 {
 	const struct vsw_rxset *rx;
 
-	vsw_count(lc, port, NFE_STAT_to_offered, 1);
 	if (port->is_uplink) {
 		vsw_stage(lc, &port->uplink->dst, i);
 		return;
 	}
 	rx = __atomic_load_n(&port->rx, __ATOMIC_ACQUIRE);
 	if (unlikely(rx == NULL)) {
+		vsw_count(lc, port, NFE_STAT_to_offered, 1);
 		vsw_count(lc, port, NFE_STAT_to_drop_link, 1);
 		return;
 	}
@@ -107,41 +111,73 @@ flood(struct vsw_lcore *lc, const struct vsw_port *src, uint64_t dst, unsigned i
 	return copies;
 }
 
-static void
-forward_one(struct vsw_lcore *lc, struct vsw_port *src, struct vsw_fdb_cache *cache, unsigned int i)
+/*
+ * May the source flood now? Copies cost the switch far more than the frame costs its sender, so
+ * they are paid for: bytes, with a minimum, out of a bucket that a single frame may overdraw.
+ */
+static bool
+flood_allowed(struct vsw_lcore *lc)
 {
-	const struct vsw_frame *f = &lc->frames[i];
-	uint64_t dst = vsw_mac_u64(f->hdr), from = vsw_mac_u64(f->hdr + VSW_MAC_BYTES);
-	unsigned int copies;
-	int32_t port;
+	struct vsw_bucket *b = &lc->flood[lc->src->id];
+	uint64_t kib = (lc->now - b->filled) / lc->sw->flood_tsc;
 
-	/* A group address in its filter is not the VIF's own. */
-	if (unlikely(src->source_check && (vsw_mac_is_group(from) || !port_has_mac(src, from)))) {
-		vsw_count(lc, src, NFE_STAT_from_drop_source, 1);
+	b->filled += kib * lc->sw->flood_tsc;
+	b->bytes = RTE_MIN(b->bytes + (int64_t)RTE_MIN(kib, VSW_FLOOD_BURST) * 1024,
+			   (int64_t)VSW_FLOOD_BURST);
+	return b->bytes > 0;
+}
+
+/* Neither a port's own address nor the FDB knows it: group addresses, and unknown unicast. */
+static __rte_noinline void
+forward_many(struct vsw_lcore *lc, uint64_t dst, unsigned int i)
+{
+	unsigned int copies;
+
+	if (!flood_allowed(lc)) {
+		vsw_count(lc, lc->src, NFE_STAT_from_drop_flood, 1);
 		return;
 	}
-	port = vsw_mac_is_group(dst) ? -1 : vsw_fdb_lookup_cached(lc->sw->fdb, cache, dst);
-	if (likely(port >= 0)) {
-		if (unlikely(port == src->id)) {
-			vsw_count(lc, src, NFE_STAT_from_drop_self, 1);
-			return;
-		}
-		vsw_count(lc, src, NFE_STAT_from_unicast, 1);
-		offer(lc, lc->sw->ports[port], i);
-		return;
-	}
-	copies = flood(lc, src, dst, i);
+	copies = flood(lc, lc->src, dst, i);
+	lc->flood[lc->src->id].bytes -=
+		(int64_t)copies * RTE_MAX(lc->frames[i].len, FLOOD_MIN_COST);
 	if (copies == 0 && !vsw_mac_is_group(dst)) {
-		vsw_count(lc, src, NFE_STAT_from_drop_no_port, 1);
+		vsw_count(lc, lc->src, NFE_STAT_from_drop_no_port, 1);
 		return;
 	}
-	vsw_count(lc, src, NFE_STAT_from_flooded, 1);
-	vsw_count(lc, src, NFE_STAT_from_copies, copies);
+	vsw_count(lc, lc->src, NFE_STAT_from_flooded, 1);
+	vsw_count(lc, lc->src, NFE_STAT_from_copies, copies);
 }
 
 void
-vsw_forward(struct vsw_lcore *lc, struct vsw_port *src, struct vsw_fdb_cache *cache)
+vsw_forward(struct vsw_lcore *lc, struct vsw_fdb_cache *cache)
 {
-	for (unsigned int i = 0; i < lc->nb_frames; i++)
-		forward_one(lc, src, cache, i);
+	uint32_t gen = vsw_fdb_gen(lc->sw->fdb); /* one FDB for the whole turn */
+	struct vsw_port *src = lc->src;
+	bool check = src->source_check;
+	uint64_t unicast = 0;
+
+	for (unsigned int i = 0; i < lc->nb_frames; i++) {
+		const uint8_t *hdr = lc->frames[i].hdr;
+		uint64_t dst = vsw_mac_u64(hdr), from = vsw_mac_u64(hdr + VSW_MAC_BYTES);
+		int32_t port;
+
+		/* A group address in its filter is not the VIF's own. */
+		if (unlikely(check && (vsw_mac_is_group(from) || !port_has_mac(src, from)))) {
+			vsw_count(lc, src, NFE_STAT_from_drop_source, 1);
+			continue;
+		}
+		port = vsw_mac_is_group(dst) ? -1 : vsw_fdb_cached(lc->sw->fdb, cache, gen, dst);
+		if (unlikely(port < 0)) {
+			forward_many(lc, dst, i);
+		} else if (unlikely(src->is_uplink && lc->sw->ports[port]->is_uplink)) {
+			/* We are no bridge between uplinks: without a spanning tree it loops. */
+			vsw_count(lc, src, NFE_STAT_from_drop_no_port, 1);
+		} else if (unlikely(port == src->id)) {
+			vsw_count(lc, src, NFE_STAT_from_drop_self, 1);
+		} else {
+			unicast++;
+			offer(lc, lc->sw->ports[port], i);
+		}
+	}
+	vsw_count(lc, src, NFE_STAT_from_unicast, unicast);
 }

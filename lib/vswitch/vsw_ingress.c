@@ -9,7 +9,9 @@
  */
 #include <rte_branch_prediction.h>
 
-#include "vsw_internal.h"
+#include "vsw_datapath.h"
+
+#define INLINE_OFFSET offsetof(struct nfe_msg_inline, frame)
 
 struct parse {
 	struct vsw_lcore *lc;
@@ -17,6 +19,7 @@ struct parse {
 	uint32_t first;  /* cell of the message being looked at */
 	uint32_t cells;  /* in the snapshot */
 	uint32_t avail;  /* that the guest has published */
+	uint64_t bytes;  /* of the frames so far */
 };
 
 static uint32_t
@@ -44,10 +47,8 @@ new_frame(struct parse *p, const uint8_t *hdr, uint32_t hdr_len, uint32_t len)
 {
 	struct vsw_frame *f = &p->lc->frames[p->lc->nb_frames++];
 
-	*f = (struct vsw_frame){ .hdr = hdr, .hdr_len = (uint16_t)hdr_len, .len = len,
-				 .src = p->c->port, .src_ch = p->c->ch };
-	vsw_count(p->lc, p->c->port, NFE_STAT_from_frames, 1);
-	vsw_count(p->lc, p->c->port, NFE_STAT_from_bytes, len);
+	*f = (struct vsw_frame){ .hdr = hdr, .hdr_len = (uint16_t)hdr_len, .len = len };
+	p->bytes += len;
 	return f;
 }
 
@@ -57,6 +58,7 @@ parse_inline(struct parse *p)
 {
 	union nfe_msg *m = &p->lc->cells[p->first];
 	uint32_t len = m->in.len, cells = nfe_inline_cells(len);
+	uint8_t *frame = (uint8_t *)m + INLINE_OFFSET; /* over all cells of the message */
 	struct vsw_frame *f;
 	bool more;
 
@@ -67,8 +69,8 @@ parse_inline(struct parse *p)
 	if (unlikely(whole(p, cells, &more)))
 		return more ? 0 : drop(p, NFE_STAT_from_drop_truncated, p->avail - p->first);
 	/* Nothing stale travels (rule 20): the cells may be delivered as they are. */
-	memset(m->in.frame + len, 0, cells * NFE_MSG_SIZE - offsetof(struct nfe_msg_inline, frame) - len);
-	f = new_frame(p, m->in.frame, len, len);
+	memset(frame + len, 0, cells * NFE_MSG_SIZE - INLINE_OFFSET - len);
+	f = new_frame(p, frame, len, len);
 	f->cells = m;
 	return cells;
 }
@@ -146,10 +148,14 @@ parse_message(struct parse *p)
 	return drop(p, NFE_STAT_from_drop_type, 1);
 }
 
+/* Did the memory of the queue or of the status block vanish (rule 14)? */
 static bool
 queue_poisoned(const struct vsw_chan *c, const struct nfed_queue *q)
 {
-	return nfed_region_poisoned(&c->ch->regions->tbl[q->region_idx]);
+	const struct nfed_region *tbl = c->ch->regions->tbl;
+
+	return nfed_region_poisoned(&tbl[q->region_idx]) ||
+	       nfed_region_poisoned(&tbl[c->ch->status_region_idx]);
 }
 
 /* W2, last of all: the guest may reuse the cells and what they pointed to. */
@@ -187,10 +193,14 @@ vsw_chan_poll(struct vsw_lcore *lc, struct vsw_chan *c)
 		nfed_fault(c->ch, NFE_REASON_MEMORY_GONE);
 		return 0;
 	}
+	lc->src = c->port;
+	lc->src_ch = c->ch;
 	lc->nb_frames = lc->nb_segs = 0;
 	while (p.first < p.cells && (used = parse_message(&p)) != 0)
 		p.first += used;
-	vsw_forward(lc, c->port, &c->fdb_cache);
+	vsw_count(lc, c->port, NFE_STAT_from_frames, lc->nb_frames);
+	vsw_count(lc, c->port, NFE_STAT_from_bytes, p.bytes);
+	vsw_forward(lc, &c->fdb_cache);
 	vsw_deliver(lc);
 	release(lc, c, p.first);
 	vsw_wake(lc);

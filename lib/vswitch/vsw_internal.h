@@ -9,6 +9,7 @@
 #ifndef VSW_INTERNAL_H
 #define VSW_INTERNAL_H
 
+#include <rte_branch_prediction.h>
 #include <rte_hash.h>
 #include <rte_mbuf.h>
 #include <rte_rcu_qsbr.h>
@@ -26,6 +27,7 @@
 #define VSW_NO_NODE UINT16_MAX
 #define VSW_LEARN_SHIFT 48     /* note for the control thread: MAC below, port id above */
 #define VSW_MAC_BYTES 6
+#define VSW_FLOOD_BURST (1u << 20) /* bytes of flooded copies that a port may cause at once */
 #define VSW_TOLD 256           /* power of two */
 
 struct vsw_lcore;
@@ -44,8 +46,6 @@ struct vsw_frame {
 	uint16_t hdr_len; /* min(40, len) at least; an inline frame is all header */
 	uint16_t nsegs;
 	const union nfe_msg *cells; /* the frame as INLINE cells, tail zeroed; NULL: none */
-	struct vsw_port *src;
-	struct nfed_channel *src_ch; /* NULL: uplink */
 };
 
 /* Where frames are staged until they are delivered: a receive channel or an uplink. */
@@ -83,6 +83,7 @@ struct vsw_rxset { /* channels of a VIF that take frames; replaced as a whole */
 };
 
 struct vsw_uplink {
+	struct rte_mempool *pool; /* both directions; sized by its MTU */
 	uint16_t ethdev;
 	uint16_t nb_txq;
 	bool learning;
@@ -113,6 +114,11 @@ struct vsw_port {
 	uint32_t attention; /* a data lcore wants nfed_control_run() */
 	struct vsw_chan *chan[NFED_MAX_CHANNELS + 1]; /* by number */
 	uint32_t mtu;
+	uint64_t stats[NFE_STAT_MAX]; /* last answer to the guest */
+	uint64_t stats_tsc;           /* start of the window in which it asks */
+	unsigned int stats_asked;     /* questions in it that reached the lcores */
+	unsigned int log_tokens, log_suppressed;
+	uint64_t log_tsc;
 	struct vsw_vif_conf conf;
 	char name[VSW_NAME_LEN];
 };
@@ -125,6 +131,12 @@ struct vsw_mail { /* one request to a data lcore; the control thread waits for d
 	uint64_t (*copy)[NFE_STAT_MAX];
 	int rc;
 	uint32_t done;
+};
+
+/* Bytes of flooded copies that a port may make; below 0 it waits. */
+struct vsw_bucket {
+	int64_t bytes;
+	uint64_t filled; /* TSC */
 };
 
 struct vsw_node {
@@ -147,14 +159,17 @@ struct vsw_lcore {
 	bool running;
 	struct vsw_mail *mail; /* atomic mailbox, one at a time */
 	uint64_t (*cnt)[NFE_STAT_MAX]; /* by port id: this lcore's share */
+	struct vsw_bucket *flood;      /* by port id: what it may still flood */
 	struct vsw_chan **all, **hot;
 	unsigned int nb_all, nb_hot;
 	struct vsw_port **uplinks;
 	unsigned int nb_uplinks;
 	int epfd, wake_fd;
-	uint64_t now, next_look; /* TSC */
+	uint64_t now, last_look; /* TSC */
 	struct vsw_lcore_info info;
 	/* one turn */
+	struct vsw_port *src;
+	struct nfed_channel *src_ch; /* NULL: uplink */
 	unsigned int nb_frames, nb_segs, nb_nodes, nb_dsts, nb_touched;
 	struct vsw_stage *stage; /* by slot */
 	struct vsw_dst **dsts;   /* those with staged frames */
@@ -166,15 +181,27 @@ struct vsw_lcore {
 	struct rte_mbuf *tx[VSW_NODES];
 } __rte_cache_aligned;
 
+/* The data path, compiled once per instruction set (vsw_datapath.h). Both return what they moved. */
+struct vsw_datapath {
+	const char *isa;
+	unsigned int (*chan_poll)(struct vsw_lcore *lc, struct vsw_chan *c);
+	unsigned int (*uplink_poll)(struct vsw_lcore *lc, struct vsw_port *port);
+};
+extern const struct vsw_datapath vsw_datapath_generic;
+#ifdef VSW_HAVE_AVX512
+extern const struct vsw_datapath vsw_datapath_avx512;
+#endif
+
 struct vsw {
 	struct vsw_conf conf;
+	const struct vsw_datapath *datapath; /* the best that this CPU and the EAL allow */
 	struct vsw_port **ports; /* by id, no holes */
 	unsigned int nb_ports;
 	struct vsw_fdb *fdb;
 	struct rte_rcu_qsbr *qsbr;
 	struct rte_ring *learn; /* u64: mac | port << 48, from lcores to the control thread */
-	struct rte_mempool *pool;
-	uint64_t idle_tsc, look_tsc, storm_tsc;
+	uint64_t idle_tsc, look_tsc, quiet_look_tsc, storm_tsc;
+	uint64_t flood_tsc; /* TSC cycles in which one KiB of flooded copies is earned */
 	unsigned int nb_lcores, next_lcore;
 	struct vsw_lcore *lcore[VSW_MAX_LCORES];
 	uint8_t *slot_used;
@@ -182,7 +209,8 @@ struct vsw {
 	uint32_t stop;
 	int service_fd;
 	vsw_log_fn log;
-	bool any_uplink;
+	bool any_learning;
+	uint64_t aged_s; /* last look for old addresses: once a second, it walks a large table */
 };
 
 static inline uint64_t
@@ -207,22 +235,7 @@ vsw_count(struct vsw_lcore *lc, const struct vsw_port *port, enum nfe_stat stat,
 	lc->cnt[port->id][stat] += n;
 }
 
-/* vsw_ingress.c */
-unsigned int vsw_chan_poll(struct vsw_lcore *lc, struct vsw_chan *c);
-/* vsw_forward.c: decide, and stage for delivery */
-void vsw_forward(struct vsw_lcore *lc, struct vsw_port *src, struct vsw_fdb_cache *cache);
-/* vsw_egress.c: deliver what is staged, wake who sleeps */
-void vsw_stage(struct vsw_lcore *lc, struct vsw_dst *dst, unsigned int frame);
-void vsw_deliver(struct vsw_lcore *lc);
-void vsw_touch(struct vsw_lcore *lc, struct nfed_channel *ch, struct nfed_queue *q,
-	       uint32_t old_idx);
-void vsw_wake(struct vsw_lcore *lc);
-/* vsw_copy.c: frame -> flat private memory or buffers */
-void vsw_frame_copy(const struct vsw_frame *f, uint8_t *const *buf, uint32_t buf_size);
-bool vsw_frame_poisoned(const struct vsw_frame *f);
 /* vsw_uplink.c */
-unsigned int vsw_uplink_poll(struct vsw_lcore *lc, struct vsw_port *port);
-void vsw_uplink_deliver(struct vsw_lcore *lc, struct vsw_port *port, uint16_t node);
 int vsw_uplink_start(struct vsw *sw, struct vsw_port *port, const struct vsw_uplink_conf *conf);
 void vsw_uplink_stop(struct vsw *sw, struct vsw_port *port);
 /* vsw_lcore.c */
@@ -233,6 +246,7 @@ void vsw_lcore_look(struct vsw_lcore *lc, unsigned int timeout_us); /* for kicks
 int vsw_mail_send(struct vsw_lcore *lc, struct vsw_mail *mail);
 void vsw_lcore_wake(struct vsw_lcore *lc);
 /* vsw.c */
+void vsw_synchronize(struct vsw *sw); /* every lcore has left what it read before the call */
 void vsw_logf(const struct vsw *sw, const char *fmt, ...) __rte_format_printf(2, 3);
 int vsw_slot_alloc(struct vsw *sw);
 void vsw_slot_free(struct vsw *sw, unsigned int slot);

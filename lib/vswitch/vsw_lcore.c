@@ -121,7 +121,7 @@ vsw_lcore_look(struct vsw_lcore *lc, unsigned int timeout_us)
 	if (timeout_us != 0)
 		rte_rcu_qsbr_thread_online(lc->sw->qsbr, lc->index);
 	lc->now = rte_rdtsc();
-	lc->next_look = lc->now + lc->sw->look_tsc;
+	lc->last_look = lc->now;
 	for (int i = 0; i < n; i++) {
 		if (ev[i].data.ptr != NULL)
 			port_kicked(lc, ev[i].data.ptr);
@@ -140,15 +140,16 @@ sleep_until_kick(struct vsw_lcore *lc)
 bool
 vsw_lcore_turn(struct vsw_lcore *lc)
 {
+	const struct vsw_datapath *dp = lc->sw->datapath;
 	uint64_t start = lc->now;
 	bool work = false;
 
 	for (unsigned int i = 0; i < lc->nb_uplinks; i++)
-		work |= vsw_uplink_poll(lc, lc->uplinks[i]) != 0;
+		work |= dp->uplink_poll(lc, lc->uplinks[i]) != 0;
 	for (unsigned int i = 0; i < lc->nb_hot;) {
 		struct vsw_chan *c = lc->hot[i];
 
-		if (vsw_chan_poll(lc, c) != 0) {
+		if (dp->chan_poll(lc, c) != 0) {
 			c->last_work = lc->now;
 			c->kicked = false;
 			work = true;
@@ -156,6 +157,9 @@ vsw_lcore_turn(struct vsw_lcore *lc)
 			continue;
 		}
 		i++;
+		/* A channel holds nothing between its turns: nobody waits for a whole round. */
+		if (lc->running)
+			rte_rcu_qsbr_quiescent(lc->sw->qsbr, lc->index);
 	}
 	lc->now = rte_rdtsc();
 	lc->info.loops++;
@@ -290,6 +294,7 @@ vsw_lcore_main(void *arg)
 	struct vsw *sw = arg;
 	struct vsw_lcore *lc = find_lcore(sw, rte_lcore_id());
 	uint64_t last_work;
+	bool worked;
 
 	if (lc == NULL)
 		return -EINVAL;
@@ -300,13 +305,14 @@ vsw_lcore_main(void *arg)
 		rte_rcu_qsbr_quiescent(sw->qsbr, lc->index);
 		if (unlikely(__atomic_load_n(&lc->mail, __ATOMIC_RELAXED) != NULL))
 			mail_take(lc);
-		if (vsw_lcore_turn(lc))
+		worked = vsw_lcore_turn(lc);
+		if (worked)
 			last_work = lc->now;
 		else if (lc->nb_hot == 0 && lc->now - last_work > sw->idle_tsc)
 			sleep_until_kick(lc);
 		else
 			rte_pause();
-		if (lc->now > lc->next_look)
+		if (lc->now - lc->last_look > (worked ? sw->look_tsc : sw->quiet_look_tsc))
 			vsw_lcore_look(lc, 0);
 	}
 	rte_rcu_qsbr_thread_offline(sw->qsbr, lc->index);
@@ -332,14 +338,17 @@ vsw_lcore_init(struct vsw *sw, unsigned int index)
 	lc->epfd = epoll_create1(EPOLL_CLOEXEC);
 	lc->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	lc->cnt = rte_zmalloc(NULL, sw->conf.max_ports * sizeof(*lc->cnt), RTE_CACHE_LINE_SIZE);
+	lc->flood = rte_zmalloc(NULL, sw->conf.max_ports * sizeof(*lc->flood), 0);
 	lc->stage = rte_zmalloc(NULL, chans * sizeof(*lc->stage), RTE_CACHE_LINE_SIZE);
 	lc->dsts = rte_zmalloc(NULL, VSW_NODES * sizeof(*lc->dsts), RTE_CACHE_LINE_SIZE);
 	lc->all = rte_zmalloc(NULL, chans * sizeof(*lc->all), 0);
 	lc->hot = rte_zmalloc(NULL, chans * sizeof(*lc->hot), 0);
 	lc->uplinks = rte_zmalloc(NULL, sw->conf.max_ports * sizeof(*lc->uplinks), 0);
-	if (lc->epfd < 0 || lc->wake_fd < 0 || lc->cnt == NULL || lc->stage == NULL ||
+	if (lc->epfd < 0 || lc->wake_fd < 0 || lc->cnt == NULL || lc->flood == NULL || lc->stage == NULL ||
 	    lc->dsts == NULL || lc->all == NULL || lc->hot == NULL || lc->uplinks == NULL)
 		return -ENOMEM;
+	for (unsigned int i = 0; i < sw->conf.max_ports; i++)
+		lc->flood[i].bytes = VSW_FLOOD_BURST;
 	for (unsigned int i = 0; i < chans; i++)
 		lc->stage[i] = (struct vsw_stage){ VSW_NO_NODE, VSW_NO_NODE };
 	if (epoll_ctl(lc->epfd, EPOLL_CTL_ADD, lc->wake_fd, &ev) != 0)
@@ -363,6 +372,7 @@ vsw_lcore_fini(struct vsw *sw, unsigned int index)
 	rte_free(lc->all);
 	rte_free(lc->dsts);
 	rte_free(lc->stage);
+	rte_free(lc->flood);
 	rte_free(lc->cnt);
 	rte_free(lc);
 	sw->lcore[index] = NULL;

@@ -9,13 +9,17 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include <rte_cycles.h>
 #include <rte_malloc.h>
 
 #include "vsw_internal.h"
 
+#define STATS_WINDOW_MS 10
+#define STATS_FRESH 8
+
 /* Replace the set of receiving channels as a whole and wait until no lcore uses the old one. */
 static int
-rxset_replace(struct vsw_port *port, struct vsw_chan *without)
+rxset_replace(struct vsw_port *port)
 {
 	struct vsw_rxset *set = rte_zmalloc(NULL, sizeof(*set), RTE_CACHE_LINE_SIZE), *old = port->rx;
 
@@ -24,7 +28,7 @@ rxset_replace(struct vsw_port *port, struct vsw_chan *without)
 	for (unsigned int i = 1; i <= NFED_MAX_CHANNELS; i++) {
 		struct vsw_chan *c = port->chan[i];
 
-		if (c != NULL && c != without && c->ch->rq.role != 0)
+		if (c != NULL && c->ch->rq.role != 0)
 			set->chan[set->n++] = c;
 	}
 	if (set->n == 0) {
@@ -32,21 +36,21 @@ rxset_replace(struct vsw_port *port, struct vsw_chan *without)
 		set = NULL;
 	}
 	__atomic_store_n(&port->rx, set, __ATOMIC_RELEASE);
-	rte_rcu_qsbr_synchronize(port->sw->qsbr, RTE_QSBR_THRID_INVALID);
+	vsw_synchronize(port->sw);
 	rte_free(old);
 	return 0;
 }
 
 /* Without memory for a smaller set the port goes dark: stopping must not fail. */
 static void
-rxset_remove(struct vsw_port *port, struct vsw_chan *c)
+rxset_shrink(struct vsw_port *port)
 {
 	struct vsw_rxset *old = port->rx;
 
-	if (rxset_replace(port, c) == 0)
+	if (rxset_replace(port) == 0)
 		return;
 	__atomic_store_n(&port->rx, NULL, __ATOMIC_RELEASE);
-	rte_rcu_qsbr_synchronize(port->sw->qsbr, RTE_QSBR_THRID_INVALID);
+	vsw_synchronize(port->sw);
 	rte_free(old);
 }
 
@@ -97,6 +101,22 @@ chan_free(struct vsw_chan *c)
 	rte_free(c);
 }
 
+/*
+ * First nobody finds it: neither senders (rxset) nor a kick (port->chan), which would make it hot
+ * again behind our back. Then its lcore lets go of it, then nobody holds it.
+ */
+static void
+chan_withdraw(struct vsw_port *port, struct vsw_chan *c)
+{
+	struct vsw_mail del = { .op = VSW_OP_DEL_CHAN, .chan = c };
+
+	__atomic_store_n(&port->chan[c->ch->number], NULL, __ATOMIC_RELEASE);
+	rxset_shrink(port);
+	vsw_mail_send(c->lcore, &del);
+	vsw_synchronize(port->sw);
+	chan_free(c);
+}
+
 static int
 owner_channel_start(void *owner, struct nfed_channel *ch)
 {
@@ -108,20 +128,13 @@ owner_channel_start(void *owner, struct nfed_channel *ch)
 	if (c == NULL)
 		return -ENOSPC;
 	ch->owner_data = c;
+	/* Before the lcore has it: a kick that comes when it goes idle must find it. */
 	__atomic_store_n(&port->chan[ch->number], c, __ATOMIC_RELEASE);
-	rc = rxset_replace(port, NULL);
+	rc = rxset_replace(port);
+	if (rc == 0)
+		rc = vsw_mail_send(c->lcore, &add);
 	if (rc != 0)
-		goto forget;
-	rc = vsw_mail_send(c->lcore, &add);
-	if (rc != 0)
-		goto remove;
-	return 0;
-
-remove:
-	rxset_remove(port, c);
-forget:
-	port->chan[ch->number] = NULL;
-	chan_free(c);
+		chan_withdraw(port, c);
 	return rc;
 }
 
@@ -129,17 +142,9 @@ static void
 owner_channel_stop(void *owner, struct nfed_channel *ch)
 {
 	struct vsw_port *port = owner;
-	struct vsw_chan *c = port->chan[ch->number];
-	struct vsw_mail del = { .op = VSW_OP_DEL_CHAN, .chan = c };
 
-	if (c == NULL)
-		return;
-	/* First nobody sends into it, then nobody polls it, then nobody holds it. */
-	rxset_remove(port, c);
-	vsw_mail_send(c->lcore, &del);
-	__atomic_store_n(&port->chan[ch->number], NULL, __ATOMIC_RELEASE);
-	rte_rcu_qsbr_synchronize(port->sw->qsbr, RTE_QSBR_THRID_INVALID);
-	chan_free(c);
+	if (port->chan[ch->number] != NULL)
+		chan_withdraw(port, port->chan[ch->number]);
 }
 
 static void
@@ -147,7 +152,7 @@ owner_quiesce(void *owner)
 {
 	struct vsw_port *port = owner;
 
-	rte_rcu_qsbr_synchronize(port->sw->qsbr, RTE_QSBR_THRID_INVALID);
+	vsw_synchronize(port->sw);
 }
 
 static bool
@@ -280,10 +285,25 @@ owner_mtu(void *owner, uint32_t mtu)
 	return 0;
 }
 
+/* A guest may ask as often as it likes: the lcores are asked at most STATS_FRESH times in
+ * STATS_WINDOW_MS, further questions get the last answer. */
 static int
 owner_stats(void *owner, uint64_t value[NFE_STAT_MAX])
 {
-	return vsw_port_stats(owner, value);
+	struct vsw_port *port = owner;
+	uint64_t now = rte_rdtsc();
+	int rc = 0;
+
+	if (now - port->stats_tsc > rte_get_tsc_hz() / 1000 * STATS_WINDOW_MS) {
+		port->stats_tsc = now;
+		port->stats_asked = 0;
+	}
+	if (port->stats_asked < STATS_FRESH) {
+		port->stats_asked++;
+		rc = vsw_port_stats(port, port->stats);
+	}
+	memcpy(value, port->stats, sizeof(port->stats));
+	return rc;
 }
 
 /* What the guest configured goes with its RESET: addresses, modes and MTU of the configuration. */
@@ -309,9 +329,9 @@ owner_state_changed(void *owner, enum nfe_state from, enum nfe_state to, enum nf
 		forget_guest(port);
 	if (from == to)
 		return;
-	vsw_logf(port->sw, "vif %s: %s -> %s%s%s%s%s", port->name, nfe_state_name(from),
-		 nfe_state_name(to), why ? ", reason " : "", why ? nfe_reason_name(reason) : "",
-		 text[0] != '\0' ? ": " : "", text);
+	vsw_port_logf(port, to == NFE_STATE_FAILED, "%s -> %s%s%s%s%s", nfe_state_name(from), nfe_state_name(to),
+		      why ? ", reason " : "", why ? nfe_reason_name(reason) : "",
+		      text[0] != '\0' ? ": " : "", text);
 }
 
 static void

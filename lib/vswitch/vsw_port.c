@@ -109,7 +109,7 @@ vsw_vif_remove(struct vsw_port *port)
 	if (port->id != sw->nb_ports - 1)
 		return;
 	__atomic_store_n(&sw->nb_ports, sw->nb_ports - 1, __ATOMIC_RELEASE);
-	rte_rcu_qsbr_synchronize(sw->qsbr, RTE_QSBR_THRID_INVALID);
+	vsw_synchronize(sw);
 	zero_counters(sw, port->id);
 	rte_free(port);
 }
@@ -207,7 +207,7 @@ queue_info(const struct nfed_queue *q, uint32_t *size, uint32_t *capacity, uint3
 {
 	*size = q->role != 0 ? q->mask + 1 : 0;
 	*capacity = q->capacity;
-	*host = q->role != 0 ? nfe_idx_read(q->host_idx) : 0;
+	*host = q->role != 0 ? nfed_queue_peek(q) : 0;
 	*dev = q->published;
 	*distance = q->role == NFE_ROLE_RQ ? *dev - *host : *host - *dev;
 }

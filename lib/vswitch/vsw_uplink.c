@@ -3,13 +3,11 @@
  */
 
 /*
- * Uplinks: any ethdev. Its frames come in mbufs of our own memory; frames to it are copied once
- * into an mbuf. One lcore receives from an uplink, all may send (own Tx queues, or a lock where
- * the device has fewer). Set-up on the control thread.
+ * Uplinks, control thread: any ethdev is configured, started and stopped here. Its frames are moved
+ * in vsw_uplink_io.c.
  */
 #include <errno.h>
 
-#include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_malloc.h>
 
@@ -17,157 +15,19 @@
 
 #define UPLINK_DESC 1024
 #define UPLINK_POOL_CACHE 256
-
-/* Tell the control thread where addresses are. The same ones again and again are the common case:
- * told once a while, which also keeps them from ageing. */
-static void
-learn(struct vsw_lcore *lc, const struct vsw_port *port)
-{
-	struct vsw_uplink *u = port->uplink;
-
-	for (unsigned int i = 0; i < lc->nb_frames; i++) {
-		uint64_t mac = vsw_mac_u64(lc->frames[i].hdr + VSW_MAC_BYTES);
-		uint64_t note = mac | (uint64_t)port->id << VSW_LEARN_SHIFT;
-
-		unsigned int at = (mac >> 32 ^ mac >> 40) & (VSW_TOLD - 1); /* the last two bytes */
-
-		if (mac == u->told[at].mac && lc->now < u->told[at].until)
-			continue;
-		u->told[at].mac = mac;
-		u->told[at].until = lc->now + rte_get_tsc_hz();
-		if (!vsw_mac_is_group(mac))
-			rte_ring_enqueue_elem(lc->sw->learn, &note, sizeof(note));
-	}
-}
-
-/* The frame of an mbuf; false: runt. The header is looked at in place: it is our memory. */
-static bool
-mbuf_frame(struct vsw_lcore *lc, struct vsw_port *port, struct rte_mbuf *m)
-{
-	uint32_t need = RTE_MIN(m->pkt_len, NFE_HDR_COPY);
-	struct vsw_frame *f = &lc->frames[lc->nb_frames];
-	struct vsw_seg *seg = &lc->segs[lc->nb_segs];
-
-	vsw_count(lc, port, NFE_STAT_from_frames, 1);
-	if (m->pkt_len < NFE_MIN_FRAME || (m->data_len < need && rte_pktmbuf_linearize(m) != 0)) {
-		vsw_count(lc, port, NFE_STAT_from_drop_runt, 1);
-		return false;
-	}
-	if (m->nb_segs > NFE_SEGS_PER_CELL) {
-		vsw_count(lc, port, NFE_STAT_from_drop_segs, 1);
-		return false;
-	}
-	*f = (struct vsw_frame){ .hdr = rte_pktmbuf_mtod(m, const uint8_t *), .hdr_len = m->data_len,
-				 .len = m->pkt_len, .src = port, .seg = seg };
-	for (const struct rte_mbuf *s = m->next; s != NULL; s = s->next)
-		seg[f->nsegs++] = (struct vsw_seg){ rte_pktmbuf_mtod(s, const uint8_t *), s->data_len, NULL };
-	lc->nb_segs += f->nsegs;
-	lc->nb_frames++;
-	vsw_count(lc, port, NFE_STAT_from_bytes, m->pkt_len);
-	return true;
-}
-
-unsigned int
-vsw_uplink_poll(struct vsw_lcore *lc, struct vsw_port *port)
-{
-	struct rte_mbuf *m[VSW_UPLINK_BURST];
-	uint16_t n = rte_eth_rx_burst(port->uplink->ethdev, 0, m, VSW_UPLINK_BURST);
-
-	if (n == 0)
-		return 0;
-	lc->nb_frames = lc->nb_segs = 0;
-	for (uint16_t i = 0; i < n; i++)
-		mbuf_frame(lc, port, m[i]);
-	if (port->uplink->learning)
-		learn(lc, port);
-	vsw_forward(lc, port, &port->uplink->fdb_cache);
-	vsw_deliver(lc);
-	vsw_wake(lc);
-	rte_pktmbuf_free_bulk(m, n);
-	return n;
-}
-
-static struct rte_mbuf *
-frame_mbuf(struct vsw_lcore *lc, const struct vsw_frame *f, enum nfe_stat *why)
-{
-	struct rte_mbuf *m;
-	uint8_t *to;
-
-	*why = NFE_STAT_to_drop_too_long;
-	if (f->len > (uint32_t)rte_pktmbuf_data_room_size(lc->sw->pool) - RTE_PKTMBUF_HEADROOM)
-		return NULL;
-	*why = NFE_STAT_to_drop_no_buffer;
-	m = rte_pktmbuf_alloc(lc->sw->pool);
-	if (m == NULL)
-		return NULL;
-	to = rte_pktmbuf_mtod(m, uint8_t *);
-	m->data_len = (uint16_t)f->len;
-	m->pkt_len = f->len;
-	vsw_frame_copy(f, &to, f->len);
-	if (vsw_frame_poisoned(f)) {
-		*why = NFE_STAT_to_drop_fault;
-		nfed_fault(f->src_ch, NFE_REASON_MEMORY_GONE);
-		rte_pktmbuf_free(m);
-		return NULL;
-	}
-	return m;
-}
-
-static uint16_t
-uplink_tx(struct vsw_lcore *lc, const struct vsw_uplink *u, struct rte_mbuf **m, uint16_t n)
-{
-	uint16_t txq = (uint16_t)(lc->index % u->nb_txq), sent;
-	rte_spinlock_t *lock = (rte_spinlock_t *)(uintptr_t)&u->tx_lock[txq];
-	bool shared = u->nb_txq < lc->sw->nb_lcores;
-
-	if (shared)
-		rte_spinlock_lock(lock);
-	sent = rte_eth_tx_burst(u->ethdev, txq, m, n);
-	if (shared)
-		rte_spinlock_unlock(lock);
-	return sent;
-}
-
-void
-vsw_uplink_deliver(struct vsw_lcore *lc, struct vsw_port *port, uint16_t node)
-{
-	uint16_t n = 0, sent;
-	uint64_t bytes = 0;
-
-	for (; node != VSW_NO_NODE; node = lc->nodes[node].next) {
-		const struct vsw_frame *f = &lc->frames[lc->nodes[node].frame];
-		enum nfe_stat why;
-		struct rte_mbuf *m = f->len > port->max_frame ?
-			(why = NFE_STAT_to_drop_too_long, NULL) : frame_mbuf(lc, f, &why);
-
-		if (m == NULL) {
-			vsw_count(lc, port, why, 1);
-			continue;
-		}
-		bytes += f->len;
-		lc->tx[n++] = m;
-	}
-	if (n == 0)
-		return;
-	sent = uplink_tx(lc, port->uplink, lc->tx, n);
-	for (uint16_t i = sent; i < n; i++)
-		bytes -= lc->tx[i]->pkt_len;
-	rte_pktmbuf_free_bulk(&lc->tx[sent], n - sent);
-	vsw_count(lc, port, NFE_STAT_to_frames, sent);
-	vsw_count(lc, port, NFE_STAT_to_bytes, bytes);
-	vsw_count(lc, port, NFE_STAT_to_drop_full, n - sent);
-}
+#define UPLINK_OVERHEAD 64 /* bytes beside the MTU: headers, tags, room to align */
 
 static int
-pool_create(struct vsw *sw, uint16_t mtu)
+pool_create(struct vsw *sw, struct vsw_uplink *u, uint16_t mtu)
 {
-	uint16_t room = (uint16_t)RTE_MAX(RTE_MBUF_DEFAULT_BUF_SIZE, RTE_PKTMBUF_HEADROOM + mtu + 64);
+	uint16_t room = (uint16_t)RTE_MAX(RTE_MBUF_DEFAULT_BUF_SIZE,
+					  RTE_PKTMBUF_HEADROOM + mtu + UPLINK_OVERHEAD);
+	char name[RTE_MEMPOOL_NAMESIZE];
 
-	if (sw->pool != NULL)
-		return 0;
-	sw->pool = rte_pktmbuf_pool_create("vsw_uplinks", sw->conf.nb_mbufs, UPLINK_POOL_CACHE, 0, room,
-					   SOCKET_ID_ANY);
-	return sw->pool == NULL ? -ENOMEM : 0;
+	snprintf(name, sizeof(name), "vsw_uplink_%u", u->ethdev);
+	u->pool = rte_pktmbuf_pool_create(name, sw->conf.nb_mbufs, UPLINK_POOL_CACHE, 0, room,
+					  SOCKET_ID_ANY);
+	return u->pool == NULL ? -ENOMEM : 0;
 }
 
 static int
@@ -182,7 +42,7 @@ ethdev_start(struct vsw *sw, struct vsw_uplink *u)
 	if (rc == 0)
 		rc = rte_eth_dev_get_mtu(u->ethdev, &mtu);
 	if (rc == 0)
-		rc = pool_create(sw, mtu);
+		rc = pool_create(sw, u, mtu);
 	if (rc != 0)
 		return rc;
 	u->nb_txq = (uint16_t)RTE_MIN(sw->nb_lcores, (unsigned int)info.max_tx_queues);
@@ -190,7 +50,7 @@ ethdev_start(struct vsw *sw, struct vsw_uplink *u)
 	if (rc == 0)
 		rc = rte_eth_dev_adjust_nb_rx_tx_desc(u->ethdev, &rxd, &txd);
 	if (rc == 0)
-		rc = rte_eth_rx_queue_setup(u->ethdev, 0, rxd, SOCKET_ID_ANY, NULL, sw->pool);
+		rc = rte_eth_rx_queue_setup(u->ethdev, 0, rxd, SOCKET_ID_ANY, NULL, u->pool);
 	for (uint16_t q = 0; q < u->nb_txq && rc == 0; q++)
 		rc = rte_eth_tx_queue_setup(u->ethdev, q, txd, SOCKET_ID_ANY, NULL);
 	if (rc == 0)
@@ -212,6 +72,7 @@ vsw_uplink_start(struct vsw *sw, struct vsw_port *port, const struct vsw_uplink_
 		return -ENOMEM;
 	u->ethdev = conf->ethdev;
 	u->learning = conf->learning;
+	sw->any_learning |= conf->learning;
 	u->fdb_cache.gen = vsw_fdb_gen(sw->fdb) - 1;
 	rc = ethdev_start(sw, u);
 	if (rc != 0)
@@ -232,6 +93,7 @@ vsw_uplink_start(struct vsw *sw, struct vsw_port *port, const struct vsw_uplink_
 stop_ethdev:
 	rte_eth_dev_stop(conf->ethdev);
 free_uplink:
+	rte_mempool_free(u->pool);
 	rte_free(u);
 	return rc;
 }
@@ -242,6 +104,7 @@ vsw_uplink_stop(struct vsw *sw, struct vsw_port *port)
 	vsw_slot_free(sw, port->uplink->dst.slot);
 	rte_eth_dev_stop(port->uplink->ethdev);
 	rte_eth_dev_close(port->uplink->ethdev);
+	rte_mempool_free(port->uplink->pool);
 	rte_free(port->uplink);
 	port->uplink = NULL;
 }

@@ -9,16 +9,21 @@
  * stop of the port. A channel that only receives gets a send queue that nobody uses, because the
  * device wants one. Status blocks and those stubs lie in one memzone of the port.
  *
- *      freeze   gates closed, device's last indices noted: the next device zeroes the status blocks
- *      indices  for each queue: where the new device goes on
+ *      freeze   gates closed: what was published until then goes to the next device
+ *      indices  for each queue, from its status block, before the next device zeroes that
  *      thaw     gates open
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
+#include <rte_cycles.h>
 #include <rte_malloc.h>
 
 #include "nfe_ethdev.h"
+
+#define FREEZE_LOOK_MS 1u   /* with the lock; a burst of 32 takes 1..10 us */
+#define FREEZE_PAUSE_MS 10u /* without it, in between */
 
 static uint32_t
 stub_size_log2(const struct nfe_port *port)
@@ -51,7 +56,8 @@ nfe_chan_setup(struct nfe_port *port, uint16_t nb_channels)
 	len = (size_t)nb_channels * port->chan_stride;
 	snprintf(name, sizeof(name), "nfe_%u_chan", port->dev->data->port_id);
 	/* The bound keeps it within one page, so within one region. */
-	port->chan_mz = rte_memzone_reserve_bounded(name, len, port->dev->data->numa_node, 0,
+	port->chan_mz = rte_memzone_reserve_bounded(name, len, port->dev->data->numa_node,
+						    nfe_mem_flags(port),
 						    NFE_STATUS_ALIGN, rte_align64pow2(len));
 	if (port->chan_mz == NULL) {
 		NFE_LOG(ERR, "%s: no memory for %u channels: %s", port->name, nb_channels,
@@ -60,9 +66,8 @@ nfe_chan_setup(struct nfe_port *port, uint16_t nb_channels)
 	}
 	ret = nfe_mem_lookup(port, port->chan_mz->addr, len, &port->chan_key, &port->chan_offset);
 	if (ret < 0) {
-		NFE_LOG(ERR, "%s: EAL's memory at %p can't be shared with the device: it has no "
-			"file descriptor; use hugepages, --in-memory or --no-huge", port->name,
-			port->chan_mz->addr);
+		NFE_LOG(ERR, "%s: EAL's memory at %p can't be shared with the device: "
+			NFE_MEM_UNSHARED, port->name, port->chan_mz->addr);
 		nfe_chan_free(port);
 	}
 	return ret;
@@ -232,71 +237,74 @@ nfe_port_quiesce(struct nfe_port *port)
 
 	pthread_mutex_lock(&port->lock);
 	n = port_gates_locked(port, gates);
-	if (n > 0 && !port->frozen) {
+	if (n > 0)
 		ret = nfeh_gates_close(gates, n, NFE_GATE_TIMEOUT_MS);
+	if (!port->frozen) /* else freeze() may still wait for the last one to leave */
 		nfeh_gates_open(gates, n);
-	}
 	pthread_mutex_unlock(&port->lock);
 	return ret;
 }
 
-/* 8.2: go on where the old device was seen last. Its indices are data until compared (rule 3). */
-static void
-note_tx_locked(struct nfe_txq *q)
+/* Queues enlisted from now on are closed. A short wait, since others want the lock. */
+static int
+close_gates(struct nfe_port *port)
 {
-	uint32_t cons = nfe_idx_read(&q->status->sq_cons);
+	struct nfeh_gate *gates[2 * NFE_MAX_QUEUES];
+	int ret;
 
-	if (q->prod - cons > q->prod - q->cons) {
-		q->count.bad_index++;
-		cons = q->cons;
-	}
-	q->replay_cons = cons;
+	pthread_mutex_lock(&port->lock);
+	port->frozen = true;
+	ret = nfeh_gates_close(gates, port_gates_locked(port, gates), FREEZE_LOOK_MS);
+	pthread_mutex_unlock(&port->lock);
+	return ret;
 }
 
-static void
-note_rx_locked(struct nfe_rxq *q)
-{
-	uint32_t prod = nfe_idx_read(&q->status->rq_prod);
-
-	if (prod - q->cons > q->size) {
-		q->count.bad_index++;
-		prod = q->cons;
-	}
-	q->replay_prod = prod;
-	q->replay_fill = nfe_rx_scan_fill_end(q, prod);
-}
-
-/* A second freeze without thaw means that a replay failed half-way: the first notes stay valid,
- * as the status blocks may have been zeroed meanwhile. */
+/* The old device was left before: from here on both ends' indices stand still, but not before the
+ * last burst is over: one that goes on during the replay would move an index that is taken for
+ * the last word. So only the end of the burst, or detach, ends this. */
 static void
 freeze(void *ctx)
 {
 	struct nfe_port *port = ctx;
-	struct nfeh_gate *gates[2 * NFE_MAX_QUEUES];
+	const uint64_t start = rte_get_timer_cycles(), hz = rte_get_timer_hz();
+	uint64_t warned_s = 0;
+	int ret;
 
-	pthread_mutex_lock(&port->lock);
-	if (port->frozen)
-		goto unlock;
-	port->frozen = true;
-	if (nfeh_gates_close(gates, port_gates_locked(port, gates), NFE_GATE_TIMEOUT_MS) < 0)
-		NFE_LOG(WARNING, "%s: a data thread is in a burst for more than %u ms", port->name,
-			NFE_GATE_TIMEOUT_MS);
-	for (uint16_t i = 0; i < NFE_MAX_QUEUES; i++) {
-		if (port->rxq[i] != NULL)
-			note_rx_locked(port->rxq[i]);
-		if (port->txq[i] != NULL)
-			note_tx_locked(port->txq[i]);
+	while ((ret = close_gates(port)) < 0) {
+		uint64_t waited_s = (rte_get_timer_cycles() - start) / hz;
+
+		if (nfeh_wait_detach(port->h, FREEZE_PAUSE_MS))
+			return;
+		if (waited_s == warned_s)
+			continue;
+		warned_s = waited_s;
+		if (ret == -ETIMEDOUT)
+			NFE_LOG(WARNING, "%s: a data thread is in a burst for %" PRIu64 " s, no "
+				"replay before it ends", port->name, waited_s);
+		else
+			NFE_LOG(WARNING, "%s: data threads cannot be stopped: %s, no replay",
+				port->name, strerror(-ret));
 	}
-unlock:
-	pthread_mutex_unlock(&port->lock);
+}
+
+/* 8.2: go on where the old device was seen last. Its indices are data until compared (rule 3). */
+static uint32_t
+last_sq_cons(struct nfe_txq *q)
+{
+	uint32_t cons = nfe_idx_read(&q->status->sq_cons);
+
+	if (q->prod - cons <= q->prod - q->cons)
+		return cons;
+	q->count.bad_index++;
+	return q->cons;
 }
 
 static void
 indices(void *ctx, uint16_t channel, enum nfe_role role, uint32_t *prod, uint32_t *cons)
 {
 	struct nfe_port *port = ctx;
-	const struct nfe_rxq *rxq;
-	const struct nfe_txq *txq;
+	struct nfe_rxq *rxq;
+	struct nfe_txq *txq;
 
 	*prod = *cons = port->first_index; /* a stub */
 	if (channel == 0 || channel > NFE_MAX_QUEUES)
@@ -306,13 +314,13 @@ indices(void *ctx, uint16_t channel, enum nfe_role role, uint32_t *prod, uint32_
 	txq = port->txq[channel - 1];
 	if (role == NFE_ROLE_SQ && txq != NULL) {
 		*prod = txq->prod;
-		*cons = txq->replay_cons;
+		*cons = last_sq_cons(txq);
 	} else if (role == NFE_ROLE_RQ && rxq != NULL) {
-		*prod = rxq->replay_prod;
+		*prod = rxq->cons + nfe_rx_avail(rxq);
 		*cons = rxq->cons;
 	} else if (role == NFE_ROLE_FQ && rxq != NULL) {
 		*prod = rxq->fill_prod;
-		*cons = rxq->replay_fill;
+		*cons = nfe_rx_scan_fill_end(rxq);
 	}
 	pthread_mutex_unlock(&port->lock);
 }

@@ -171,7 +171,8 @@ nfe_mtu_check_buffers(struct rte_eth_dev *dev, uint16_t mtu)
 			continue;
 		if (q->max_segs == 1)
 			NFE_LOG(ERR, "%s: rx queue %u: MTU %u needs scatter or buffers of %u "
-				"bytes, these have %u", nfe_port(dev)->name, i, mtu, frame, q->buf_size);
+				"bytes, these have %u", nfe_port(dev)->name, i, mtu, frame,
+				q->buf_size);
 		else
 			NFE_LOG(ERR, "%s: rx queue %u: MTU %u needs %u bytes, limit %u buffers of "
 				"%u", nfe_port(dev)->name, i, mtu, frame, q->max_segs, q->buf_size);

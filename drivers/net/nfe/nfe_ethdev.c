@@ -3,133 +3,23 @@
  */
 
 /*
- * PMD net_nfe: probe, configure, start, stop, close of a port.
- *
- *	--vdev net_nfe0,socket=PATH[,queues=N][,mac=XX:XX:XX:XX:XX:XX][,first_index=N]
+ * PMD net_nfe: set-up, configure, start, stop, close of a port, whatever it is attached by.
  *
  * Called by EAL and by the application through ethdev, one call at a time per port. The port's
  * private data belongs to ethdev and lives until rte_eth_dev_release_port(); the function stays
  * attached from probe to close.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 
-#include <ethdev_vdev.h>
-#include <rte_kvargs.h>
+#include <rte_malloc.h>
 
+#include "nfe_args.h"
 #include "nfe_ethdev.h"
 
-#define NFE_ARG_SOCKET "socket"
-#define NFE_ARG_QUEUES "queues"
-#define NFE_ARG_MAC "mac"
-#define NFE_ARG_FIRST_INDEX "first_index" /* for tests: indices start near the wrap */
-#define NFE_BUS_PREFIX "vfio-user:"
-#define NFE_PATH_MAX (sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1)
 #define NFE_MIN_DESC 16u /* tx_room(): twice the longest message by reference */
 
 RTE_LOG_REGISTER_DEFAULT(nfe_logtype, NOTICE);
-
-struct nfe_args {
-	char address[sizeof(NFE_BUS_PREFIX) + sizeof(((struct sockaddr_un *)NULL)->sun_path)];
-	uint32_t queues; /* 0: what the device offers */
-	uint32_t first_index;
-	struct rte_ether_addr mac; /* zero: the device's */
-};
-
-static int
-parse_socket(const char *key, const char *value, void *arg)
-{
-	struct nfe_args *args = arg;
-
-	if (value == NULL || value[0] == '\0') {
-		NFE_LOG(ERR, "%s= is empty", key);
-		return -EINVAL;
-	}
-	if (strlen(value) > NFE_PATH_MAX) {
-		NFE_LOG(ERR, "%s: path of %zu bytes, limit %zu: %s", key, strlen(value),
-			NFE_PATH_MAX, value);
-		return -ENAMETOOLONG;
-	}
-	snprintf(args->address, sizeof(args->address), NFE_BUS_PREFIX "%s", value);
-	return 0;
-}
-
-static int
-parse_u32(const char *key, const char *value, uint32_t min, uint32_t max, uint32_t *number)
-{
-	unsigned long long n;
-	char *end;
-
-	errno = 0;
-	n = strtoull(value != NULL ? value : "", &end, 0);
-	if (errno != 0 || value == NULL || value[0] == '\0' || value[0] == '-' || *end != '\0' ||
-	    n < min || n > max) {
-		NFE_LOG(ERR, "%s=%s: expected a number %u..%u", key, value != NULL ? value : "",
-			min, max);
-		return -EINVAL;
-	}
-	*number = n;
-	return 0;
-}
-
-static int
-parse_queues(const char *key, const char *value, void *arg)
-{
-	return parse_u32(key, value, 1, NFE_MAX_QUEUES, &((struct nfe_args *)arg)->queues);
-}
-
-static int
-parse_first_index(const char *key, const char *value, void *arg)
-{
-	return parse_u32(key, value, 0, UINT32_MAX, &((struct nfe_args *)arg)->first_index);
-}
-
-static int
-parse_mac(const char *key, const char *value, void *arg)
-{
-	struct rte_ether_addr *mac = &((struct nfe_args *)arg)->mac;
-
-	if (value != NULL && rte_ether_unformat_addr(value, mac) == 0 &&
-	    rte_is_valid_assigned_ether_addr(mac))
-		return 0;
-	NFE_LOG(ERR, "%s=%s: expected a unicast address XX:XX:XX:XX:XX:XX", key,
-		value != NULL ? value : "");
-	return -EINVAL;
-}
-
-static int
-parse_args(const char *name, const char *text, struct nfe_args *args)
-{
-	static const char *const keys[] = { NFE_ARG_SOCKET, NFE_ARG_QUEUES, NFE_ARG_MAC,
-					    NFE_ARG_FIRST_INDEX, NULL };
-	static const arg_handler_t handlers[] = { parse_socket, parse_queues, parse_mac,
-						  parse_first_index };
-	struct rte_kvargs *kvargs = rte_kvargs_parse(text, keys);
-	int ret = 0;
-
-	memset(args, 0, sizeof(*args));
-	if (kvargs == NULL) {
-		NFE_LOG(ERR, "%s: unknown argument in \"%s\"; known are " NFE_ARG_SOCKET ", "
-			NFE_ARG_QUEUES ", " NFE_ARG_MAC " and " NFE_ARG_FIRST_INDEX, name, text);
-		return -EINVAL;
-	}
-	for (unsigned int i = 0; i < RTE_DIM(handlers) && ret == 0; i++) {
-		if (rte_kvargs_count(kvargs, keys[i]) > 1) {
-			NFE_LOG(ERR, "%s: %s= is given more than once", name, keys[i]);
-			ret = -EINVAL;
-		} else {
-			ret = rte_kvargs_process(kvargs, keys[i], handlers[i], args);
-		}
-	}
-	rte_kvargs_free(kvargs);
-	if (ret == 0 && args->address[0] == '\0') {
-		NFE_LOG(ERR, "%s: " NFE_ARG_SOCKET "=PATH is missing", name);
-		ret = -EINVAL;
-	}
-	return ret < 0 ? -EINVAL : 0;
-}
 
 static int
 nfe_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
@@ -253,7 +143,7 @@ nfe_stop(struct rte_eth_dev *dev)
 }
 
 /* Detaching resets the function: nothing of ours is in use when memory is freed (rule 12). */
-static int
+int
 nfe_close(struct rte_eth_dev *dev)
 {
 	struct nfe_port *port = nfe_port(dev);
@@ -377,14 +267,15 @@ init_mac(struct rte_eth_dev *dev, const struct nfe_args *args)
 	return 0;
 }
 
-static int
-port_init(struct rte_eth_dev *dev, const struct nfe_args *args)
+int
+nfe_port_init(struct rte_eth_dev *dev, const struct nfe_args *args)
 {
 	struct nfe_port *port = nfe_port(dev);
 	int ret;
 
 	port->dev = dev;
 	port->first_index = args->first_index;
+	port->by_iova = args->by_iova;
 	snprintf(port->name, sizeof(port->name), "%s", dev->data->name);
 	pthread_mutex_init(&port->lock, NULL);
 	ret = attach(port, args);
@@ -401,6 +292,7 @@ port_init(struct rte_eth_dev *dev, const struct nfe_args *args)
 	dev->rx_pkt_burst = nfe_rx_burst;
 	dev->tx_pkt_burst = nfe_tx_burst;
 	dev->rx_queue_count = nfe_rx_queue_count;
+	nfe_stats_reset(dev);
 	nfe_link_update(dev, 0);
 	__atomic_store_n(&port->probed, 1, __ATOMIC_RELEASE);
 	return 0;
@@ -415,12 +307,9 @@ destroy_lock:
 	return ret;
 }
 
-static int
-nfe_probe(struct rte_vdev_device *vdev)
+int
+nfe_probe_check(const char *name)
 {
-	const char *name = rte_vdev_device_name(vdev);
-	struct rte_eth_dev *dev;
-	struct nfe_args args;
 	int ret;
 
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
@@ -428,49 +317,8 @@ nfe_probe(struct rte_vdev_device *vdev)
 		return -ENOTSUP;
 	}
 	ret = nfeh_gate_init();
-	if (ret < 0) {
+	if (ret < 0)
 		NFE_LOG(ERR, "%s: the kernel has no membarrier(PRIVATE_EXPEDITED): %s", name,
 			strerror(-ret));
-		return ret;
-	}
-	ret = parse_args(name, rte_vdev_device_args(vdev), &args);
-	if (ret < 0)
-		return ret;
-	if (vdev->device.numa_node == SOCKET_ID_ANY)
-		vdev->device.numa_node = rte_socket_id();
-	dev = rte_eth_vdev_allocate(vdev, sizeof(struct nfe_port));
-	if (dev == NULL) {
-		NFE_LOG(ERR, "%s: no ethdev: %s", name, rte_strerror(rte_errno));
-		return -ENOMEM;
-	}
-	ret = port_init(dev, &args);
-	if (ret < 0) {
-		rte_eth_dev_release_port(dev);
-		return ret;
-	}
-	rte_eth_dev_probing_finish(dev);
-	return 0;
+	return ret;
 }
-
-static int
-nfe_remove(struct rte_vdev_device *vdev)
-{
-	struct rte_eth_dev *dev = rte_eth_dev_allocated(rte_vdev_device_name(vdev));
-
-	if (dev == NULL)
-		return 0; /* closed before */
-	nfe_close(dev);
-	return rte_eth_dev_release_port(dev);
-}
-
-static struct rte_vdev_driver nfe_vdev_driver = {
-	.probe = nfe_probe,
-	.remove = nfe_remove,
-};
-
-RTE_PMD_REGISTER_VDEV(net_nfe, nfe_vdev_driver);
-RTE_PMD_REGISTER_PARAM_STRING(net_nfe,
-	NFE_ARG_SOCKET "=<path> "
-	NFE_ARG_QUEUES "=<1..16> "
-	NFE_ARG_MAC "=<xx:xx:xx:xx:xx:xx> "
-	NFE_ARG_FIRST_INDEX "=<u32>");

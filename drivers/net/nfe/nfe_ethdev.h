@@ -5,9 +5,10 @@
 /*
  * The port of the net_nfe PMD: one function, attached through lib/nfe_host.
  *
- * Files: nfe_ethdev.c probe, configure, start, stop, close · nfe_chan.c channels and replay ·
+ * Files: nfe_vdev.c, nfe_pci.c probe · nfe_args.c device arguments · nfe_bus_pci.c a PCI function
+ * as a bus · nfe_ethdev.c set-up, configure, start, stop, close · nfe_chan.c channels and replay ·
  * nfe_queue.c queue set-up · nfe_tx.c, nfe_rx.c bursts · nfe_ctl.c MAC, modes, MTU, link ·
- * nfe_stats.c · nfe_mem.c EAL memory as regions.
+ * nfe_stats.c · nfe_mem.c EAL memory as regions, with nfe_map.c and nfe_run.c.
  *
  * Threads: ethdev calls come one at a time per port; bursts from one thread per queue; EAL memory
  * events from any thread; the host end's control thread calls freeze, indices, thaw and link.
@@ -45,6 +46,7 @@ struct nfe_port {
 	char name[RTE_ETH_NAME_MAX_LEN];
 	uint16_t nb_channels; /* usable: what the device has, or queues= */
 	uint32_t first_index; /* of all queues; tests start near the wrap */
+	bool by_iova; /* regions are what is contiguous for the bus, and need no files */
 
 	uint32_t link_up;  /* atomic; of the function */
 	uint32_t probed;   /* atomic; the ethdev may be told of link changes */
@@ -68,10 +70,10 @@ struct nfe_port {
 	uint16_t nb_mc;
 	struct rte_ether_addr mc[NFE_MAX_MC_MACS];
 
-	/* Device counters at the last reset, valid for one life of the device */
+	/* Device counters, valid for one life of the device. It counted before we came. */
 	uint64_t dev_stats[NFE_STAT_MAX]; /* as last read */
-	uint64_t dev_base[NFE_STAT_MAX];
-	uint32_t dev_base_generation;
+	uint64_t dev_base[NFE_STAT_MAX];  /* at probe or the last reset */
+	uint64_t dev_hangups;             /* lives that ended before these */
 };
 
 static inline struct nfe_port *
@@ -79,6 +81,12 @@ nfe_port(const struct rte_eth_dev *dev)
 {
 	return dev->data->dev_private;
 }
+
+/* nfe_ethdev.c */
+struct nfe_args;
+int nfe_probe_check(const char *name); /* can this process have a port at all? */
+int nfe_port_init(struct rte_eth_dev *dev, const struct nfe_args *args);
+int nfe_close(struct rte_eth_dev *dev);
 
 /* nfe_chan.c */
 extern const struct nfeh_client_ops nfe_client_ops;

@@ -14,6 +14,10 @@
  * library's allocator may be used. While the device is away nothing can be registered; an alarm
  * tries again later.
  *
+ * On a bus that takes DMA addresses (port->by_iova: PCI) no files are needed, and what EAL puts
+ * side by side need not be contiguous for the device: an allocation becomes one region per run of
+ * pages that follow each other there (nfe_run.h), and several map entries point into it.
+ *
  * The file descriptors are duplicates: EAL closes its own when it frees a page, but a region of
  * which a part was freed has to be replayed whole when the device dies.
  */
@@ -27,20 +31,25 @@
 #include <unistd.h>
 
 #include <rte_alarm.h>
+#include <rte_cycles.h>
 #include <rte_eal_memconfig.h>
 #include <rte_errno.h>
 #include <rte_memory.h>
+#include <rte_memzone.h>
 #include <rte_mempool.h>
 
 #include "nfe_ethdev.h"
+#include "nfe_run.h"
 
 #define NFE_MEM_RETRY_US 100000
+#define NFE_MEM_WAIT_MS 2000
+#define NFE_MEM_LOOK_MS 10
 #define NFE_MEM_LIFE_SHIFT 48u /* above all user addresses */
 #define NFE_MEM_LIFE_MASK 0x7fffu
 
 struct nfe_region { /* registered; or not yet: key 0 */
 	LIST_ENTRY(nfe_region) next;
-	uintptr_t va;
+	uintptr_t va; /* by IOVA: what it lies in, perhaps with other regions */
 	uint64_t len;
 	uint64_t iova;
 	uint32_t key;
@@ -55,31 +64,6 @@ struct nfe_mem {
 	bool retrying; /* an alarm is set */
 	char name[32]; /* of the memory event callback */
 };
-
-uint32_t
-nfe_map_search(const struct nfe_map *map, uintptr_t addr)
-{
-	uint32_t low = 0, high = map->nb_entries;
-
-	while (low < high) {
-		uint32_t mid = low + (high - low) / 2;
-		const struct nfe_map_entry *e = &map->entry[mid];
-
-		if (addr < e->va)
-			high = mid;
-		else if (addr - e->va >= e->len)
-			low = mid + 1;
-		else
-			return mid;
-	}
-	return UINT32_MAX;
-}
-
-static struct nfe_map *
-map_alloc(uint32_t nb_entries)
-{
-	return calloc(1, sizeof(struct nfe_map) + nb_entries * sizeof(struct nfe_map_entry));
-}
 
 /* Swap the data threads' map; free the old one when nobody can be using it (rule 12). */
 static void
@@ -96,68 +80,33 @@ map_replace(struct nfe_port *port, struct nfe_map *map)
 }
 
 static int
-map_insert(struct nfe_port *port, const struct nfe_region *r)
+map_insert(struct nfe_port *port, uintptr_t va, uint64_t len, uint32_t key, uint64_t offset)
 {
-	const struct nfe_map *old = port->map;
-	struct nfe_map *map = map_alloc(old->nb_entries + 1);
-	uint32_t i = 0;
+	struct nfe_map *map = nfe_map_insert_at(port->map, va, len, key, offset);
 
 	if (map == NULL)
 		return -ENOMEM;
-	while (i < old->nb_entries && old->entry[i].va < r->va) {
-		map->entry[i] = old->entry[i];
-		i++;
-	}
-	map->entry[i] = (struct nfe_map_entry){ .va = r->va, .len = r->len, .key = r->key };
-	memcpy(&map->entry[i + 1], &old->entry[i], (old->nb_entries - i) * sizeof(map->entry[0]));
-	map->nb_entries = old->nb_entries + 1;
 	map_replace(port, map);
 	return 0;
 }
 
-static void
-map_append_part(struct nfe_map *map, const struct nfe_map_entry *e, uintptr_t from, uintptr_t to)
-{
-	if (from >= to)
-		return;
-	map->entry[map->nb_entries++] = (struct nfe_map_entry){
-		.va = from, .len = to - from, .offset = e->offset + (from - e->va), .key = e->key,
-	};
-}
-
-/* Take [va, va + len) out of the map: an entry loses its end, its start or its middle. */
 static int
 map_cut(struct nfe_port *port, uintptr_t va, uint64_t len)
 {
-	const struct nfe_map *old = port->map;
-	struct nfe_map *map = map_alloc(old->nb_entries + 1);
+	struct nfe_map *map = nfe_map_cut(port->map, va, len);
 
 	if (map == NULL)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < old->nb_entries; i++) {
-		const struct nfe_map_entry *e = &old->entry[i];
-
-		map_append_part(map, e, e->va, RTE_MIN(e->va + e->len, va));
-		map_append_part(map, e, RTE_MAX(e->va, va + len), e->va + e->len);
-	}
 	map_replace(port, map);
 	return 0;
-}
-
-static bool
-map_has_key(const struct nfe_map *map, uint32_t key)
-{
-	for (uint32_t i = 0; i < map->nb_entries; i++)
-		if (map->entry[i].key == key)
-			return true;
-	return false;
 }
 
 static void
 pieces_free(struct nfe_region *r)
 {
 	for (unsigned int i = 0; i < r->nb_pieces; i++)
-		close(r->pieces[i].fd);
+		if (r->pieces[i].fd >= 0)
+			close(r->pieces[i].fd);
 	free(r->pieces);
 	r->pieces = NULL;
 	r->nb_pieces = 0;
@@ -224,7 +173,7 @@ region_register(struct nfe_port *port, struct nfe_region *r)
 				     NFE_ACCESS_READ | NFE_ACCESS_WRITE, &r->key);
 	if (ret < 0)
 		return ret;
-	ret = map_insert(port, r);
+	ret = map_insert(port, r->va, r->len, r->key, 0);
 	if (ret < 0) {
 		nfeh_region_del(port->h, r->key);
 		r->key = 0;
@@ -255,9 +204,92 @@ not_registered(const struct nfe_port *port, const struct nfe_region *r, int erro
 	NFE_LOG(WARNING, "%s: %" PRIu64 " bytes of memory at %#" PRIxPTR " are not registered: %s",
 		port->name, r->len, r->va,
 		error == -EBADF ? "no file descriptor" : strerror(-error));
+	if (error == -ENOSPC && port->by_iova)
+		NFE_LOG(WARNING, "%s: hugepages that are scattered need many regions: reserve them "
+			"at boot, or let the switch give more", port->name);
 	if (r->nb_pieces > 1)
 		NFE_LOG(WARNING, "%s: they lie in %u files; --single-file-segments makes it one",
 			port->name, r->nb_pieces);
+}
+
+/* One run as one region, and each of its parts in the map. */
+static int
+run_register(struct nfe_port *port, struct nfe_region *r, const struct nfe_part *part,
+	     unsigned int n)
+{
+	int ret = nfeh_region_add_pieces(port->h, (void *)part[0].va, r->iova, r->pieces,
+					 r->nb_pieces, NFE_ACCESS_READ | NFE_ACCESS_WRITE, &r->key);
+	unsigned int i;
+
+	if (ret < 0)
+		return ret;
+	for (i = 0; i < n && ret == 0; i++)
+		ret = map_insert(port, part[i].va, part[i].len, r->key, part[i].iova - r->iova);
+	if (ret == 0) {
+		LIST_INSERT_HEAD(&port->mem->regions, r, next);
+		return 0;
+	}
+	while (i-- > 0)
+		map_cut(port, part[i].va, part[i].len);
+	nfeh_region_del(port->h, r->key);
+	return ret;
+}
+
+static struct nfe_region *
+run_alloc(uintptr_t va, uint64_t len, uint64_t iova, uint64_t bytes)
+{
+	struct nfe_region *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return NULL;
+	r->pieces = calloc(1, sizeof(*r->pieces));
+	if (r->pieces == NULL) {
+		free(r);
+		return NULL;
+	}
+	r->pieces[0] = (struct nfeh_piece){ .fd = -1, .len = bytes };
+	r->nb_pieces = 1;
+	r->va = va;
+	r->len = len;
+	r->iova = iova;
+	return r;
+}
+
+/* The whole range or, on an error, those of its runs that could be registered. */
+static int
+runs_add_locked(struct nfe_port *port, uintptr_t va, uint64_t len)
+{
+	struct nfe_part *part;
+	unsigned int n, run;
+	int ret, first_error;
+
+	if (nfe_port_frozen(port))
+		return -ENOLINK;
+	first_error = nfe_parts_collect(port->map, va, len, &part, &n);
+	if (first_error < 0)
+		return first_error;
+	for (unsigned int i = 0; i < n; i += run) {
+		struct nfe_region *r;
+		uint64_t bytes;
+
+		run = nfe_parts_run(part + i, n - i, &bytes);
+		r = run_alloc(va, len, part[i].iova, bytes);
+		ret = r == NULL ? -ENOMEM : run_register(port, r, part + i, run);
+		if (ret == 0)
+			continue;
+		if (r != NULL)
+			region_free(r);
+		first_error = first_error < 0 ? first_error : ret;
+	}
+	free(part);
+	return first_error;
+}
+
+/* r becomes a region, key != 0; or, by IOVA, was only the name of a range that now has regions. */
+static int
+range_register_locked(struct nfe_port *port, struct nfe_region *r)
+{
+	return port->by_iova ? runs_add_locked(port, r->va, r->len) : region_register(port, r);
 }
 
 /* EAL's interrupt thread. A read lock keeps EAL from freeing the pages meanwhile. */
@@ -276,11 +308,14 @@ retry_alarm(void *arg)
 		next = LIST_NEXT(r, next);
 		if (r->key != 0)
 			continue;
-		ret = region_register(port, r);
+		ret = range_register_locked(port, r);
 		if (device_is_away(ret)) {
 			retry_later(port);
-		} else if (ret < 0) {
+			continue;
+		}
+		if (ret < 0)
 			not_registered(port, r, ret);
+		if (r->key == 0) {
 			LIST_REMOVE(r, next);
 			region_free(r);
 		}
@@ -291,7 +326,7 @@ retry_alarm(void *arg)
 
 /* Called with EAL's memory locked against changes. */
 static void
-mem_add(struct nfe_port *port, uintptr_t va, uint64_t len)
+mem_add_locked(struct nfe_port *port, uintptr_t va, uint64_t len)
 {
 	struct nfe_mem *mem = port->mem;
 	struct nfe_region *r = calloc(1, sizeof(*r));
@@ -301,22 +336,54 @@ mem_add(struct nfe_port *port, uintptr_t va, uint64_t len)
 		NFE_LOG(ERR, "%s: no memory to register %" PRIu64 " bytes", port->name, len);
 		return;
 	}
-	pthread_mutex_lock(&mem->lock);
 	r->va = va;
 	r->len = len;
 	r->iova = va | (uint64_t)(mem->life & NFE_MEM_LIFE_MASK) << NFE_MEM_LIFE_SHIFT;
-	ret = pieces_collect(r);
+	ret = port->by_iova ? 0 : pieces_collect(r);
 	if (ret == 0)
-		ret = region_register(port, r);
-	if (ret == 0 || device_is_away(ret)) {
-		LIST_INSERT_HEAD(&mem->regions, r, next);
-		if (ret != 0)
-			retry_later(port);
-	} else {
+		ret = range_register_locked(port, r);
+	if (ret < 0 && !device_is_away(ret))
 		not_registered(port, r, ret);
+	if (r->key != 0 || device_is_away(ret))
+		LIST_INSERT_HEAD(&mem->regions, r, next);
+	else
 		region_free(r);
-	}
-	pthread_mutex_unlock(&mem->lock);
+	if (device_is_away(ret))
+		retry_later(port);
+}
+
+static void
+mem_add(struct nfe_port *port, uintptr_t va, uint64_t len)
+{
+	pthread_mutex_lock(&port->mem->lock);
+	mem_add_locked(port, va, len);
+	pthread_mutex_unlock(&port->mem->lock);
+}
+
+/* A part of what waits for the device is freed: the rest waits on. */
+static void
+pending_cut_locked(struct nfe_port *port, const struct nfe_region *r, uintptr_t va, uint64_t len)
+{
+	if (r->va < va)
+		mem_add_locked(port, r->va, va - r->va);
+	if (va + len < r->va + r->len)
+		mem_add_locked(port, va + len, r->va + r->len - (va + len));
+}
+
+static void
+region_remove_locked(struct nfe_port *port, struct nfe_region *r, uintptr_t va, uint64_t len)
+{
+	int ret = 0;
+
+	LIST_REMOVE(r, next);
+	if (r->key == 0)
+		pending_cut_locked(port, r, va, len);
+	else
+		ret = nfeh_region_del(port->h, r->key);
+	if (ret < 0)
+		NFE_LOG(WARNING, "%s: region %#x is freed, but not deregistered: %s", port->name,
+			r->key, strerror(-ret));
+	region_free(r);
 }
 
 static void
@@ -324,7 +391,6 @@ mem_remove(struct nfe_port *port, uintptr_t va, uint64_t len)
 {
 	struct nfe_mem *mem = port->mem;
 	struct nfe_region *r, *next;
-	int ret;
 
 	pthread_mutex_lock(&mem->lock);
 	if (map_cut(port, va, len) < 0)
@@ -332,15 +398,9 @@ mem_remove(struct nfe_port *port, uintptr_t va, uint64_t len)
 			port->name, len, va);
 	for (r = LIST_FIRST(&mem->regions); r != NULL; r = next) {
 		next = LIST_NEXT(r, next);
-		if (r->va >= va + len || va >= r->va + r->len ||
-		    (r->key != 0 && map_has_key(port->map, r->key)))
-			continue;
-		LIST_REMOVE(r, next);
-		ret = r->key != 0 ? nfeh_region_del(port->h, r->key) : 0;
-		if (ret < 0)
-			NFE_LOG(WARNING, "%s: region %#x is freed, but not deregistered: %s",
-				port->name, r->key, strerror(-ret));
-		region_free(r);
+		if (r->va < va + len && va < r->va + r->len &&
+		    (r->key == 0 || !nfe_map_has_key(port->map, r->key)))
+			region_remove_locked(port, r, va, len);
 	}
 	pthread_mutex_unlock(&mem->lock);
 }
@@ -374,7 +434,7 @@ nfe_mem_start(struct nfe_port *port)
 {
 	struct nfe_mem *mem = calloc(1, sizeof(*mem));
 
-	port->map = map_alloc(0);
+	port->map = nfe_map_alloc(0);
 	if (mem == NULL || port->map == NULL) {
 		free(mem);
 		free(port->map);
@@ -424,17 +484,55 @@ nfe_mem_free(struct nfe_port *port)
 	port->map = NULL;
 }
 
+/* Something that the device does not know yet, because it was away? */
+static bool
+anything_pending_locked(const struct nfe_mem *mem)
+{
+	const struct nfe_region *r;
+
+	LIST_FOREACH(r, &mem->regions, next)
+		if (r->key == 0)
+			return true;
+	return false;
+}
+
+/* What is missing may be registered when the device is back: a call that needs it waits for that,
+ * as long as a request of the host end would. False: in vain, or there is nothing to wait for. */
+static bool
+wait_for_pending(struct nfe_port *port, unsigned int *waited_ms)
+{
+	bool pending;
+
+	pthread_mutex_lock(&port->mem->lock);
+	pending = anything_pending_locked(port->mem);
+	pthread_mutex_unlock(&port->mem->lock);
+	if (!pending || *waited_ms >= NFE_MEM_WAIT_MS)
+		return false;
+	rte_delay_us_sleep(NFE_MEM_LOOK_MS * 1000);
+	*waited_ms += NFE_MEM_LOOK_MS;
+	return true;
+}
+
+unsigned int
+nfe_mem_flags(const struct nfe_port *port)
+{
+	return port->by_iova ? RTE_MEMZONE_IOVA_CONTIG : 0;
+}
+
 int
 nfe_mem_lookup(struct nfe_port *port, const void *addr, uint64_t len, uint32_t *key,
 	       uint64_t *offset)
 {
+	unsigned int waited_ms = 0;
 	uint32_t hit = 0;
-	int ret;
+	bool found;
 
-	pthread_mutex_lock(&port->mem->lock);
-	ret = nfe_map_find(port->map, &hit, addr, key, offset) >= len ? 0 : -EFAULT;
-	pthread_mutex_unlock(&port->mem->lock);
-	return ret;
+	do {
+		pthread_mutex_lock(&port->mem->lock);
+		found = nfe_map_find(port->map, &hit, addr, key, offset) >= len;
+		pthread_mutex_unlock(&port->mem->lock);
+	} while (!found && wait_for_pending(port, &waited_ms));
+	return found ? 0 : -EFAULT;
 }
 
 struct pool_check {
@@ -463,12 +561,16 @@ check_chunk(struct rte_mempool *pool __rte_unused, void *opaque, struct rte_memp
 int
 nfe_mem_check_pool(struct nfe_port *port, struct rte_mempool *pool, const void **where)
 {
-	struct pool_check check = { .where = NULL };
+	unsigned int waited_ms = 0;
+	struct pool_check check;
 
-	pthread_mutex_lock(&port->mem->lock);
-	check.map = port->map;
-	rte_mempool_mem_iter(pool, check_chunk, &check);
-	pthread_mutex_unlock(&port->mem->lock);
+	do {
+		check.where = NULL;
+		pthread_mutex_lock(&port->mem->lock);
+		check.map = port->map;
+		rte_mempool_mem_iter(pool, check_chunk, &check);
+		pthread_mutex_unlock(&port->mem->lock);
+	} while (check.where != NULL && wait_for_pending(port, &waited_ms));
 	*where = check.where;
 	return check.where == NULL ? 0 : -EFAULT;
 }

@@ -53,8 +53,8 @@ queue_memory(struct nfe_port *port, const char *direction, uint16_t id, size_t l
 
 	snprintf(name, sizeof(name), "nfe_%u_%s%u", port->dev->data->port_id, direction, id);
 	/* The bound keeps it within one page as long as it fits in one, so within one region. */
-	*mz = rte_memzone_reserve_bounded(name, len, socket, 0, RTE_CACHE_LINE_SIZE,
-					  rte_align64pow2(len));
+	*mz = rte_memzone_reserve_bounded(name, len, socket, nfe_mem_flags(port),
+					  RTE_CACHE_LINE_SIZE, rte_align64pow2(len));
 	if (*mz == NULL) {
 		NFE_LOG(ERR, "%s: %s queue %u: no memory for %zu bytes: %s", port->name, direction,
 			id, len, rte_strerror(rte_errno));
@@ -62,9 +62,8 @@ queue_memory(struct nfe_port *port, const char *direction, uint16_t id, size_t l
 	}
 	ret = nfe_mem_lookup(port, (*mz)->addr, len, key, offset);
 	if (ret < 0) {
-		NFE_LOG(ERR, "%s: %s queue %u: memory without file descriptor at %p can't be "
-			"shared with the device; use hugepages, --in-memory or --no-huge", port->name,
-			direction, id, (*mz)->addr);
+		NFE_LOG(ERR, "%s: %s queue %u: memory at %p can't be shared with the device: "
+			NFE_MEM_UNSHARED, port->name, direction, id, (*mz)->addr);
 		rte_memzone_free(*mz);
 		*mz = NULL;
 	}
@@ -170,8 +169,8 @@ check_pool(struct nfe_port *port, uint16_t id, struct rte_mempool *pool)
 	}
 	ret = nfe_mem_check_pool(port, pool, &where);
 	if (ret < 0)
-		NFE_LOG(ERR, "%s: rx queue %u: pool %s has memory without file descriptor at %p, "
-			"which the device can't reach", port->name, id, pool->name, where);
+		NFE_LOG(ERR, "%s: rx queue %u: memory of pool %s at %p can't be shared with the "
+			"device: " NFE_MEM_UNSHARED, port->name, id, pool->name, where);
 	return ret;
 }
 

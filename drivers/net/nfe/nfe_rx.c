@@ -323,14 +323,14 @@ nfe_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 }
 
 uint32_t
-nfe_rx_scan_fill_end(const struct nfe_rxq *q, uint32_t prod)
+nfe_rx_scan_fill_end(struct nfe_rxq *q)
 {
-	uint32_t fill_end = q->fill_end, cells, next;
+	uint32_t fill_end = q->fill_end, index = q->cons, avail, cells, next;
 	union nfe_msg msg;
 
-	for (uint32_t index = q->cons; index != prod; index += cells) {
+	for (avail = nfe_rx_avail(q); avail > 0; avail -= cells, index += cells) {
 		nfe_cell_copy(&msg, rx_cell(q, index), sizeof(msg));
-		cells = RTE_MIN(rx_msg_cells(q, &msg), prod - index);
+		cells = RTE_MIN(rx_msg_cells(q, &msg), avail);
 		if (msg.type == NFE_MSG_DMA_RX)
 			next = msg.rx.fill_end;
 		else if (msg.type == NFE_MSG_RET)

@@ -77,7 +77,6 @@ struct nfe_txq {
 	const struct rte_memzone *mz;
 	uint32_t key; /* region of cells */
 	uint64_t offset;
-	uint32_t replay_cons; /* 8.2, taken at freeze */
 	uint16_t channel;
 	uint16_t queue_id;
 } __rte_cache_aligned;
@@ -110,8 +109,6 @@ struct nfe_rxq {
 	const struct rte_memzone *mz;
 	uint32_t key; /* region of cells and fill entries */
 	uint64_t offset;
-	uint32_t replay_prod; /* 8.2, taken at freeze */
-	uint32_t replay_fill;
 	uint16_t channel;
 	uint16_t queue_id;
 } __rte_cache_aligned;
@@ -124,7 +121,7 @@ uint16_t nfe_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
 uint32_t nfe_tx_reclaim(struct nfe_txq *q, uint32_t max); /* frees at most max mbufs; how many */
 void nfe_rx_refill(struct nfe_rxq *q);
 uint32_t nfe_rx_avail(struct nfe_rxq *q);
-/* 8.2 Fill index of the last message in [cons, prod) that carries one. */
-uint32_t nfe_rx_scan_fill_end(const struct nfe_rxq *q, uint32_t prod);
+/* 8.2 Fill index of the last published message that carries one. */
+uint32_t nfe_rx_scan_fill_end(struct nfe_rxq *q);
 
 #endif /* NFE_RXTX_H */

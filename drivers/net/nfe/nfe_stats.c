@@ -63,13 +63,17 @@ rx_sum(const struct rte_eth_dev *dev, struct nfe_rx_counters *sum)
 static void
 dev_read(struct nfe_port *port)
 {
-	uint32_t generation = nfeh_generation(port->h);
+	struct nfeh_counters host;
 
+	if (nfe_port_frozen(port))
+		return; /* away: don't make the caller wait for the deadline */
+	nfeh_counters(port->h, &host);
 	if (nfeh_stats(port->h, port->dev_stats) < 0)
 		return;
-	if (generation != port->dev_base_generation) { /* a new device counts from 0 */
+	/* A new device counts from 0; one that only failed the function goes on counting. */
+	if (host.hangups != port->dev_hangups) {
 		memset(port->dev_base, 0, sizeof(port->dev_base));
-		port->dev_base_generation = generation;
+		port->dev_hangups = host.hangups;
 	}
 }
 

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * A real data lcore: vsw_lcore_main() on a thread of its own, while this one is the control thread
+ * and the guests. Sleep and wake, requests to a running lcore, channels that come and go under
+ * traffic. Every wait has a deadline.
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+#include <rte_lcore.h>
+
+#include "test_vsw_fixture.h"
+
+#define DEADLINE_US 5000000
+#define ROUNDS 200
+
+#define A(sw) ((sw).guest[0])
+#define B(sw) ((sw).guest[1])
+#define CHAN(g) (&(g)->chan[0])
+
+struct worker {
+	pthread_t thread;
+	unsigned int lcore_id;
+	struct vsw *vsw; /* NULL: wait for it */
+	int rc;
+	uint32_t ready, go;
+};
+
+static struct worker worker;
+static uint32_t storm_over, storm_kicks;
+static struct sw_frame got;
+static uint8_t frame[SW_MAX_FRAME];
+
+static void *
+work(void *arg)
+{
+	struct worker *w = arg;
+	cpu_set_t all;
+
+	memset(&all, 0xff, sizeof(all)); /* EAL bound our creator to one core */
+	pthread_setaffinity_np(pthread_self(), sizeof(all), &all);
+	w->rc = rte_thread_register();
+	w->lcore_id = rte_lcore_id();
+	__atomic_store_n(&w->ready, 1, __ATOMIC_RELEASE);
+	for (unsigned int us = 0; us < DEADLINE_US && !__atomic_load_n(&w->go, __ATOMIC_ACQUIRE);
+	     us += 100)
+		usleep(100);
+	if (w->vsw != NULL)
+		w->rc = vsw_lcore_main(w->vsw);
+	rte_thread_unregister();
+	return NULL;
+}
+
+/* A switch with two guests whose only lcore runs. */
+static int
+running_open(struct sw *sw)
+{
+	struct vsw_conf conf = { .nb_lcores = 1, .idle_us = 50 };
+	struct sw_guest_conf guest = { .events = true };
+	unsigned int waited_us = 0;
+
+	TEST_NEEDS_EAL();
+	worker = (struct worker){ .rc = 0 };
+	TEST_EQ(pthread_create(&worker.thread, NULL, work, &worker), 0);
+	while (!__atomic_load_n(&worker.ready, __ATOMIC_ACQUIRE) && waited_us < DEADLINE_US) {
+		usleep(100);
+		waited_us += 100;
+	}
+	TEST_TRUE(waited_us < DEADLINE_US && worker.rc == 0);
+	conf.lcores[0] = worker.lcore_id;
+	SW_DO(sw_open(sw, &conf));
+	worker.vsw = sw->vsw;
+	__atomic_store_n(&worker.go, 1, __ATOMIC_RELEASE);
+	SW_DO(sw_add_guest(sw, &guest, NULL));
+	SW_DO(sw_add_guest(sw, &guest, NULL));
+	return TEST_OK;
+}
+
+static int
+running_close(struct sw *sw)
+{
+	vsw_stop(sw->vsw);
+	TEST_EQ(pthread_join(worker.thread, NULL), 0);
+	TEST_EQ(worker.rc, 0);
+	return sw_close(sw);
+}
+
+static int
+wait_asleep(const struct sw *sw)
+{
+	const volatile uint64_t *sleeps = &sw->vsw->lcore[0]->info.sleeps;
+	uint64_t before = *sleeps;
+
+	for (unsigned int us = 0; us < DEADLINE_US; us += 2000) {
+		if (sw->vsw->lcore[0]->nb_hot == 0 && *sleeps > 0 && *sleeps == before)
+			return TEST_OK;
+		before = *sleeps;
+		usleep(2000);
+	}
+	TEST_ASSERT_MSG(false, "the lcore does not sleep");
+}
+
+static void
+send(struct sw *sw, uint32_t len, unsigned int n)
+{
+	sw_make_frame(frame, len, B(*sw)->mac, A(*sw)->mac, len);
+	for (; n > 0 && sw_sq_room(CHAN(A(*sw))) > 8; n--)
+		sw_put_frame(CHAN(A(*sw)), frame, len);
+	sw_publish(CHAN(A(*sw)));
+}
+
+static int
+recv_within(struct sw *sw, uint32_t len)
+{
+	for (unsigned int us = 0; us < DEADLINE_US; us += 20) {
+		int rc = sw_recv(CHAN(B(*sw)), &got);
+
+		TEST_TRUE(rc >= 0);
+		if (rc == 1) {
+			TEST_EQ(got.len, len);
+			TEST_MEM_EQ(got.bytes, frame, len);
+			return TEST_OK;
+		}
+		usleep(20);
+	}
+	TEST_ASSERT_MSG(false, "no frame within %u us", DEADLINE_US);
+}
+
+static int
+sleeping_lcore_wakes_for_a_kick(void)
+{
+	struct sw sw;
+
+	SW_DO(running_open(&sw));
+	for (unsigned int i = 0; i < 20; i++) {
+		SW_DO(wait_asleep(&sw));
+		send(&sw, 60 + i, 1);
+		SW_DO(recv_within(&sw, 60 + i));
+	}
+	TEST_EQ(sw_stat(A(sw), NFE_STAT_from_kicks), 20);
+	return running_close(&sw);
+}
+
+static int
+sleeping_lcore_answers_the_control_thread(void)
+{
+	struct sw sw;
+	uint64_t start;
+
+	SW_DO(running_open(&sw));
+	for (unsigned int i = 0; i < 10; i++) {
+		SW_DO(wait_asleep(&sw));
+		start = rte_rdtsc();
+		SW_DO(sw_check_identities(&sw));
+		TEST_TRUE(rte_rdtsc() - start < rte_get_tsc_hz() / 2);
+	}
+	return running_close(&sw);
+}
+
+/* No wake-up is lost between the last look and sleep. */
+static int
+frames_at_any_moment_of_falling_asleep_arrive(void)
+{
+	struct sw sw;
+
+	SW_DO(running_open(&sw));
+	for (unsigned int i = 0; i < 3000; i++) {
+		rte_delay_us_block(sw_random() % 120); /* around idle_us */
+		send(&sw, 60, 1);
+		SW_DO(recv_within(&sw, 60));
+	}
+	return running_close(&sw);
+}
+
+static int
+channels_come_and_go_under_traffic(void)
+{
+	struct sw_guest_conf again = { .events = true };
+	struct sw sw;
+
+	SW_DO(running_open(&sw));
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		sw_post(CHAN(B(sw)), 12 - (CHAN(B(sw))->fq_prod - CHAN(B(sw))->fill_end));
+		send(&sw, 700, 16);
+		if (i % 4 == 3) {
+			fake_reg_write(&B(sw)->g, NFE_REG_COMMAND, NFE_CMD_RESET);
+			SW_DO(sw_guest_up(B(sw), &again));
+		} else {
+			TEST_EQ(fake_op_channel(&B(sw)->g, NFE_OP_STOP_CHANNEL, 1), 0);
+			send(&sw, 700, 16);
+			TEST_EQ(fake_op_channel(&B(sw)->g, NFE_OP_START_CHANNEL, 1), 0);
+		}
+		SW_DO(sw_check_identities(&sw));
+		TEST_TRUE(sw_drain(CHAN(B(sw))) != -1u);
+	}
+	vsw_service(sw.vsw);
+	TEST_EQ(nfed_function_state(B(sw)->fn), NFE_STATE_READY);
+	return running_close(&sw);
+}
+
+static void *
+kick_storm(void *arg)
+{
+	const struct sw_guest *g = arg;
+	uint64_t one = 1;
+	cpu_set_t all;
+
+	memset(&all, 0xff, sizeof(all));
+	pthread_setaffinity_np(pthread_self(), sizeof(all), &all);
+	while (!__atomic_load_n(&storm_over, __ATOMIC_ACQUIRE)) {
+		if (write(g->kick_fd, &one, sizeof(one)) != (ssize_t)sizeof(one))
+			break;
+		__atomic_fetch_add(&storm_kicks, 1, __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+/* Regression: a kick between the lcore's letting go and the end of the channel made it hot again,
+ * and the lcore polled freed memory. */
+static int
+kicks_while_a_channel_stops_do_not_bring_it_back(void)
+{
+	struct sw_guest_conf two = { .events = true, .channels = 2 };
+	struct sw_guest *g;
+	pthread_t thread;
+	struct sw sw;
+
+	SW_DO(running_open(&sw));
+	SW_DO(sw_add_guest(&sw, &two, &g));
+	storm_over = storm_kicks = 0;
+	TEST_EQ(pthread_create(&thread, NULL, kick_storm, g), 0);
+	for (unsigned int us = 0; us < DEADLINE_US && !__atomic_load_n(&storm_kicks, __ATOMIC_ACQUIRE);
+	     us += 100)
+		usleep(100);
+	for (unsigned int i = 0; i < 5 * ROUNDS; i++) {
+		TEST_EQ(fake_op_channel(&g->g, NFE_OP_STOP_CHANNEL, 2), 0);
+		TEST_EQ(fake_op_channel(&g->g, NFE_OP_START_CHANNEL, 2), 0);
+	}
+	__atomic_store_n(&storm_over, 1, __ATOMIC_RELEASE);
+	TEST_EQ(pthread_join(thread, NULL), 0);
+	TEST_TRUE(storm_kicks > 0);
+	SW_DO(sw_check_identities(&sw));
+	return running_close(&sw);
+}
+
+static int
+liar_under_traffic_fails_alone(void)
+{
+	struct sw_guest_conf again = { .events = true };
+	struct sw sw;
+
+	SW_DO(running_open(&sw));
+	for (unsigned int i = 0; i < 20; i++) {
+		unsigned int waited_us = 0;
+
+		CHAN(A(sw))->sq_prod += 5000;
+		sw_publish(CHAN(A(sw)));
+		while (nfed_function_state(A(sw)->fn) == NFE_STATE_READY &&
+		       waited_us < DEADLINE_US) {
+			vsw_service(sw.vsw);
+			usleep(100);
+			waited_us += 100;
+		}
+		TEST_EQ(nfed_function_reason(A(sw)->fn), NFE_REASON_SQ_OVERRUN);
+		TEST_EQ(nfed_function_state(B(sw)->fn), NFE_STATE_READY);
+		fake_reg_write(&A(sw)->g, NFE_REG_COMMAND, NFE_CMD_RESET);
+		SW_DO(sw_guest_up(A(sw), &again));
+		send(&sw, 60, 1);
+		SW_DO(recv_within(&sw, 60));
+	}
+	return running_close(&sw);
+}
+
+static const struct test_case cases[] = {
+	TEST_CASE(sleeping_lcore_wakes_for_a_kick),
+	TEST_CASE(sleeping_lcore_answers_the_control_thread),
+	TEST_CASE(frames_at_any_moment_of_falling_asleep_arrive),
+	TEST_CASE(channels_come_and_go_under_traffic),
+	TEST_CASE(kicks_while_a_channel_stops_do_not_bring_it_back),
+	TEST_CASE(liar_under_traffic_fails_alone),
+};
+TEST_SUITE(vsw_lcore, cases);

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * A hostile front end against the Xen back end: every key and every word of the index page wrong in
+ * turn, each refused with its own counter, nothing left mapped, and the next good one served.
+ */
+#include <errno.h>
+
+#include "test_xen_fixture.h"
+
+#define COUNTER(name) offsetof(struct nfed_xen_counters, name)
+
+static uint64_t
+counter_at(const struct xt_world *t, size_t offset)
+{
+	uint64_t value;
+
+	memcpy(&value, (const uint8_t *)xt_counters(t) + offset, sizeof(value));
+	return value;
+}
+
+/* What is on the table now is refused, with this counter and no other refusal. */
+static int
+refused(struct xt_world *t, struct xt_hand *f, size_t counter, uint32_t reason)
+{
+	uint64_t before = counter_at(t, counter), failed = xt_counters(t)->failed;
+	struct xenio_fake_counts c;
+	uint32_t told = 99;
+
+	xt_hand_state(f, NFE_XEN_INITIALISED);
+	xt_settle(t);
+	TEST_EQ(xt_back_state(f), NFE_XEN_CLOSING);
+	TEST_EQ(counter_at(t, counter), before + 1);
+	TEST_EQ(xt_counters(t)->failed, failed + 1);
+	TEST_EQ(xenio_read_u32(f->x, f->back, NFE_XEN_KEY_REASON, &told), 0);
+	TEST_EQ(told, reason);
+	xenio_fake_counts(t->w, &c);
+	TEST_EQ(c.mapped, 0);
+	TEST_EQ(c.ports, 1); /* the guest's own */
+	xt_hand_state(f, NFE_XEN_INITIALISING);
+	xt_settle(t);
+	TEST_EQ(xt_back_state(f), NFE_XEN_INIT_WAIT);
+	return TEST_OK;
+}
+
+static int
+then_a_good_one_is_served(struct xt_world *t, struct xt_hand *f)
+{
+	xt_hand_index(f);
+	xt_hand_keys(f);
+	xt_hand_state(f, NFE_XEN_INITIALISED);
+	xt_settle(t);
+	TEST_EQ(xt_back_state(f), NFE_XEN_CONNECTED);
+	xt_hand_close(f);
+	xt_close(t);
+	return TEST_OK;
+}
+
+static int
+bad_keys_are_refused_by_reason(void)
+{
+	static const struct {
+		const char *key, *value; /* NULL: missing */
+		size_t counter;
+		uint32_t reason;
+	} bad[] = {
+		{ "version", "2", COUNTER(bad_version), NFE_REASON_ABI },
+		{ "version", NULL, COUNTER(missing), NFE_REASON_BOOT_BLOCK },
+		{ "version", "", COUNTER(bad_value), NFE_REASON_BOOT_BLOCK },
+		{ "index-ref", "8 ", COUNTER(bad_value), NFE_REASON_BOOT_BLOCK },
+		{ "index-ref", "-8", COUNTER(bad_value), NFE_REASON_BOOT_BLOCK },
+		{ "index-ref", "4294967296", COUNTER(bad_value), NFE_REASON_BOOT_BLOCK },
+		{ "index-ref", "99999999999999999999999999", COUNTER(bad_value),
+		  NFE_REASON_BOOT_BLOCK },
+		{ "index-ref", "0", COUNTER(bad_ref), NFE_REASON_BOOT_MEMORY },
+		{ "index-ref", "7", COUNTER(bad_ref), NFE_REASON_BOOT_MEMORY },
+		{ "index-ref", "123456", COUNTER(unmappable), NFE_REASON_BOOT_MEMORY },
+		{ "nr-pages", "0", COUNTER(bad_pages), NFE_REASON_BOOT_MEMORY },
+		{ "nr-pages", "3", COUNTER(bad_pages), NFE_REASON_BOOT_MEMORY },
+		{ "nr-pages", "2049", COUNTER(bad_pages), NFE_REASON_BOOT_MEMORY },
+		{ "nr-pages", "4294967295", COUNTER(bad_pages), NFE_REASON_BOOT_MEMORY },
+		{ "nr-pages", "9", COUNTER(bad_index), NFE_REASON_BOOT_MEMORY },
+		{ "doorbell-page", "6", COUNTER(bad_pages), NFE_REASON_BOOT_MEMORY },
+		{ "doorbell-page", "4294967295", COUNTER(bad_pages), NFE_REASON_BOOT_MEMORY },
+		{ "doorbell-page", "4", COUNTER(boot_failed), NFE_REASON_BOOT_MEMORY },
+		{ "event-channel", "0", COUNTER(bad_channel), NFE_REASON_BOOT_BLOCK },
+		{ "event-channel", "4000", COUNTER(bad_channel), NFE_REASON_BOOT_BLOCK },
+		{ "event-channel", "4294967295", COUNTER(bad_channel), NFE_REASON_BOOT_BLOCK },
+		{ "host-abi", "0x70000", COUNTER(boot_failed), NFE_REASON_ABI },
+		{ "accepted-hi", "0x80000000", COUNTER(boot_failed), NFE_REASON_FEATURES },
+		{ "boot-size-log2", "31", COUNTER(boot_failed), NFE_REASON_BOOT_BLOCK },
+		{ "boot-sq-lo", "0x1000", COUNTER(boot_failed), NFE_REASON_BOOT_MEMORY },
+		{ "boot-rq-lo", "0x8000", COUNTER(boot_failed), NFE_REASON_BOOT_MEMORY },
+		{ "boot-status-hi", "0xffffffff", COUNTER(boot_failed), NFE_REASON_BOOT_MEMORY },
+		{ "boot-status-lo", "0x5001", COUNTER(boot_failed), NFE_REASON_BOOT_BLOCK },
+		{ "boot-rq-index", NULL, COUNTER(missing), NFE_REASON_BOOT_BLOCK },
+	};
+	struct xt_world t;
+	struct xt_hand f;
+	char path[96];
+
+	TEST_EQ(xt_open_hand(&t, &f), TEST_OK);
+	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		xt_hand_keys(&f);
+		snprintf(path, sizeof(path), "%s/%s", f.front, bad[i].key);
+		if (bad[i].value == NULL)
+			f.x->ops->rm(f.x, XENIO_NO_TX, path);
+		else
+			f.x->ops->write(f.x, XENIO_NO_TX, path, bad[i].value);
+		TEST_ASSERT_MSG(refused(&t, &f, bad[i].counter, bad[i].reason) == TEST_OK,
+				"key %s = \"%s\"", bad[i].key, bad[i].value);
+	}
+	return then_a_good_one_is_served(&t, &f);
+}
+
+/* One word of the first index page, as an offset. */
+static int
+bad_index_is_refused_by_reason(void)
+{
+	static const struct {
+		uint32_t word, value;
+		size_t counter;
+	} bad[] = {
+		{ 0, 0x12345678, COUNTER(bad_index) },      /* magic */
+		{ 1, 2 | XT_PAGES << 16, COUNTER(bad_index) }, /* version */
+		{ 1, 1 | 0 << 16, COUNTER(bad_index) },     /* count */
+		{ 1, 1 | (XT_PAGES - 1) << 16, COUNTER(bad_index) },
+		{ 1, 1 | 0xffffu << 16, COUNTER(bad_index) },
+		{ 2, 1, COUNTER(bad_index) },               /* first */
+		{ 3, 8, COUNTER(bad_index) },               /* next where there is none */
+		{ 5, 1, COUNTER(bad_index) },               /* reserved */
+		{ 8, 0, COUNTER(bad_ref) },
+		{ 8, 7, COUNTER(bad_ref) },
+		{ 8, 0xffffffff, COUNTER(unmappable) },
+		{ 8, 9, COUNTER(duplicate_ref) },           /* the second page's */
+	};
+	struct xt_world t;
+	struct xt_hand f;
+
+	TEST_EQ(xt_open_hand(&t, &f), TEST_OK);
+	TEST_EQ(f.refs[1], 9);
+	xt_hand_keys(&f);
+	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		xt_hand_index(&f);
+		memcpy((uint8_t *)f.index + bad[i].word * 4, &bad[i].value, 4);
+		TEST_ASSERT_MSG(refused(&t, &f, bad[i].counter, NFE_REASON_BOOT_MEMORY) == TEST_OK,
+				"word %u = 0x%x", bad[i].word, bad[i].value);
+	}
+	return then_a_good_one_is_served(&t, &f);
+}
+
+static int
+index_chain_that_turns_in_circles_ends(void)
+{
+	static struct xt_hand f;
+	struct xt_world t;
+
+	TEST_EQ(xt_open(&t), TEST_OK);
+	xt_make_device(t.dom0, 5, 0, "a");
+	xt_run(&t);
+	TEST_EQ(xt_hand_open(&t, &f, 5, 0, XT_MAX_PAGES), TEST_OK);
+	TEST_EQ(f.nb_index, 3);
+	xt_hand_keys(&f);
+	f.index[1].next = f.index_refs[1]; /* itself: its "first" betrays it */
+	TEST_EQ(refused(&t, &f, COUNTER(bad_index), NFE_REASON_BOOT_MEMORY), TEST_OK);
+	xt_hand_index(&f);
+	f.index[0].next = f.index_refs[0];
+	TEST_EQ(refused(&t, &f, COUNTER(bad_index), NFE_REASON_BOOT_MEMORY), TEST_OK);
+	return then_a_good_one_is_served(&t, &f);
+}
+
+static int
+memory_that_runs_out_is_refused_and_unwound(void)
+{
+	struct xt_world t;
+	struct xt_hand f;
+
+	TEST_EQ(xt_open_hand(&t, &f), TEST_OK);
+	xt_hand_keys(&f);
+	for (unsigned int n = 1; n <= 3; n++) { /* the index copied, its head, the arena */
+		xenio_fake_fail(t.w, XENIO_FAKE_MAP, n, -ENOMEM);
+		TEST_EQ(refused(&t, &f, COUNTER(unmappable), NFE_REASON_BOOT_MEMORY), TEST_OK);
+	}
+	xenio_fake_fail(t.w, XENIO_FAKE_BIND, 1, -ENOSPC);
+	TEST_EQ(refused(&t, &f, COUNTER(bad_channel), NFE_REASON_BOOT_BLOCK), TEST_OK);
+	return then_a_good_one_is_served(&t, &f);
+}
+
+static int
+another_domains_event_channel_cannot_be_taken(void)
+{
+	struct xt_world t;
+	struct xt_hand f;
+	struct xenio *other;
+	struct xenio_evt *evt;
+	int port;
+
+	TEST_EQ(xt_open_hand(&t, &f), TEST_OK);
+	TEST_EQ(xenio_fake_open(t.w, 6, &other), 0);
+	TEST_EQ(other->ops->evt_open(other, &evt), 0);
+	port = other->ops->evt_unbound(evt, 0);
+	xt_hand_keys(&f);
+	xt_hand_put(&f, NFE_XEN_KEY_EVENT_CHANNEL, (uint32_t)port);
+	xt_hand_state(&f, NFE_XEN_INITIALISED);
+	xt_settle(&t);
+	TEST_EQ(xt_back_state(&f), NFE_XEN_CLOSING);
+	TEST_EQ(xt_counters(&t)->bad_channel, 1);
+	other->ops->close(other);
+	xt_hand_state(&f, NFE_XEN_INITIALISING);
+	xt_settle(&t);
+	return then_a_good_one_is_served(&t, &f);
+}
+
+static int
+keys_and_index_changed_after_connected_change_nothing(void)
+{
+	struct xenio_fake_counts c;
+	struct xt_world t;
+	struct xt_hand f;
+
+	TEST_EQ(xt_open_hand(&t, &f), TEST_OK);
+	xt_hand_keys(&f);
+	xt_hand_state(&f, NFE_XEN_INITIALISED);
+	xt_settle(&t);
+	memset(f.index, 0xff, sizeof(*f.index));
+	xt_hand_put(&f, NFE_XEN_KEY_NR_PAGES, 4000000000u);
+	xt_hand_put(&f, NFE_XEN_KEY_INDEX_REF, 1);
+	xt_hand_put(&f, "boot-sq-hi", 0xffffffffu);
+	xt_hand_state(&f, NFE_XEN_INITIALISED);
+	xt_settle(&t);
+	TEST_EQ(xt_back_state(&f), NFE_XEN_CONNECTED);
+	TEST_EQ(nfed_function_state(nfed_xen_vif_function(t.vif[0])), NFE_STATE_READY);
+	xenio_fake_counts(t.w, &c);
+	TEST_EQ(c.mapped, XT_PAGES + 1);
+	xt_hand_close(&f);
+	xt_close(&t);
+	return TEST_OK;
+}
+
+static int
+attempts_in_quick_succession_are_put_off(void)
+{
+	struct xt_world t;
+	struct xt_hand f;
+
+	TEST_EQ(xt_open_hand(&t, &f), TEST_OK);
+	xt_hand_keys(&f);
+	xt_hand_put(&f, NFE_XEN_KEY_VERSION, 0);
+	for (unsigned int i = 0; i < 200; i++) {
+		xt_hand_state(&f, NFE_XEN_INITIALISED);
+		xt_run(&t);
+		xt_hand_state(&f, NFE_XEN_INITIALISING);
+		xt_run(&t);
+	}
+	TEST_ASSERT_MSG(xt_counters(&t)->failed < 60, "%llu attempts",
+			(unsigned long long)xt_counters(&t)->failed);
+	TEST_TRUE(xt_counters(&t)->too_soon > 100);
+	usleep(60000);
+	return then_a_good_one_is_served(&t, &f);
+}
+
+static int
+event_storm_is_silenced_until_the_next_tick(void)
+{
+	struct xt_world t;
+	struct xt_hand f;
+	uint64_t events;
+
+	TEST_EQ(xt_open_hand(&t, &f), TEST_OK);
+	xt_hand_keys(&f);
+	xt_hand_state(&f, NFE_XEN_INITIALISED);
+	xt_settle(&t);
+	for (unsigned int i = 0; i < 100000 && xt_counters(&t)->storms == 0; i++) {
+		f.x->ops->evt_notify(f.evt, f.port);
+		nfed_loop_run(t.loop, 0);
+	}
+	TEST_EQ(xt_counters(&t)->storms, 1);
+	events = xt_counters(&t)->events;
+	for (unsigned int i = 0; i < 1000; i++) {
+		f.x->ops->evt_notify(f.evt, f.port);
+		nfed_loop_run(t.loop, 0);
+	}
+	TEST_EQ(xt_counters(&t)->events, events); /* costs us nothing */
+	usleep(11000);
+	nfed_xen_tick(t.xen);
+	xt_run(&t);
+	TEST_EQ(xt_counters(&t)->events, events + 1); /* and nothing was missed */
+	xt_hand_close(&f);
+	xt_close(&t);
+	return TEST_OK;
+}
+
+static const struct test_case cases[] = {
+	TEST_CASE(bad_keys_are_refused_by_reason),
+	TEST_CASE(bad_index_is_refused_by_reason),
+	TEST_CASE(index_chain_that_turns_in_circles_ends),
+	TEST_CASE(memory_that_runs_out_is_refused_and_unwound),
+	TEST_CASE(another_domains_event_channel_cannot_be_taken),
+	TEST_CASE(keys_and_index_changed_after_connected_change_nothing),
+	TEST_CASE(attempts_in_quick_succession_are_put_off),
+	TEST_CASE(event_storm_is_silenced_until_the_next_tick),
+};
+TEST_SUITE(xen_hostile, cases);

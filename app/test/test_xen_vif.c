@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * lib/vif over "xen:0" against the real back end, on the fake Xen: the same frames, sleeps and
+ * restarts as over a socket (test_vif_socket.c), and what only Xen has. The switch's side is a
+ * thread that gives each frame back; a lost event shows as a time-out.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include "test_vif_fixture.h"
+#include "test_xen_fixture.h"
+
+#define FIRST 0xffffff00u
+#define WAIT_US 3000000
+#define FRAME_MAX 9014u
+#define DOMAIN 5
+
+struct server {
+	struct xt_world t;
+	struct nfed_channel *ch; /* NULL: not running */
+	struct dev dev;
+	pthread_t thread;
+	int stop_fd;
+	bool stop, fail; /* fail: the function, once */
+};
+
+static int
+on_start(void *owner, struct nfed_channel *ch)
+{
+	struct server *s = owner;
+
+	s->dev = (struct dev){ .base = ch->regions->tbl[ch->sq.region_idx].base };
+	s->dev.sq = &ch->sq;
+	s->dev.rq = &ch->rq;
+	s->dev.fq = &ch->fq;
+	s->ch = ch;
+	return 0;
+}
+
+static void
+on_stop(void *owner, struct nfed_channel *ch)
+{
+	struct server *s = owner;
+
+	(void)ch;
+	s->ch = NULL;
+}
+
+static int
+on_mtu(void *owner, uint32_t mtu)
+{
+	(void)owner;
+	return mtu == 1234 ? -EACCES : 0;
+}
+
+static int
+on_stats(void *owner, uint64_t value[NFE_STAT_MAX])
+{
+	(void)owner;
+	for (unsigned int i = 0; i < NFE_STAT_MAX; i++)
+		value[i] = 1000 + i;
+	return 0;
+}
+
+static const struct nfed_owner_ops owner_ops = {
+	.channel_start = on_start,
+	.channel_stop = on_stop,
+	.quiesce = xt_quiesce, /* the data path runs on this thread */
+	.mtu = on_mtu,
+	.stats = on_stats,
+	.attention = xt_quiesce,
+};
+
+/* Nothing to read: the loop turns, and looks. */
+static void
+on_kick(void *arg, uint32_t events)
+{
+	(void)arg, (void)events;
+}
+
+static bool
+bounce(struct server *s)
+{
+	static uint8_t frame[FRAME_MAX];
+	uint32_t sq_old, rq_old, len, n = 0;
+
+	if (s->ch == NULL)
+		return false;
+	sq_old = s->ch->sq.published;
+	rq_old = s->ch->rq.published;
+	while (n < 32 && (len = dev_take(&s->dev, frame)) > 0) {
+		if (dev_deliver(&s->dev, frame, len) != 0)
+			printf("# frame of %u bytes dropped\n", len);
+		n++;
+	}
+	nfe_full_fence(); /* P2 */
+	if ((s->ch->rq.may_sleep && nfed_queue_must_wake(&s->ch->rq, s->ch->rq.published, rq_old)) ||
+	    (s->ch->sq.may_sleep && nfed_queue_must_wake(&s->ch->sq, s->ch->sq.published, sq_old)))
+		nfed_interrupt(s->ch);
+	return n > 0 || !nfed_sq_arm(&s->ch->sq);
+}
+
+static void *
+serve(void *arg)
+{
+	struct server *s = arg;
+	struct nfed_loop *loop = s->t.loop;
+
+	nfed_loop_add(loop, nfed_xen_vif_data_kick_fd(s->t.vif[0]), EPOLLIN | EPOLLET, on_kick, s);
+	nfed_loop_add(loop, s->stop_fd, EPOLLIN | EPOLLET, on_kick, s);
+	while (!__atomic_load_n(&s->stop, __ATOMIC_ACQUIRE)) {
+		bool more = bounce(s);
+
+		if (__atomic_exchange_n(&s->fail, false, __ATOMIC_ACQ_REL))
+			nfed_function_fail(nfed_xen_vif_function(s->t.vif[0]), NFE_REASON_OPERATOR,
+					   "the test says so");
+		nfed_control_run(nfed_xen_vif_function(s->t.vif[0]));
+		nfed_xen_tick(s->t.xen);
+		nfed_loop_run(loop, more ? 0 : 100);
+	}
+	nfed_loop_del(loop, nfed_xen_vif_data_kick_fd(s->t.vif[0]));
+	nfed_loop_del(loop, s->stop_fd);
+	nfed_xen_vif_destroy(s->t.vif[0]);
+	nfed_xen_destroy(s->t.xen);
+	return NULL;
+}
+
+static int
+server_start(struct server *s)
+{
+	struct nfed_xen_conf conf = { .loop = s->t.loop };
+	struct nfed_xen_vif_conf vif = xt_conf("a");
+
+	vif.function.limits = nfed_limits_default;
+	vif.function.owner_ops = &owner_ops;
+	vif.function.owner = s;
+	s->ch = NULL;
+	s->stop = false;
+	TEST_EQ(xenio_fake_open(s->t.w, 0, &s->t.x), 0);
+	conf.x = s->t.x;
+	TEST_EQ(nfed_xen_create(&conf, &s->t.xen), 0);
+	TEST_EQ(nfed_xen_vif_create(s->t.xen, &vif, &s->t.vif[0]), 0);
+	nfed_function_set_link(nfed_xen_vif_function(s->t.vif[0]), true);
+	TEST_EQ(pthread_create(&s->thread, NULL, serve, s), 0);
+	return TEST_OK;
+}
+
+/* kill: as by -9, nothing is said in xenstore. */
+static void
+server_stop(struct server *s, bool kill)
+{
+	uint64_t one = 1;
+
+	if (kill)
+		xenio_fake_mute(s->t.x);
+	__atomic_store_n(&s->stop, true, __ATOMIC_RELEASE);
+	if (write(s->stop_fd, &one, sizeof(one)) < 0)
+		printf("# cannot wake the server\n");
+	pthread_join(s->thread, NULL);
+}
+
+static int
+open_in_guest(void *arg, struct xenio **x)
+{
+	return xenio_fake_open(arg, DOMAIN, x);
+}
+
+static struct vif *
+attach(void)
+{
+	struct vif_conf conf = { .name = "test", .ring_size = 256, .buf_size = 1024,
+				 .nb_bufs = 512, .first_index = FIRST, .sleep = true };
+
+	return vif_attach("xen:0", &conf);
+}
+
+static uint8_t sent[8][FRAME_MAX];
+static uint32_t sent_len[8];
+
+static int
+send_frames(struct vif *vif, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		sent_len[i] = NFE_MIN_FRAME + (uint32_t)random() % (FRAME_MAX - NFE_MIN_FRAME + 1);
+		fill_random(sent[i], sent_len[i]);
+		TEST_EQ(vif_send(vif, sent[i], sent_len[i]), 0);
+	}
+	vif_kick(vif);
+	return TEST_OK;
+}
+
+static int
+recv_frames(struct vif *vif, unsigned int n)
+{
+	static uint8_t got[FRAME_MAX];
+
+	for (unsigned int i = 0; i < n; i++) {
+		int len = vif_recv(vif, got, sizeof(got));
+
+		while (len == 0) {
+			TEST_EQ(vif_wait(vif, WAIT_US), 1);
+			len = vif_recv(vif, got, sizeof(got));
+		}
+		TEST_EQ(len, sent_len[i]);
+		TEST_MEM_EQ(got, sent[i], (uint32_t)len);
+	}
+	return TEST_OK;
+}
+
+static int
+run(int (*body)(struct server *s, struct vif *vif))
+{
+	struct server s = { 0 };
+	struct xenio_fake_counts c;
+	struct vif *vif;
+	int rc;
+
+	srandom(3);
+	s.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	s.t.w = xenio_fake_create();
+	s.t.loop = nfed_loop_create();
+	TEST_TRUE(s.stop_fd >= 0 && s.t.w != NULL && s.t.loop != NULL);
+	xenio_fake_add_domain(s.t.w, DOMAIN);
+	TEST_EQ(xenio_fake_open(s.t.w, 0, &s.t.dom0), 0);
+	xt_make_device(s.t.dom0, DOMAIN, 0, "a");
+	TEST_EQ(server_start(&s), TEST_OK);
+	xenio_open_with(open_in_guest, s.t.w);
+	vif = attach();
+	rc = vif != NULL ? body(&s, vif) : TEST_FAILED;
+	vif_detach(vif);
+	server_stop(&s, false);
+	xenio_open_with(NULL, NULL);
+	xenio_fake_counts(s.t.w, &c);
+	s.t.dom0->ops->close(s.t.dom0);
+	nfed_loop_destroy(s.t.loop);
+	xenio_fake_destroy(s.t.w);
+	close(s.stop_fd);
+	TEST_EQ(c.granted + c.mapped + c.ports + c.evts + c.watches + c.transactions, 0);
+	TEST_EQ(c.handles, 1);
+	return rc;
+}
+
+static int
+answers(struct server *s, struct vif *vif)
+{
+	uint64_t stats[NFE_STAT_MAX];
+	uint8_t mac[6], own[NFE_PAGE_SIZE * 2];
+	uint32_t key;
+
+	(void)s;
+	vif_mac(vif, mac);
+	TEST_MEM_EQ(mac, ((uint8_t[]){ 2, 0, 0, 0, 0, 0x0a }), 6);
+	TEST_TRUE(vif_link(vif));
+	TEST_EQ(vif_set_mtu(vif, 1400), 0);
+	TEST_EQ(vif_set_mtu(vif, 1234), -EACCES);
+	TEST_EQ(vif_stats(vif, stats), 0);
+	TEST_EQ(stats[3], 1003);
+	errno = 0;
+	TEST_TRUE(attach() == NULL); /* one process at a time */
+	TEST_EQ(errno, EBUSY);
+	/* What was not granted cannot be registered. */
+	TEST_EQ(vif_mem_add(vif, (void *)((uintptr_t)(own + NFE_PAGE_SIZE - 1) & ~4095ul),
+			    NFE_PAGE_SIZE, -1, 0, &key), -EFAULT);
+	return TEST_OK;
+}
+
+static int
+control_answers_and_second_client_is_busy(void)
+{
+	return run(answers);
+}
+
+static int
+exchange(struct server *s, struct vif *vif)
+{
+	(void)s;
+	for (unsigned int round = 0; round < 500; round++) {
+		unsigned int n = 1 + (unsigned int)random() % 8;
+
+		TEST_EQ(send_frames(vif, n), TEST_OK);
+		TEST_EQ(recv_frames(vif, n), TEST_OK);
+	}
+	TEST_EQ(vif_wait(vif, 20000), 0);
+	TEST_TRUE(*vif->send.prod < FIRST && *vif->recv.prod < FIRST); /* both wrapped */
+	return TEST_OK;
+}
+
+static int
+frames_come_back_while_both_ends_sleep(void)
+{
+	return run(exchange);
+}
+
+static int
+restarts(struct server *s, struct vif *vif)
+{
+	for (unsigned int cycle = 0; cycle < 10; cycle++) {
+		TEST_EQ(send_frames(vif, 4), TEST_OK);
+		TEST_EQ(recv_frames(vif, 4), TEST_OK);
+		server_stop(s, cycle % 2 == 0);
+		TEST_EQ(send_frames(vif, 4), TEST_OK); /* nobody is there */
+		TEST_EQ(server_start(s), TEST_OK);
+		TEST_EQ(recv_frames(vif, 4), TEST_OK);
+		for (unsigned int ms = 0; !vif_link(vif) && ms < 1000; ms++)
+			usleep(1000);
+		TEST_TRUE(vif_link(vif));
+	}
+	vif_reclaim(vif);
+	TEST_EQ(bufs_in_state(vif, VIF_BUF_POSTED) + bufs_in_state(vif, VIF_BUF_FREE), 512);
+	TEST_EQ(vif->counters.bad_cookie + vif->counters.bad_fill_end, 0);
+	return TEST_OK;
+}
+
+static int
+back_end_killed_or_ended_and_started_loses_no_frame_and_no_grant(void)
+{
+	return run(restarts);
+}
+
+static int
+removed(struct server *s, struct vif *vif)
+{
+	char path[64];
+
+	TEST_EQ(send_frames(vif, 1), TEST_OK);
+	TEST_EQ(recv_frames(vif, 1), TEST_OK);
+	snprintf(path, sizeof(path), "/local/domain/0/backend/nfe/%u", DOMAIN);
+	s->t.dom0->ops->rm(s->t.dom0, XENIO_NO_TX, path);
+	for (unsigned int ms = 0; vif_link(vif) && ms < 2000; ms++)
+		usleep(1000);
+	TEST_TRUE(!vif_link(vif));
+	xt_make_device(s->t.dom0, DOMAIN, 0, "a"); /* and there it is again */
+	TEST_EQ(send_frames(vif, 1), TEST_OK);
+	TEST_EQ(recv_frames(vif, 1), TEST_OK);
+	return TEST_OK;
+}
+
+static int
+device_taken_away_and_given_back_goes_on(void)
+{
+	return run(removed);
+}
+
+static int
+failing_function_is_brought_back(struct server *s, struct vif *vif)
+{
+	struct nfeh_counters c;
+
+	TEST_EQ(send_frames(vif, 1), TEST_OK);
+	TEST_EQ(recv_frames(vif, 1), TEST_OK);
+	__atomic_store_n(&s->fail, true, __ATOMIC_RELEASE);
+	for (unsigned int ms = 0; nfeh_generation(vif->h) == 0 && ms < 5000; ms++)
+		usleep(1000);
+	nfeh_counters(vif->h, &c);
+	TEST_EQ(c.failures, 1);
+	TEST_EQ(c.hangups, 0);
+	TEST_EQ(c.replays, 1);
+	TEST_EQ(send_frames(vif, 1), TEST_OK);
+	TEST_EQ(recv_frames(vif, 1), TEST_OK);
+	return TEST_OK;
+}
+
+static int
+reset_and_boot_again_over_the_same_connection(void)
+{
+	return run(failing_function_is_brought_back);
+}
+
+static int
+no_device_and_no_switch_are_told_apart(void)
+{
+	struct xenio_fake *w = xenio_fake_create();
+	struct xenio *dom0;
+
+	TEST_TRUE(w != NULL);
+	xenio_fake_add_domain(w, DOMAIN);
+	xenio_open_with(open_in_guest, w);
+	errno = 0;
+	TEST_TRUE(attach() == NULL);
+	TEST_EQ(errno, ENOENT);
+	TEST_EQ(xenio_fake_open(w, 0, &dom0), 0);
+	xt_make_device(dom0, DOMAIN, 0, "a");
+	TEST_TRUE(attach() == NULL); /* nobody publishes: after 2000 ms */
+	TEST_EQ(errno, ECONNREFUSED);
+	xenio_fake_fail(w, XENIO_FAKE_SHARE, 2, -ENOSPC); /* gntalloc's limit */
+	TEST_TRUE(attach() == NULL);
+	TEST_EQ(errno, ENOSPC);
+	dom0->ops->close(dom0);
+	xenio_open_with(NULL, NULL);
+	xenio_fake_destroy(w);
+	TEST_TRUE(vif_attach("xen:", NULL) == NULL);
+	TEST_TRUE(vif_attach("xen:0x", NULL) == NULL);
+	TEST_TRUE(vif_attach("xen:1a", NULL) == NULL);
+	TEST_EQ(errno, EINVAL);
+	return TEST_OK;
+}
+
+static const struct test_case cases[] = {
+	TEST_CASE(control_answers_and_second_client_is_busy),
+	TEST_CASE(frames_come_back_while_both_ends_sleep),
+	TEST_CASE(back_end_killed_or_ended_and_started_loses_no_frame_and_no_grant),
+	TEST_CASE(device_taken_away_and_given_back_goes_on),
+	TEST_CASE(reset_and_boot_again_over_the_same_connection),
+	TEST_CASE(no_device_and_no_switch_are_told_apart),
+};
+TEST_SUITE(xen_vif, cases);

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * Xen back end: which devices there are, and which VIF each of them is. A device is a directory
+ * that only the toolstack can make, /local/domain/OURS/backend/nfe/ID/N, with the VIF's name in
+ * "vif"; three kinds of watches tell of changes:
+ *
+ *	backend/nfe            token "devices"   the toolstack made or removed one
+ *	device/nfe/N/state     token "f:ID/N"    a front end's state, hostile
+ *	@releaseDomain         token "domains"   some domain ended
+ *
+ * A guest may fire its watch as often as it likes: each loop turn takes a bounded number, and many
+ * changes of one key are one look. Control thread only.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+#include "nfed_xen_internal.h"
+
+#define DEVICES "devices"
+#define DOMAINS "domains"
+#define RELEASE "@releaseDomain"
+#define WATCHES_PER_TURN 64
+
+uint64_t
+nfed_xen_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000u + (uint64_t)ts.tv_nsec / 1000000u;
+}
+
+void
+nfed_xen_log(const struct nfed_xen *xen, const char *format, ...)
+{
+	char line[320];
+	va_list ap;
+
+	if (xen->conf.log == NULL)
+		return;
+	va_start(ap, format);
+	vsnprintf(line, sizeof(line), format, ap);
+	va_end(ap);
+	xen->conf.log(line);
+}
+
+static struct nfed_xen_vif *
+find_bound(const struct nfed_xen *xen, uint16_t domid, uint32_t number)
+{
+	struct nfed_xen_vif *v = xen->vifs;
+
+	while (v != NULL && (!v->bound || v->domid != domid || v->number != number))
+		v = v->next;
+	return v;
+}
+
+static struct nfed_xen_vif *
+find_named(const struct nfed_xen *xen, const char *name)
+{
+	struct nfed_xen_vif *v = xen->vifs;
+
+	while (v != NULL && strcmp(v->conf.name, name) != 0)
+		v = v->next;
+	return v;
+}
+
+static void
+state_watch(struct nfed_xen_vif *v, bool set)
+{
+	struct xenio *x = v->xen->conf.x;
+	char path[XENIO_PATH_MAX], token[32];
+	int rc;
+
+	snprintf(path, sizeof(path), "/local/domain/%u/device/" NFE_XEN_CLASS "/%u/"
+		 NFE_XEN_KEY_STATE, v->domid, v->number);
+	snprintf(token, sizeof(token), "f:%u/%u", v->domid, v->number);
+	rc = set ? x->ops->watch(x, path, token) : x->ops->unwatch(x, path, token);
+	if (rc < 0)
+		v->counters.io_errors++;
+}
+
+void
+nfed_xen_unbind(struct nfed_xen_vif *v, const char *why)
+{
+	nfed_xen_log(v->xen, "vif %s: xen %u/%u is no more its device: %s", v->conf.name, v->domid,
+		     v->number, why);
+	state_watch(v, false);
+	v->bound = false;
+	v->look_again = false;
+	v->state = NFE_XEN_UNKNOWN;
+}
+
+static void
+bind_device(struct nfed_xen_vif *v, uint16_t domid, uint32_t number)
+{
+	v->bound = true;
+	v->domid = domid;
+	v->number = number;
+	snprintf(v->front, sizeof(v->front), "/local/domain/%u/device/" NFE_XEN_CLASS "/%u", domid,
+		 number);
+	snprintf(v->back, sizeof(v->back), "/local/domain/%u/backend/" NFE_XEN_CLASS "/%u/%u",
+		 v->xen->domid, domid, number);
+	nfed_xen_state_start(v);
+	state_watch(v, true);
+}
+
+/* Is the domain there and not about to go? */
+static bool
+domain_lives(const struct nfed_xen *xen, uint16_t domid, struct xenio_domain *info)
+{
+	*info = (struct xenio_domain){ .domid = domid };
+	return xen->conf.x->ops->domain_info(xen->conf.x, domid, info) != -ENOENT && !info->dying;
+}
+
+/* What the toolstack leaves behind when it destroys a domain: it knows no devices of our class. */
+static void
+remove_node(struct nfed_xen *xen, uint16_t domid, uint32_t number)
+{
+	char path[XENIO_PATH_MAX];
+
+	snprintf(path, sizeof(path), "%.80s/%u/%u", xen->dir, domid, number);
+	xen->conf.x->ops->rm(xen->conf.x, XENIO_NO_TX, path);
+}
+
+static void
+device_found(struct nfed_xen *xen, uint16_t domid, uint32_t number, const char *name)
+{
+	struct nfed_xen_vif *v = find_named(xen, name);
+	struct xenio_domain info;
+
+	if (v == NULL) {
+		nfed_xen_log(xen, "xen %u/%u: no VIF %.40s with \"xen\" here", domid, number, name);
+	} else if (!v->conf.any && (v->conf.domid != domid || v->conf.number != number)) {
+		nfed_xen_log(xen, "xen %u/%u: vif %s is for %u/%u only", domid, number, name,
+			     v->conf.domid, v->conf.number);
+	} else if (v->bound) {
+		nfed_xen_log(xen, "xen %u/%u: vif %s is in use by %u/%u", domid, number, name,
+			     v->domid, v->number);
+	} else if (!domain_lives(xen, domid, &info)) {
+		remove_node(xen, domid, number);
+	} else {
+		bind_device(v, domid, number);
+	}
+}
+
+/* A device came, changed its VIF, or went. */
+static void
+device_look(struct nfed_xen *xen, uint16_t domid, uint32_t number)
+{
+	struct nfed_xen_vif *v = find_bound(xen, domid, number);
+	char dir[XENIO_PATH_MAX], name[XENIO_VALUE_MAX];
+	int rc;
+
+	snprintf(dir, sizeof(dir), "%.80s/%u/%u", xen->dir, domid, number);
+	rc = xenio_read(xen->conf.x, dir, NFE_XEN_KEY_VIF, name, sizeof(name));
+	if (rc == -EIO)
+		return; /* xenstored does not answer: nothing is known */
+	if (v != NULL && (rc <= 0 || strcmp(name, v->conf.name) != 0)) {
+		nfed_xen_state_leave(v, "device removed");
+		nfed_xen_unbind(v, "device removed");
+		v = NULL;
+	}
+	if (v == NULL && rc > 0)
+		device_found(xen, domid, number, name);
+}
+
+static void
+scan_domain(struct nfed_xen *xen, uint16_t domid)
+{
+	char path[XENIO_PATH_MAX], **names;
+	unsigned int n;
+	uint32_t number;
+
+	snprintf(path, sizeof(path), "%.80s/%u", xen->dir, domid);
+	if (xen->conf.x->ops->list(xen->conf.x, XENIO_NO_TX, path, &names, &n) < 0)
+		return;
+	for (unsigned int i = 0; i < n; i++)
+		if (xenio_parse_u32(names[i], &number) == 0 &&
+		    find_bound(xen, domid, number) == NULL)
+			device_look(xen, domid, number);
+	free(names);
+}
+
+/* All devices there are; those that went are found by their VIFs. */
+void
+nfed_xen_scan(struct nfed_xen *xen)
+{
+	char **names;
+	unsigned int n;
+	uint32_t domid;
+
+	for (struct nfed_xen_vif *v = xen->vifs; v != NULL; v = v->next)
+		if (v->bound)
+			device_look(xen, v->domid, v->number);
+	if (xen->conf.x->ops->list(xen->conf.x, XENIO_NO_TX, xen->dir, &names, &n) < 0)
+		return; /* none yet */
+	for (unsigned int i = 0; i < n; i++)
+		if (xenio_parse_u32(names[i], &domid) == 0 && domid <= XENIO_DOMID_MAX)
+			scan_domain(xen, (uint16_t)domid);
+	free(names);
+}
+
+/* "12/0" or "12/0/vif" in rest; false: something else below, most of it written by ourselves. */
+static bool
+parse_device(const char *rest, uint16_t *domid, uint32_t *number)
+{
+	unsigned int d, n;
+	int end = 0, key = 0;
+
+	if (sscanf(rest, "%5u/%9u%n/" NFE_XEN_KEY_VIF "%n", &d, &n, &end, &key) < 2)
+		return false;
+	if (d > XENIO_DOMID_MAX || (rest[end] != '\0' && (key == 0 || rest[key] != '\0')))
+		return false;
+	*domid = (uint16_t)d;
+	*number = n;
+	return true;
+}
+
+static void
+on_devices(struct nfed_xen *xen, const char *path)
+{
+	size_t len = strlen(xen->dir);
+	uint16_t domid;
+	uint32_t number;
+
+	if (strncmp(path, xen->dir, len) != 0)
+		return;
+	if (path[len] == '\0' || strchr(path + len + 1, '/') == NULL)
+		nfed_xen_scan(xen); /* the directory itself, or that of a domain */
+	else if (parse_device(path + len + 1, &domid, &number))
+		device_look(xen, domid, number);
+}
+
+static void
+on_domains(struct nfed_xen *xen)
+{
+	for (struct nfed_xen_vif *v = xen->vifs; v != NULL; v = v->next) {
+		struct xenio_domain info;
+
+		if (!v->bound)
+			continue;
+		if (!domain_lives(xen, v->domid, &info)) {
+			v->counters.gone++;
+			nfed_xen_state_leave(v, "the domain is gone");
+			nfed_xen_unbind(v, "the domain is gone");
+			remove_node(xen, v->domid, v->number);
+		} else if (info.shutdown && v->state != NFE_XEN_CLOSED) {
+			v->counters.gone++;
+			nfed_xen_state_close(v, info.crashed ? "the domain crashed" :
+							       "the domain ended or is suspended");
+		}
+	}
+}
+
+static void
+on_watch(void *arg, uint32_t events)
+{
+	struct nfed_xen *xen = arg;
+	struct xenio *x = xen->conf.x;
+	char path[XENIO_PATH_MAX], token[32];
+	unsigned int domid, number;
+	struct nfed_xen_vif *v;
+
+	(void)events;
+	for (unsigned int i = 0; i < WATCHES_PER_TURN; i++) {
+		if (x->ops->watch_next(x, path, sizeof(path), token, sizeof(token)) <= 0)
+			return;
+		if (strcmp(token, DEVICES) == 0) {
+			on_devices(xen, path);
+		} else if (strcmp(token, DOMAINS) == 0) {
+			on_domains(xen);
+		} else if (sscanf(token, "f:%5u/%9u", &domid, &number) == 2) {
+			v = find_bound(xen, (uint16_t)domid, number);
+			if (v != NULL)
+				nfed_xen_state_look(v);
+		}
+	}
+}
+
+void
+nfed_xen_tick(struct nfed_xen *xen)
+{
+	for (struct nfed_xen_vif *v = xen->vifs; v != NULL; v = v->next) {
+		nfed_xen_unsilence(v);
+		if (v->look_again) {
+			v->look_again = false;
+			nfed_xen_state_look(v);
+		}
+	}
+}
+
+static int
+start_watching(struct nfed_xen *xen)
+{
+	struct xenio *x = xen->conf.x;
+	int rc = x->ops->watch(x, xen->dir, DEVICES);
+
+	if (rc == 0)
+		rc = x->ops->watch(x, RELEASE, DOMAINS);
+	if (rc == 0)
+		rc = nfed_loop_add(xen->conf.loop, x->ops->watch_fd(x), EPOLLIN, on_watch, xen);
+	return rc;
+}
+
+int
+nfed_xen_create(const struct nfed_xen_conf *conf, struct nfed_xen **out)
+{
+	struct nfed_xen *xen = calloc(1, sizeof(*xen));
+	int rc = -ENOMEM;
+
+	if (xen == NULL)
+		goto close;
+	xen->conf = *conf;
+	rc = conf->x->ops->domid(conf->x);
+	if (rc < 0)
+		goto free;
+	xen->domid = (uint16_t)rc;
+	snprintf(xen->dir, sizeof(xen->dir), "/local/domain/%u/backend/" NFE_XEN_CLASS, xen->domid);
+	rc = start_watching(xen);
+	if (rc < 0)
+		goto free;
+	*out = xen;
+	return 0;
+
+free:
+	free(xen);
+close:
+	conf->x->ops->close(conf->x);
+	return rc;
+}
+
+void
+nfed_xen_destroy(struct nfed_xen *xen)
+{
+	if (xen == NULL)
+		return;
+	nfed_loop_del(xen->conf.loop, xen->conf.x->ops->watch_fd(xen->conf.x));
+	xen->conf.x->ops->close(xen->conf.x);
+	free(xen);
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * What the files of the Xen back end share:
+ *
+ *	nfed_xen.c         devices come and go: watches, domains, which VIF a device is
+ *	nfed_xen_vif.c     a VIF: creation, events, interrupts
+ *	nfed_xen_state.c   its XenbusState machine, keys in and out
+ *	nfed_xen_arena.c   granted memory: index, checks, mapping, the transport's map and unmap
+ */
+#ifndef NFED_XEN_INTERNAL_H
+#define NFED_XEN_INTERNAL_H
+
+#include "nfed_xen.h"
+
+#define NFED_XEN_WHY 160 /* bytes of a reason in words */
+
+struct nfed_xen {
+	struct nfed_xen_conf conf;
+	uint16_t domid; /* ours */
+	char dir[XENIO_PATH_MAX]; /* of all back ends */
+	struct nfed_xen_vif *vifs;
+};
+
+struct nfed_xen_arena {
+	uint8_t *base; /* NULL: none */
+	uint32_t nr_pages, doorbell_page, nb_doorbells;
+	struct nfe_xen_index *head; /* stays mapped: its end tells the guest of ours */
+	unsigned int live; /* mappings given to the function */
+};
+
+struct nfed_xen_vif {
+	struct nfed_xen *xen;
+	struct nfed_xen_vif_conf conf;
+	struct nfed_function *fn;
+	struct nfed_xen_counters counters;
+	uint32_t max_pages;
+
+	bool bound; /* to a device: */
+	uint16_t domid;
+	uint32_t number;
+	char front[XENIO_PATH_MAX], back[XENIO_PATH_MAX];
+	enum nfe_xen_state state; /* ours, as written */
+	uint64_t next_attach_ms;
+	bool look_again; /* at the next tick */
+
+	struct xenio_evt *evt;
+	int port;          /* or XENIO_NO_PORT */
+	int silenced_port; /* masked until the next tick, or XENIO_NO_PORT */
+	uint64_t window_ms;
+	unsigned int window_events;
+	int data_kick_fd, control_kick_fd;
+	struct nfed_xen_arena arena;
+	struct nfed_xen_vif *next;
+};
+
+uint64_t nfed_xen_now_ms(void);
+void nfed_xen_log(const struct nfed_xen *xen, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* nfed_xen.c: the device that the VIF is bound to is no more. */
+void nfed_xen_unbind(struct nfed_xen_vif *v, const char *why);
+/* Look for the device of a VIF that came later than its device. */
+void nfed_xen_scan(struct nfed_xen *xen);
+
+/* nfed_xen_state.c */
+/* The VIF has a device now: publish, InitWait, and act on the front end's state. */
+void nfed_xen_state_start(struct nfed_xen_vif *v);
+/* The front end's state may have changed. */
+void nfed_xen_state_look(struct nfed_xen_vif *v);
+/* Let go of the front end if there is one; ours becomes Closed. */
+void nfed_xen_state_close(struct nfed_xen_vif *v, const char *why);
+/* The same, saying nothing: the device's keys are gone, or another's already. */
+void nfed_xen_state_leave(struct nfed_xen_vif *v, const char *why);
+
+/* nfed_xen_vif.c */
+int nfed_xen_channel_bind(struct nfed_xen_vif *v, uint32_t remote_port);
+void nfed_xen_channel_unbind(struct nfed_xen_vif *v);
+void nfed_xen_unsilence(struct nfed_xen_vif *v);
+
+/* nfed_xen_arena.c. 0, or a negative errno with its reason in why[NFED_XEN_WHY], counted. */
+int nfed_xen_arena_map(struct nfed_xen_vif *v, uint32_t index_ref, uint32_t nr_pages,
+		       uint32_t doorbell_page, char *why);
+void nfed_xen_arena_unmap(struct nfed_xen_vif *v);
+void nfed_xen_arena_alive(struct nfed_xen_vif *v);
+int nfed_xen_transport_map(void *ctx, uint64_t iova, uint64_t len, uint32_t access,
+			   uint32_t *poisoned, unsigned int *nb_mappings, uint8_t **base,
+			   void **mapping);
+void nfed_xen_transport_unmap(void *ctx, void *mapping);
+
+#endif /* NFED_XEN_INTERNAL_H */

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * XenbusState of the back end, and the keys behind it (doc/xen-protocol.md 2, 3):
+ *
+ *	 published                 front Initialised, mapped, READY
+ *	───────────► InitWait ───────────────────────────────────► Connected
+ *	                ▲   │                                        │   │
+ *	                │   │ front Initialised, but bad             │   │ front Closing, Closed,
+ *	                │   └──────────────────► Closing             │   │ no state, domain ended
+ *	   front        │                          │ │               │   ▼
+ *	   Initialising ├──────────────────────────┘ └─────────────────► Closed
+ *	                └──────────────────────────────────────────────────┘
+ *
+ * The table below has every pair of states; act() owns the transitions. Control thread. Keys are
+ * read once each, at Initialised: what the guest writes afterwards changes nothing.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "nfed_xen_internal.h"
+
+#define ATTACH_PERIOD_MS 50 /* mapping costs us more than asking for it costs the guest */
+
+enum action {
+	STAY,
+	ODD,     /* not at this moment: stay, but count it */
+	ATTACH,
+	RESTART, /* let go: InitWait */
+	CLOSE,   /* let go: Closed */
+};
+
+/* By our state, then the front end's. */
+static const uint8_t actions[NFE_XEN_STATES][NFE_XEN_STATES] = {
+	[NFE_XEN_INIT_WAIT] = { STAY, STAY, ODD, ATTACH, STAY, CLOSE, CLOSE },
+	[NFE_XEN_CONNECTED] = { CLOSE, RESTART, ODD, STAY, STAY, CLOSE, CLOSE },
+	[NFE_XEN_CLOSING] = { CLOSE, RESTART, ODD, STAY, ODD, CLOSE, CLOSE },
+	[NFE_XEN_CLOSED] = { STAY, RESTART, ODD, ODD, ODD, STAY, STAY },
+};
+
+static const struct {
+	uint32_t reg;
+	const char *key;
+} device_regs[] = {
+#define REG_KEY(reg, key) { reg, key },
+	NFE_XEN_DEVICE_REGS(REG_KEY)
+}, host_regs[] = {
+	NFE_XEN_HOST_REGS(REG_KEY)
+#undef REG_KEY
+};
+#define NB_DEVICE_REGS (sizeof(device_regs) / sizeof(device_regs[0]))
+#define NB_HOST_REGS (sizeof(host_regs) / sizeof(host_regs[0]))
+
+struct request { /* of a front end that is Initialised */
+	uint32_t version, index_ref, nr_pages, doorbell_page, event_channel;
+	uint32_t host[NB_HOST_REGS];
+};
+
+const char *
+nfe_xen_state_name(unsigned int state)
+{
+	static const char *const names[NFE_XEN_STATES] = {
+		"Unknown", "Initialising", "InitWait", "Initialised", "Connected", "Closing", "Closed",
+	};
+
+	return state < NFE_XEN_STATES ? names[state] : "none";
+}
+
+/* A key of ours. What xenstore refuses is counted: the node may have been removed meanwhile. */
+static void __attribute__((format(printf, 3, 4)))
+put(struct nfed_xen_vif *v, const char *key, const char *format, ...)
+{
+	char value[XENIO_VALUE_MAX];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(value, sizeof(value), format, ap);
+	va_end(ap);
+	if (xenio_write(v->xen->conf.x, XENIO_NO_TX, v->back, key, "%s", value) < 0)
+		v->counters.io_errors++;
+}
+
+static void
+set_state(struct nfed_xen_vif *v, enum nfe_xen_state to, const char *why)
+{
+	if (v->state != to)
+		nfed_xen_log(v->xen, "vif %s: xen %u/%u: %s -> %s%s%s", v->conf.name, v->domid,
+			     v->number, nfe_xen_state_name(v->state), nfe_xen_state_name(to),
+			     why[0] != '\0' ? ": " : "", why);
+	v->state = to;
+	put(v, NFE_XEN_KEY_STATE, "%u", to);
+}
+
+/* Once: limits do not change while the function exists. */
+static int
+publish_tx(struct xenio *x, xenio_tx tx, void *arg)
+{
+	struct nfed_xen_vif *v = arg;
+	int rc = xenio_write(x, tx, v->back, NFE_XEN_KEY_VERSION, "%u", NFE_XEN_VERSION);
+
+	if (rc == 0)
+		rc = xenio_write(x, tx, v->back, NFE_XEN_KEY_MAX_PAGES, "%u", v->max_pages);
+	for (unsigned int i = 0; i < NB_DEVICE_REGS && rc == 0; i++)
+		rc = xenio_write(x, tx, v->back, device_regs[i].key, "0x%x",
+				 nfed_reg_read(v->fn, device_regs[i].reg, 4));
+	if (rc == 0)
+		rc = xenio_write(x, tx, v->back, NFE_XEN_KEY_ERROR, "%s", "");
+	return rc;
+}
+
+/* On return the guest's memory is not used any more. */
+static void
+let_go(struct nfed_xen_vif *v, const char *why)
+{
+	bool was = v->state == NFE_XEN_CONNECTED;
+
+	nfed_function_set_doorbells(v->fn, NULL); /* RESET: lcores have left, regions are gone */
+	nfed_xen_arena_unmap(v);
+	nfed_xen_channel_unbind(v); /* after the arena: unmapping notifies it */
+	if (!was)
+		return;
+	v->counters.detached++;
+	if (v->conf.attached != NULL)
+		v->conf.attached(v->conf.function.owner, false, why);
+}
+
+/* One number of the front end. Missing and malformed are counted here, the range by the caller. */
+static int
+get(struct nfed_xen_vif *v, const char *key, uint32_t *value, char *why)
+{
+	int rc = xenio_read_u32(v->xen->conf.x, v->front, key, value);
+
+	if (rc == 0)
+		return 0;
+	if (rc == -EINVAL || rc == -ERANGE)
+		v->counters.bad_value++;
+	else
+		v->counters.missing++;
+	snprintf(why, NFED_XEN_WHY, "key %s: %s", key,
+		 rc == -ENOENT ? "missing" : rc == -EINVAL ? "not a number" : strerror(-rc));
+	return rc;
+}
+
+static int
+read_request(struct nfed_xen_vif *v, struct request *r, char *why)
+{
+	const struct {
+		const char *key;
+		uint32_t *value;
+	} keys[] = {
+		{ NFE_XEN_KEY_VERSION, &r->version },
+		{ NFE_XEN_KEY_INDEX_REF, &r->index_ref },
+		{ NFE_XEN_KEY_NR_PAGES, &r->nr_pages },
+		{ NFE_XEN_KEY_DOORBELL_PAGE, &r->doorbell_page },
+		{ NFE_XEN_KEY_EVENT_CHANNEL, &r->event_channel },
+	};
+	int rc = 0;
+
+	for (unsigned int i = 0; i < sizeof(keys) / sizeof(keys[0]) && rc == 0; i++)
+		rc = get(v, keys[i].key, keys[i].value, why);
+	for (unsigned int i = 0; i < NB_HOST_REGS && rc == 0; i++)
+		rc = get(v, host_regs[i].key, &r->host[i], why);
+	return rc;
+}
+
+/* The reason of refusal, or NONE. Addresses and sizes in the boot block are the function's. */
+static enum nfe_reason
+check_request(struct nfed_xen_vif *v, const struct request *r, char *why)
+{
+	uint32_t min_pages = v->conf.function.limits.max_channels + 2u;
+
+	if (r->version != NFE_XEN_VERSION) {
+		v->counters.bad_version++;
+		snprintf(why, NFED_XEN_WHY, "protocol version %u, ours is %u", r->version,
+			 NFE_XEN_VERSION);
+		return NFE_REASON_ABI;
+	}
+	if (r->nr_pages < min_pages || r->nr_pages > v->max_pages) {
+		v->counters.bad_pages++;
+		snprintf(why, NFED_XEN_WHY, "%u pages not in %u..%u", r->nr_pages, min_pages,
+			 v->max_pages);
+		return NFE_REASON_BOOT_MEMORY;
+	}
+	if (r->doorbell_page >= r->nr_pages || r->nr_pages - r->doorbell_page < min_pages - 1) {
+		v->counters.bad_pages++;
+		snprintf(why, NFED_XEN_WHY, "doorbell page %u of %u: %u pages needed there",
+			 r->doorbell_page, r->nr_pages, min_pages - 1);
+		return NFE_REASON_BOOT_MEMORY;
+	}
+	return NFE_REASON_NONE;
+}
+
+/* As a driver on any other transport does it: registers, then COMMAND. */
+static enum nfe_reason
+boot(struct nfed_xen_vif *v, const struct request *r, char *why)
+{
+	nfed_function_set_doorbells(v->fn, v->arena.base +
+					    (uint64_t)v->arena.doorbell_page * NFE_PAGE_SIZE);
+	for (unsigned int i = 0; i < NB_HOST_REGS; i++)
+		nfed_reg_write(v->fn, host_regs[i].reg, 4, r->host[i]);
+	nfed_reg_write(v->fn, NFE_REG_COMMAND, 4, NFE_CMD_GO);
+	if (nfed_function_state(v->fn) == NFE_STATE_READY)
+		return NFE_REASON_NONE;
+	v->counters.boot_failed++;
+	snprintf(why, NFED_XEN_WHY, "%s", nfed_function_reason_text(v->fn));
+	return nfed_function_reason(v->fn);
+}
+
+/* Everything up to a function that is READY. */
+static enum nfe_reason
+take(struct nfed_xen_vif *v, char *why)
+{
+	struct request r;
+	enum nfe_reason reason;
+	int rc;
+
+	if (read_request(v, &r, why) < 0)
+		return NFE_REASON_BOOT_BLOCK;
+	reason = check_request(v, &r, why);
+	if (reason != NFE_REASON_NONE)
+		return reason;
+	rc = nfed_xen_channel_bind(v, r.event_channel);
+	if (rc < 0) {
+		v->counters.bad_channel++;
+		snprintf(why, NFED_XEN_WHY, "event channel %u: %s", r.event_channel, strerror(-rc));
+		return NFE_REASON_BOOT_BLOCK;
+	}
+	if (nfed_xen_arena_map(v, r.index_ref, r.nr_pages, r.doorbell_page, why) < 0)
+		return NFE_REASON_BOOT_MEMORY;
+	return boot(v, &r, why);
+}
+
+static void
+attach(struct nfed_xen_vif *v)
+{
+	uint64_t now_ms = nfed_xen_now_ms();
+	char why[NFED_XEN_WHY] = "out of memory";
+	enum nfe_reason reason;
+
+	if (now_ms < v->next_attach_ms) {
+		v->counters.too_soon++;
+		v->look_again = true;
+		return;
+	}
+	v->next_attach_ms = now_ms + ATTACH_PERIOD_MS;
+	reason = take(v, why);
+	if (reason != NFE_REASON_NONE) {
+		v->counters.failed++;
+		let_go(v, why);
+		put(v, NFE_XEN_KEY_REASON, "%u", reason);
+		put(v, NFE_XEN_KEY_ERROR, "%s", why);
+		set_state(v, NFE_XEN_CLOSING, why);
+		return;
+	}
+	v->counters.attached++;
+	nfed_xen_arena_alive(v);
+	put(v, NFE_XEN_KEY_GENERATION, "%u", nfed_reg_read(v->fn, NFE_REG_GENERATION, 4));
+	put(v, NFE_XEN_KEY_LINK, "%u",
+	    (nfed_reg_read(v->fn, NFE_REG_STATUS, 4) & NFE_STATUS_LINK) != 0);
+	set_state(v, NFE_XEN_CONNECTED, "");
+	if (v->conf.attached != NULL)
+		v->conf.attached(v->conf.function.owner, true, "");
+}
+
+static void
+act(struct nfed_xen_vif *v, unsigned int front)
+{
+	char why[64];
+
+	snprintf(why, sizeof(why), "the front end is %s",
+		 front == NFE_XEN_UNKNOWN ? "gone" : nfe_xen_state_name(front));
+	switch ((enum action)actions[v->state][front]) {
+	case STAY:
+		break;
+	case ODD:
+		v->counters.bad_state++;
+		break;
+	case ATTACH:
+		attach(v);
+		break;
+	case RESTART:
+		let_go(v, why);
+		set_state(v, NFE_XEN_INIT_WAIT, why);
+		break;
+	case CLOSE:
+		let_go(v, why);
+		set_state(v, NFE_XEN_CLOSED, why);
+		break;
+	}
+}
+
+void
+nfed_xen_state_look(struct nfed_xen_vif *v)
+{
+	uint32_t front = NFE_XEN_UNKNOWN;
+	int rc;
+
+	if (!v->bound)
+		return;
+	rc = xenio_read_u32(v->xen->conf.x, v->front, NFE_XEN_KEY_STATE, &front);
+	if (rc == -EIO)
+		return; /* xenstored does not answer: nothing is known */
+	if (rc == -EINVAL || rc == -ERANGE || front >= NFE_XEN_STATES) {
+		v->counters.bad_state++;
+		front = NFE_XEN_UNKNOWN;
+	}
+	act(v, front);
+}
+
+void
+nfed_xen_state_start(struct nfed_xen_vif *v)
+{
+	v->state = NFE_XEN_INITIALISING;
+	v->next_attach_ms = 0;
+	nfed_function_set_doorbells(v->fn, NULL);
+	if (xenio_transact(v->xen->conf.x, publish_tx, v) < 0)
+		v->counters.io_errors++;
+	set_state(v, NFE_XEN_INIT_WAIT, "");
+	nfed_xen_state_look(v);
+}
+
+void
+nfed_xen_state_leave(struct nfed_xen_vif *v, const char *why)
+{
+	let_go(v, why);
+	v->state = NFE_XEN_UNKNOWN;
+}
+
+void
+nfed_xen_state_close(struct nfed_xen_vif *v, const char *why)
+{
+	let_go(v, why);
+	set_state(v, NFE_XEN_CLOSED, why);
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * Uplinks, data lcores: frames come in mbufs of our own memory; frames to an uplink are copied once
+ * into an mbuf. One lcore receives from an uplink, all may send (own Tx queues, or a lock where the
+ * device has fewer).
+ */
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+
+#include "vsw_datapath.h"
+
+/* Tell the control thread where addresses are. The same ones again and again are the common case:
+ * told once a while, which also keeps them from ageing. */
+static void
+learn(struct vsw_lcore *lc, const struct vsw_port *port)
+{
+	struct vsw_uplink *u = port->uplink;
+
+	for (unsigned int i = 0; i < lc->nb_frames; i++) {
+		uint64_t mac = vsw_mac_u64(lc->frames[i].hdr + VSW_MAC_BYTES);
+		uint64_t note = mac | (uint64_t)port->id << VSW_LEARN_SHIFT;
+
+		unsigned int at = (mac >> 32 ^ mac >> 40) & (VSW_TOLD - 1); /* the last two bytes */
+
+		if (mac == u->told[at].mac && lc->now < u->told[at].until)
+			continue;
+		u->told[at].mac = mac;
+		u->told[at].until = lc->now + rte_get_tsc_hz();
+		if (!vsw_mac_is_group(mac))
+			rte_ring_enqueue_elem(lc->sw->learn, &note, sizeof(note));
+	}
+}
+
+/* The frame of an mbuf; false: runt. The header is looked at in place: it is our memory. */
+static bool
+mbuf_frame(struct vsw_lcore *lc, struct vsw_port *port, struct rte_mbuf *m)
+{
+	uint32_t need = RTE_MIN(m->pkt_len, NFE_HDR_COPY);
+	struct vsw_frame *f = &lc->frames[lc->nb_frames];
+	struct vsw_seg *seg = &lc->segs[lc->nb_segs];
+
+	vsw_count(lc, port, NFE_STAT_from_frames, 1);
+	if (m->pkt_len < NFE_MIN_FRAME) {
+		vsw_count(lc, port, NFE_STAT_from_drop_runt, 1);
+		return false;
+	}
+	if ((m->data_len < need && rte_pktmbuf_linearize(m) != 0) ||
+	    m->nb_segs > NFE_SEGS_PER_CELL) {
+		vsw_count(lc, port, NFE_STAT_from_drop_segs, 1);
+		return false;
+	}
+	*f = (struct vsw_frame){ .hdr = rte_pktmbuf_mtod(m, const uint8_t *), .hdr_len = m->data_len,
+				 .len = m->pkt_len, .seg = seg };
+	for (const struct rte_mbuf *s = m->next; s != NULL; s = s->next)
+		seg[f->nsegs++] = (struct vsw_seg){ rte_pktmbuf_mtod(s, const uint8_t *), s->data_len, NULL };
+	lc->nb_segs += f->nsegs;
+	lc->nb_frames++;
+	vsw_count(lc, port, NFE_STAT_from_bytes, m->pkt_len);
+	return true;
+}
+
+unsigned int
+vsw_uplink_poll(struct vsw_lcore *lc, struct vsw_port *port)
+{
+	struct rte_mbuf *m[VSW_UPLINK_BURST];
+	uint16_t n = rte_eth_rx_burst(port->uplink->ethdev, 0, m, VSW_UPLINK_BURST);
+
+	if (n == 0)
+		return 0;
+	lc->src = port;
+	lc->src_ch = NULL;
+	lc->nb_frames = lc->nb_segs = 0;
+	for (uint16_t i = 0; i < n; i++)
+		mbuf_frame(lc, port, m[i]);
+	if (port->uplink->learning)
+		learn(lc, port);
+	vsw_forward(lc, &port->uplink->fdb_cache);
+	vsw_deliver(lc);
+	vsw_wake(lc);
+	rte_pktmbuf_free_bulk(m, n);
+	return n;
+}
+
+static struct rte_mbuf *
+frame_mbuf(struct vsw_lcore *lc, struct rte_mempool *pool, const struct vsw_frame *f,
+	   enum nfe_stat *why)
+{
+	struct rte_mbuf *m;
+	uint8_t *to;
+
+	*why = NFE_STAT_to_drop_too_long;
+	if (f->len > (uint32_t)rte_pktmbuf_data_room_size(pool) - RTE_PKTMBUF_HEADROOM)
+		return NULL;
+	*why = NFE_STAT_to_drop_no_buffer;
+	m = rte_pktmbuf_alloc(pool);
+	if (m == NULL)
+		return NULL;
+	to = rte_pktmbuf_mtod(m, uint8_t *);
+	m->data_len = (uint16_t)f->len;
+	m->pkt_len = f->len;
+	vsw_frame_copy(f, &to, f->len);
+	if (vsw_frame_poisoned(f)) {
+		*why = NFE_STAT_to_drop_fault;
+		nfed_fault(lc->src_ch, NFE_REASON_MEMORY_GONE);
+		rte_pktmbuf_free(m);
+		return NULL;
+	}
+	return m;
+}
+
+static uint16_t
+uplink_tx(struct vsw_lcore *lc, const struct vsw_uplink *u, struct rte_mbuf **m, uint16_t n)
+{
+	uint16_t txq = (uint16_t)(lc->index % u->nb_txq), sent;
+	rte_spinlock_t *lock = (rte_spinlock_t *)(uintptr_t)&u->tx_lock[txq];
+	bool shared = u->nb_txq < lc->sw->nb_lcores;
+
+	if (shared)
+		rte_spinlock_lock(lock);
+	sent = rte_eth_tx_burst(u->ethdev, txq, m, n);
+	if (shared)
+		rte_spinlock_unlock(lock);
+	return sent;
+}
+
+void
+vsw_uplink_deliver(struct vsw_lcore *lc, struct vsw_port *port, uint16_t node)
+{
+	uint16_t n = 0, sent;
+	uint64_t bytes = 0, offered = 0;
+
+	for (; node != VSW_NO_NODE; node = lc->nodes[node].next, offered++) {
+		const struct vsw_frame *f = &lc->frames[lc->nodes[node].frame];
+		enum nfe_stat why = NFE_STAT_to_drop_too_long;
+		struct rte_mbuf *m = NULL;
+
+		if (f->len <= port->max_frame)
+			m = frame_mbuf(lc, port->uplink->pool, f, &why);
+		if (m == NULL) {
+			vsw_count(lc, port, why, 1);
+			continue;
+		}
+		bytes += f->len;
+		lc->tx[n++] = m;
+	}
+	vsw_count(lc, port, NFE_STAT_to_offered, offered);
+	if (n == 0)
+		return;
+	sent = uplink_tx(lc, port->uplink, lc->tx, n);
+	for (uint16_t i = sent; i < n; i++)
+		bytes -= lc->tx[i]->pkt_len;
+	rte_pktmbuf_free_bulk(&lc->tx[sent], n - sent);
+	vsw_count(lc, port, NFE_STAT_to_frames, sent);
+	vsw_count(lc, port, NFE_STAT_to_bytes, bytes);
+	vsw_count(lc, port, NFE_STAT_to_drop_full, n - sent);
+}
