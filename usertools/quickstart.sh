@@ -22,9 +22,9 @@ hugepages_wanted=256 # of 2 MiB
 fuzz_seconds=20      # as in app/test-fuzz/meson.build
 
 packages_build="build-essential meson ninja-build pkg-config dpkg-dev libdpdk-dev dpdk dpdk-dev
-    libjansson-dev python3"
+    libjansson-dev libxen-dev python3"
 packages_run="iproute2 iperf3 iputils-ping tcpdump ethtool procps"
-packages_test="clang"
+packages_test="clang qemu-system-x86 debootstrap busybox-static"
 
 broken=() # phases that failed, for the summary
 phase_start_s=0
@@ -117,6 +117,15 @@ need_clang_runtime()
     need_packages "libclang-rt-${version%%.*}-dev"
 }
 
+# Downloaded, not installed: test_xen.py boots them in an emulator. It says itself why it is skipped.
+fetch_xen()
+{
+    local fetch="$root/app/test-system/xen/packages.py"
+    python3 "$fetch" && return
+    apt-get -q update || true # the lists may be older than what the archive has now
+    python3 "$fetch"
+}
+
 reserve_hugepages()
 {
     if [ ! -r $hugepages_file ] || [ "$(cat $hugepages_file)" -ne 0 ]; then
@@ -188,6 +197,7 @@ command_test()
     [ $# -eq 0 ] || die "test takes no options: $*"
     need_clang_runtime
     cd "$root"
+    step "fetching Xen and a kernel for its test" fetch_xen || true
     if CC=gcc build_for_test gcc build all $warn; then
         run_tests build
         tested+=(build)

@@ -46,12 +46,13 @@ def main():
     rng = random.Random(1)
     with Lab("death") as lab:
         switch = lab.start_switch(switch_config(lab, VIFS), lcores=2)
-        neighbours = Traffic(lab, "neighbours", "pmd:c", "ring:d", ["--both", "--stream"]).ready()
+        neighbours = Traffic(lab, "neighbours", "pmd:c", "ring:d", ["--both", "--stream", "--strict"]).ready()
         with tap.case(f"{CYCLES} guests killed under load", lab):
             victim(lab, 0).ready().process.kill()  # warm: what is allocated once is allocated
             for vif in ("a", "b"):
                 wait_until(lambda name=vif: lab.telemetry(switch, f"/vif/info,{name}")["state"]
                            == "reset", f"vif {vif} detached", 5)
+            time.sleep(0.2)  # the telemetry connection of the last question is closed
             before, rss, huge = level(switch), rss_kib(switch), free_hugepages_mib()
             for cycle in range(CYCLES):
                 guest = victim(lab, cycle).ready()

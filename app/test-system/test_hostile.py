@@ -48,7 +48,7 @@ def main():
     tap = Tap()
     with Lab("hostile") as lab:
         switch = lab.start_switch(switch_config(lab, VIFS), lcores=2)
-        neighbours = Traffic(lab, "neighbours", "pmd:c", "ring:d", ["--both", "--stream"]).ready()
+        neighbours = Traffic(lab, "neighbours", "pmd:c", "ring:d", ["--both", "--stream", "--strict"]).ready()
         echo = lab.start("echo", [lab.program("vif-echo"), f"vfio-user:{lab.socket('b')}"])
         echo.wait_log("vif-echo: ready")
         for mode, reason in MODES:

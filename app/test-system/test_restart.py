@@ -20,9 +20,11 @@ REPORT_MS = 20
 BACK_S = 10           # to give up; how long it really takes is printed
 
 
-def moved(traffic, before):
+def moved(traffic, before, cycles):
+    """Frames flow again, and both guests saw their link go down and up in each cycle."""
     now = traffic.progress()
-    return now and now["received"] > before + 2 * WINDOW
+    return (now and now["received"] > before + 2 * WINDOW and
+            min(now["link_changes"]) >= 2 * cycles)
 
 
 def counted_drops(lab, switch):
@@ -38,7 +40,7 @@ def restart(lab, switch, traffic, cycle):
     dead = traffic.progress()["received"]
     switch = lab.start_switch(switch_config(lab, VIFS), lcores=1 + cycle % 2)
     start = time.monotonic()
-    wait_until(lambda: moved(traffic, dead), f"traffic after restart {cycle}", BACK_S)
+    wait_until(lambda: moved(traffic, dead, cycle + 1), f"traffic after restart {cycle}", BACK_S)
     return switch, time.monotonic() - start
 
 
@@ -50,7 +52,7 @@ def main():
             switch = lab.start_switch(switch_config(lab, VIFS))
             traffic = Traffic(lab, "guests", "pmd:a", "ring:b",
                               ["--both", "--stream", "--window", WINDOW, "--report-ms", REPORT_MS]).ready()
-            wait_until(lambda: moved(traffic, 0), "first traffic", BACK_S)
+            wait_until(lambda: moved(traffic, 0, 0), "first traffic", BACK_S)
             dropped = 0
             for cycle in range(CYCLES):
                 dropped += counted_drops(lab, switch)
@@ -68,8 +70,6 @@ def main():
             expect(result["duplicated"] <= bound, f"more than {bound} duplicates: {result}")
             expect(result["lost"] <= bound + dropped,
                    f"more than {bound} lost beside {dropped} counted drops: {result}")
-            for changes in result["link_changes"]:
-                expect(changes >= 2 * CYCLES, f"link down and up {CYCLES} times: {result}")
         with tap.case("new frames flow perfectly after the last restart", lab):
             fresh = Traffic(lab, "fresh", "pmd:a", "ring:b", ["--both", "--frames", 5000])
             expect(fresh.result()["exit_code"] == 0, "not perfect")

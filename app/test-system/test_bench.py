@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 the NFE authors
+"""usertools/bench works: a run of its self-test, and test-bench's other modes, counted not timed.
+
+No speed is a criterion here: fields, frames and that nothing is left over.
+"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lab import ROOT, Lab, Tap, expect  # noqa: E402
+
+BENCH = os.path.join(ROOT, "usertools", "bench")
+SELF_TEST_S = 120
+EXIT_LACKS = 3
+ROUND_FIELDS = {"mode", "kind", "size", "mpps", "windows", "guest_cycles", "busy", "tx_full",
+                "loss", "sent", "received", "tsc_hz", "switch", "value"}
+ROW_FIELDS = {"measure", "switch", "unit", "value", "bottleneck", "switch_cycles_counted",
+              "switch_cycles_from_rate", "guest_cycles", "total_cycles", "p99", "p999", "windows"}
+
+
+def self_test(tap, build):
+    with tempfile.TemporaryDirectory() as out, tap.case("bench measures us and writes its report"):
+        done = subprocess.run([sys.executable, BENCH, "--self-test", "--build", build, "--measures",
+                               "flood-64,rtt-64,load-64", "--out", out], capture_output=True,
+                              text=True, timeout=SELF_TEST_S, check=False)
+        if done.returncode == EXIT_LACKS:
+            Tap.skip_all(done.stderr.strip())
+        expect(done.returncode == 0, f"exit code {done.returncode}:\n{done.stdout}{done.stderr}")
+        with open(os.path.join(out, "results.json"), encoding="utf-8") as file:
+            results = json.load(file)
+        check_results(results)
+        for name in ("results.txt", "flood-64.svg", "rtt-64.svg", "load-64.svg"):
+            expect(os.path.getsize(os.path.join(out, name)) > 0, f"{name} is empty")
+
+
+def check_results(results):
+    expect(not results["failures"], results["failures"])
+    expect(len(results["rows"]) == 6, f"3 measures of 2 switches: {results['rows']}")
+    for row in results["rows"]:
+        expect(ROW_FIELDS <= set(row), f"{ROW_FIELDS - set(row)} missing in {row}")
+        expect(row["value"]["max"] >= 0, row)
+    for entry in results["raw"]:
+        for one in entry["rounds"]:
+            if one["mode"] == "pingpong":
+                expect(one["rtt_ns"]["n"] > 0 and one["one_way_ns"]["n"] > 0, one)
+                continue
+            expect(ROUND_FIELDS <= set(one), f"{ROUND_FIELDS - set(one)} missing in {one}")
+            expect(one["received"] > 0 and one["switch"]["frames"] >= one["received"] / 2, one)
+
+
+def wrong_options(tap, lab):
+    cases = ((["--mode", "flood", "--size", "10"], "--size"), (["--mode", "load"], "--rate"),
+             (["--mode", "dance"], "--mode must be"),
+             (["--mode", "flood"], "--vdev"), ([], "--mode"))
+    for args, word in cases:
+        with tap.case(f"test-bench {' '.join(args) or 'alone'} says what is wrong"):
+            done = lab.run([lab.program("test-bench"), *lab.eal_args("options", 64), "--", *args],
+                           check=False)
+            expect(done.returncode != 0 and word in done.stderr, done.stderr)
+
+
+def main():
+    tap = Tap()
+    if os.geteuid() != 0:
+        Tap.skip_all("needs root")
+    with Lab("bench-options", memory="nohuge") as lab:
+        wrong_options(tap, lab)
+        build = lab.build
+    self_test(tap, build)
+    return tap.plan()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 the NFE authors
+# suite: asan
+"""net_nfe as its applications see it (app/test-pmd), each case in a process of its own against one
+real switch: queues, statistics, EAL memory that comes and goes, a switch that dies. Needs hugepages
+for the cases with memory that EAL allocates later; they are skipped without. Then a secondary
+process.
+
+    test_pmd.py [CASE...]"""
+import os
+import re
+import sys
+
+from lab import Lab, LabError, Tap, expect
+from traffic import check_accounting, switch_config
+
+VIFS = ["a", "b"]
+CASE_S = 60
+SKIPPED = 77
+HUGEPAGES = 256
+BASE_MIB = 24   # of EAL's memory at start; the cases of hot-plugged memory want little
+SAYS = {        # words that the log of a case must have: refusals name object and reason
+    "external_memory_is_refused": ["rx queue 0: memory of pool external at 0x",
+                                   "tx queue 0: memory at 0x", "it has no file descriptor"],
+    "mtu_beyond_the_buffers_needs_scatter": ["rx queue 0: MTU 9000 needs scatter or buffers of "
+                                             "9018 bytes, these have 2048"],
+    "second_client_of_a_vif_is_refused_as_busy": ["a.sock: Device or resource busy"],
+    "frames_sent_to_a_failed_function_arrive_after_the_replay": ["send queue overrun (7)"],
+}
+
+
+class Bench:
+    """The switch, and test-pmd on it, which may ask for the switch to be killed and started."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.config = switch_config(lab, VIFS)
+        self.switch = lab.start_switch(self.config)
+
+    def argv(self, name, case, eal=()):
+        mib = BASE_MIB if self.lab.memory == "huge" else 128
+        return [self.lab.program("test-pmd"), *self.lab.eal_args(name, mib), *eal, "-d",
+                self.lab.plugin(), "--no-telemetry", "--", self.lab.socket_dir, case]
+
+    def obey(self, process, wish):
+        if wish == "down":
+            self.switch.kill()
+        else:
+            self.switch = self.lab.start_switch(self.config)
+        process.send("done")
+
+    def run(self, case):
+        """Returns the reason if the case was skipped."""
+        process = self.lab.start(case, self.argv("test-pmd", case))
+        asked = 0
+        while True:
+            try:
+                found = process.wait_log(rf"^@(down|up) {asked + 1}$", CASE_S)
+            except LabError:
+                if process.alive():
+                    raise
+                break
+            asked += 1
+            self.obey(process, found[1])
+        log = process.log()
+        if process.popen.returncode == SKIPPED:
+            return re.search(r"^skipped: (.*)$", log, re.MULTILINE)[1]
+        expect(process.popen.returncode == 0, f"exit code {process.popen.returncode}")
+        for words in SAYS.get(case, ()):
+            expect(words in log, f"'{words}' is not in its log")
+        return None
+
+
+def cases(lab, wanted):
+    listed = lab.run([lab.program("test-pmd"), "--list"]).stdout.split()
+    return [name.split(".") for name in listed if not wanted or name.split(".")[1] in wanted]
+
+
+def run_case(tap, bench, suite, case):
+    name = f"{suite}: {case.replace('_', ' ')}"
+    before = len(bench.lab.processes)
+    try:
+        reason = bench.run(case)
+        check_accounting(bench.lab, bench.switch, VIFS)
+    except LabError as error:
+        for process in bench.lab.processes[before:]:
+            bench.lab.dump_log(process)
+            process.stop()
+        tap.not_ok(name, error)
+        if not bench.switch.alive():
+            bench.switch = bench.lab.start_switch(bench.config)
+        return
+    if reason:
+        tap.skip(name, reason)
+    else:
+        tap.ok(name)
+
+
+def shared_testpmd(lab, name, command, eal):
+    """testpmd with memory that a secondary process could share: files in a hugetlbfs."""
+    own = [arg for arg in lab.eal_args("shared", 64, 2) if arg not in ("--in-memory", "--no-huge")]
+    argv = ["stdbuf", "-oL", "dpdk-testpmd", *own, "--huge-dir", os.path.join(lab.run_dir, "huge"),
+            "-d", lab.plugin(), *eal, "--", "-i", "--total-num-mbufs=4096"]
+    return lab.start(name, [*command, *argv])
+
+
+def secondary(lab):
+    """The mount is seen by these two alone, and goes with them."""
+    huge = os.path.join(lab.run_dir, "huge")
+    os.mkdir(huge)
+    mount = f"mount -t hugetlbfs none {huge} && exec \"$0\" \"$@\""
+    vdev = f"--vdev=net_nfe0,socket={lab.socket('a')}"
+    primary = shared_testpmd(lab, "primary", ["unshare", "--mount", "sh", "-c", mount], [vdev])
+    primary.wait_log("testpmd> ", 30)
+    second = shared_testpmd(lab, "secondary", ["nsenter", "-m", "-t", str(primary.pid)],
+                            ["--proc-type=secondary"])
+    second.wait_log("net_nfe0: only a primary process can drive an NFE", 30)
+    second.stop()
+    primary.send("show port info 0")
+    primary.wait_log("Link status: up", 10)
+    primary.send("quit")
+    expect(primary.wait() == 0, f"primary: exit code {primary.popen.returncode}")
+
+
+def main():
+    tap = Tap()
+    with Lab("pmd", hugepages=HUGEPAGES if os.geteuid() == 0 else 0) as lab:
+        bench = Bench(lab)
+        for suite, case in cases(lab, sys.argv[1:]):
+            run_case(tap, bench, suite, case)
+        name = "a secondary process is refused and the primary goes on"
+        if lab.memory != "huge" or lab.sanitize:
+            tap.skip(name, "needs hugepages, and processes without sanitizers")
+        else:
+            with tap.case(name, lab):
+                secondary(lab)
+                check_accounting(lab, bench.switch, VIFS)
+    return tap.plan()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,267 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 the NFE authors
+"""A VM under QEMU attaches to vif-switch with -device vfio-user-pci and runs the stock testpmd on
+net_nfe by PCI: traffic with a process, resets, death, unplugging. All criteria are counts."""
+import json
+import os
+import re
+import sys
+
+import image
+from lab import Lab, Tap, expect, wait_until
+from traffic import check_accounting, perfect
+from vm.bed import Bed
+
+BURSTS, BURST = 2, 32  # frames that circulate between testpmd and vif-echo
+MANY = 2000            # frames of a direction that count as traffic; a VM under TCG is slow
+CONFIG = """socket-dir {dir}
+vif a mac 02:00:00:00:00:10 max-mtu 9000 queues 4
+vif b mac 02:00:00:00:00:11 max-mtu 9000 queues 4
+vif echo mac 02:00:00:00:00:12
+vif plug mac 02:00:00:00:00:13 msix off
+"""
+MAC_OF_B, MAC_OF_ECHO = "02:00:00:00:00:11", "02:00:00:00:00:12"
+
+
+def pmd(vm, eal, args=""):
+    """The stock testpmd in the VM, at its prompt."""
+    if "--eth-peer" not in args:
+        args += f" --eth-peer=0,{MAC_OF_ECHO}"
+    try:
+        vm.run(f"pmd --in-memory -m 64 {eal} -- -i --total-num-mbufs=4096 {args}")
+    except Exception:
+        print("# " + vm.run("cat /tmp/log", check=False).replace("\n", "\n# "), flush=True)
+        raise
+
+
+def port_stats(vm):
+    text = vm.run("ask show port stats 0")
+    return {name: int(re.search(rf"{name}: +(\d+)", text)[1])
+            for name in ("RX-packets", "TX-packets", "RX-missed")}
+
+
+def moved(lab, switch, vif, since, frames=MANY):
+    """Waits until the VIF has sent and received so many frames since that snapshot."""
+    def enough():
+        now = lab.vif_stats(switch, vif)
+        return all(now[key] - since[key] >= frames for key in ("from_frames", "to_frames"))
+    wait_until(enough, f"{frames} frames of VIF {vif} in both directions", 60, 0.1)
+
+
+def quiet(lab, switch, vif):
+    """The counters of a VIF when they no longer change."""
+    seen = []
+
+    def same_twice():
+        seen.append(lab.vif_stats(switch, vif))
+        return len(seen) > 1 and seen[-1] == seen[-2]
+    wait_until(same_twice, f"VIF {vif} quiet", 20, 0.3)
+    return seen[-1]
+
+
+def circulate(vm):
+    vm.run("ask set fwd macswap")
+    vm.run(f"ask start tx_first {BURSTS}")
+
+
+def attach(tap, lab, switch, vm):
+    with tap.case("the function is bound, the stock testpmd finds it by PCI", lab):
+        vm.run("bind uio_pci_generic")
+        pmd(vm, "-a 0000:01:00.0")
+        info = vm.run("ask show port info 0")
+        expect("02:00:00:00:00:10" in info.lower() and "Driver name: net_nfe" in info and
+               "Link status: up" in info, info)
+        state = lab.telemetry(switch, "/vif/info,a")
+        expect(state["state"] == "ready" and state["bytes"] >= 64 << 20, state)
+        refused = {kind: n for kind, n in state["vfio_user"].items()
+                   if n and kind not in ("connections", "messages")}
+        expect(not refused, f"QEMU was refused something: {refused}")
+        tap.diagnose(f"guest memory: {state['bytes'] >> 20} MiB in {state['regions']} regions")
+
+
+def echo(tap, lab, switch, vm):
+    with tap.case("VM and process: testpmd's counters are the switch's counters", lab):
+        before, stats = lab.vif_stats(switch, "a"), port_stats(vm)
+        circulate(vm)
+        moved(lab, switch, "a", before)
+        vm.run("ask stop")
+        after = quiet(lab, switch, "a")
+        now = port_stats(vm)
+        expect(now["TX-packets"] - stats["TX-packets"] ==
+               after["from_frames"] - before["from_frames"], f"sent: {now}, {after}")
+        # What nobody fetches after the stop is received by the device, not by testpmd.
+        waits = after["to_frames"] - before["to_frames"] - (now["RX-packets"] - stats["RX-packets"])
+        expect(0 <= waits <= BURSTS * BURST, f"received: {now}, {after}")
+        echoed = lab.vif_stats(switch, "echo")
+        expect(echoed["to_offered"] == after["from_unicast"], f"{echoed}, {after}")
+        check_accounting(lab, switch, ["a", "echo"])
+
+
+def function_reset(tap, lab, switch, vm):
+    with tap.case("function level reset under load: the driver brings all back", lab):
+        vm.run("ask set fwd txonly")
+        vm.run("ask start")
+        for _ in range(3):
+            before = lab.vif_stats(switch, "a")
+            vm.run("echo 1 > /sys/bus/pci/devices/0000:01:00.0/reset")
+            wait_until(lambda: lab.telemetry(switch, "/vif/info,a")["state"] == "ready",
+                       "ready after FLR", 20, 0.1)
+            wait_until(lambda start=before: lab.vif_stats(switch, "a")["from_frames"] -
+                       start["from_frames"] > MANY, "frames after FLR", 30, 0.1)
+        vm.run("ask stop")
+        before = quiet(lab, switch, "a")
+        circulate(vm)
+        moved(lab, switch, "a", before)
+        vm.run("ask stop")
+        check_accounting(lab, switch, ["a", "echo"])
+    with tap.case("testpmd ends, its function stands still", lab):
+        vm.run("quit")
+        wait_until(lambda: lab.telemetry(switch, "/vif/info,a")["state"] == "reset", "reset", 10)
+
+
+def bytes_checked(tap, lab, switch, vm):
+    with tap.case("two functions of one VM: every frame byte-identical, in order", lab):
+        command = ("test-traffic --in-memory -m 128 $PLUGINS -l 0 -- --a port:0000:01:00.0 "
+                   "--b port:0000:02:00.0 --both --frames 2000 --stall-ms 20000 {extra}")
+        for extra in ("", "--min 14 --max 9000 --mtu 9000"):
+            text = vm.run(command.format(extra=extra), check=False)
+            found = re.search(r"^result (\{.*\})$", text, re.MULTILINE)
+            expect(found, text)
+            perfect(dict(json.loads(found[1]), exit_code=0))
+        check_accounting(lab, switch, ["a", "b"])
+
+
+def system_reset(tap, lab, switch, vm):
+    with tap.case("system reset under load: the VM boots and attaches again", lab):
+        pmd(vm, "-a 0000:01:00.0")
+        circulate(vm)
+        moved(lab, switch, "a", lab.vif_stats(switch, "a"))
+        vm.reset()
+        expect(lab.telemetry(switch, "/vif/info,a")["state"] == "reset", "function not reset")
+        vm.run("bind uio_pci_generic")
+        pmd(vm, "-a 0000:01:00.0")
+        circulate(vm)
+        moved(lab, switch, "a", lab.vif_stats(switch, "a"))
+        check_accounting(lab, switch, ["a", "echo"])
+
+
+def killed(tap, lab, switch, bed, vm):
+    with tap.case("VM killed under load: its functions are free, another VM takes them", lab):
+        moved(lab, switch, "a", lab.vif_stats(switch, "a"))
+        vm.kill()
+        wait_until(lambda: not lab.telemetry(switch, "/vif/info,a")["attached"], "detached", 5)
+        check_accounting(lab, switch, ["a", "echo"])
+        again = bed.start("vm-again", [lab.socket("a"), lab.socket("plug")])
+        again.run("bind uio_pci_generic")
+        pmd(again, "-a 0000:01:00.0")
+        before = lab.vif_stats(switch, "a")
+        circulate(again)
+        moved(lab, switch, "a", before)
+        again.run("quit")
+        return again
+    return None
+
+
+def unplug(lab, switch, vm):
+    functions = vm.functions()
+    vm.unplug(1)
+    wait_until(lambda: vm.functions() == functions - 1, "unplugged", 30, 0.2)
+    wait_until(lambda: not lab.telemetry(switch, "/vif/info,plug")["attached"], "detached", 5)
+
+
+def plug(lab, vm):
+    vm.plug(lab.socket("plug"), 1)
+    vm.run("wait_for 30 test -e /sys/bus/pci/devices/0000:02:00.0")
+    vm.run("bind uio_pci_generic")
+
+
+def unplugged(tap, lab, switch, vm):
+    with tap.case("function without MSI-X: unplugged by the monitor and plugged again", lab):
+        unplug(lab, switch, vm)
+        plug(lab, vm)
+        pmd(vm, "-a 0000:02:00.0", "--hot-plug")
+        before = lab.vif_stats(switch, "plug")
+        circulate(vm)
+        moved(lab, switch, "plug", before)
+    with tap.case("unplugged under load: testpmd lives on and takes it when it is back", lab):
+        unplug(lab, switch, vm)
+        vm.run("wait_for 30 grep -q 'Device is detached' /tmp/log")
+        plug(lab, vm)
+        vm.run("ask stop")  # testpmd goes on forwarding between no ports
+        vm.run("ask port attach 0000:02:00.0")
+        vm.run("ask port start all")
+        before = lab.vif_stats(switch, "plug")
+        circulate(vm)
+        moved(lab, switch, "plug", before)
+        vm.run("quit")
+        check_accounting(lab, switch, ["plug", "echo"])
+
+
+def vfio(tap, lab, switch, bed):
+    """Returns the VM, whose testpmd is stopped."""
+    with tap.case("vfio-pci behind a vIOMMU: addresses are the driver's, MSI-X arrives", lab):
+        vm = bed.start("vm-iommu", [lab.socket("b")], iommu=True)
+        vm.run("bind vfio-pci")
+        pmd(vm, "-a 0000:01:00.0")
+        log = vm.run("cat /tmp/log")
+        expect("IOVA mode 'VA'" in log, log)
+        count = "grep vfio-msix /proc/interrupts | awk '{ n += $2 + $3 } END { print n + 0 }'"
+        first = int(vm.run(count))
+        for mac in ("02:00:00:00:00:21", "02:00:00:00:00:22"):  # refused, and answered
+            vm.run(f"ask mac_addr add 0 {mac}")
+        then = int(vm.run(count))
+        expect(first > 0 and then >= first + 2, f"interrupts: {first}, then {then}")
+        before = lab.vif_stats(switch, "b")
+        circulate(vm)
+        moved(lab, switch, "b", before)
+        vm.run("ask stop")
+        tap.diagnose(f"MSI-X interrupts: {first} at start, {then} after two requests")
+        check_accounting(lab, switch, ["b", "echo"])
+        return vm
+    return None
+
+
+def two_vms(tap, lab, switch, one, other):
+    with tap.case("two VMs exchange frames", lab):
+        before = {vif: lab.vif_stats(switch, vif) for vif in ("a", "b")}
+        pmd(one, "-a 0000:01:00.0", f"--eth-peer=0,{MAC_OF_B}")
+        other.run("ask set fwd macswap")
+        other.run("ask start")
+        circulate(one)
+        for vif, since in before.items():
+            moved(lab, switch, vif, since)
+        one.run("quit")
+        other.run("quit")
+        check_accounting(lab, switch, ["a", "b"])
+
+
+def main():
+    if os.geteuid() != 0:
+        Tap.skip_all("needs root: QEMU is bootstrapped and runs below a root of its own")
+    tap = Tap()
+    with Lab("vm", memory="nohuge") as lab:
+        try:
+            bed = Bed(lab)
+        except image.ImageError as error:
+            Tap.skip_all(" ".join(str(error).split())[:200])
+        switch = lab.start_switch(CONFIG.format(dir=lab.socket_dir))
+        lab.start("vif-echo", [lab.program("vif-echo"), f"vfio-user:{lab.socket('echo')}"]
+                  ).wait_log("vif-echo: ready")
+        vm = bed.start("vm", [lab.socket("a"), lab.socket("b")])
+        attach(tap, lab, switch, vm)
+        echo(tap, lab, switch, vm)
+        function_reset(tap, lab, switch, vm)
+        bytes_checked(tap, lab, switch, vm)
+        system_reset(tap, lab, switch, vm)
+        again = killed(tap, lab, switch, bed, vm)
+        if again is not None:
+            unplugged(tap, lab, switch, again)
+        iommu = vfio(tap, lab, switch, bed)
+        if again is not None and iommu is not None:
+            two_vms(tap, lab, switch, again, iommu)
+    return tap.plan()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

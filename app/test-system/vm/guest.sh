@@ -1,0 +1,75 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 the NFE authors
+#
+# /init of the test VM. Runs what comes line by line on its second serial port and answers with the
+# output and a last line "@@ CODE". Everything else goes to the console.
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+mkdir -p /dev/hugepages /var/run
+mount -t hugetlbfs hugetlbfs /dev/hugepages
+while read -r module; do
+	insmod "$module" || echo "insmod $module failed"
+done < /etc/modules-in-order
+
+# bind DRIVER: gives the function, which is there or will come, to a driver.
+bind() {
+	echo 19ee 8000 > "/sys/bus/pci/drivers/$1/new_id" 2> /dev/null
+	for device in /sys/bus/pci/devices/*; do
+		[ "$(cat "$device/vendor")" = 0x19ee ] || continue
+		name=${device##*/}
+		[ "$(basename "$(readlink "$device/driver")")" = "$1" ] && continue
+		[ -e "$device/driver" ] && echo "$name" > "$device/driver/unbind"
+		echo "$name" > "/sys/bus/pci/drivers/$1/bind" || return 1
+	done
+}
+
+# wait_for SECONDS COMMAND...
+wait_for() {
+	left=$(($1 * 10))
+	shift
+	until "$@" > /dev/null 2>&1; do
+		left=$((left - 1))
+		[ "$left" -gt 0 ] || return 1
+		sleep 0.1
+	done
+}
+
+# pmd OPTIONS: the stock testpmd in the background; ask COMMAND: what it prints for one command.
+PLUGINS="-d librte_mempool_ring.so -d librte_net_nfe.so"
+LINES_AT_ONCE="_STDBUF_O=L LD_PRELOAD=/usr/libexec/coreutils/libstdbuf.so"
+pmd() {
+	rm -f /tmp/in
+	: > /tmp/log
+	mkfifo /tmp/in
+	# shellcheck disable=SC2086
+	env $LINES_AT_ONCE dpdk-testpmd $PLUGINS "$@" < /tmp/in > /tmp/log 2>&1 &
+	pmd_pid=$!
+	exec 3> /tmp/in
+	wait_for 90 grep -q 'testpmd> ' /tmp/log && ! grep -q 'Start ports failed' /tmp/log
+}
+ask() {
+	seen=$(wc -c < /tmp/log)
+	echo "$*" >&3
+	echo "show port xstats nothing" >&3
+	wait_for 30 sh -c "tail -c +$((seen + 1)) /tmp/log | grep -qE 'Bad arguments|Invalid port'"
+	code=$?
+	tail -c +$((seen + 1)) /tmp/log
+	return $code
+}
+quit() {
+	echo quit >&3
+	exec 3>&-
+	wait "$pmd_pid"
+}
+
+exec < /dev/ttyS1 > /dev/ttyS1
+stty -F /dev/ttyS1 raw -echo
+echo "@@ ready"
+while read -r line; do
+	eval "$line" 2>&1
+	printf '\n@@ %s\n' $?
+done
+poweroff -f

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 the NFE authors
+"""Boots real Xen with dom0 and PV domUs under QEMU's TCG, and gives back the results as counts.
+
+    bed = XenBed(lab, programs=[lab.program("vif-switch")], files={"/nfe/switch.conf": text})
+    results = bed.boot(script)
+    results["traffic"]      the VALUE of "result traffic VALUE" in the script
+
+The script runs in dom0; guest/dom0.sh says what it may call, and domUs run what it tells them.
+Images are made anew at each boot from files of this machine and the cached packages. A boot
+that doesn't reach its end is the emulator's fault and is repeated once; a result is never judged by
+the time that it took. QEMU is a process of the Lab, so that the Lab ends it in any case.
+"""
+import glob
+import gzip
+import os
+
+from lab import LabError, write_file
+from xen.image import add_python, add_toolstack, base_image
+from xen.packages import run, xen_tree
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+QEMU = "qemu-system-x86_64"
+BOOT_TIMEOUT_S = 280
+ATTEMPTS = 2
+MACHINE_MIB = 2048
+DOM0_MIB = 896
+# Without what TCG emulates too slowly, or not well enough for Xen and PV kernels.
+CPU = "EPYC,-smap,-monitor,-rdtscp,-xsave,-xsaveopt,-xgetbv1,-avx,-avx2,-fma,-f16c"
+CONSOLE_LINES = 60
+
+
+class Results(dict):
+    def __missing__(self, name):
+        raise LabError(f"the script gave no result '{name}': {dict(self)}")
+
+
+def qemu_version():
+    """Raises Unavailable where there is no QEMU for x86."""
+    return run([QEMU, "--version"], text=True).splitlines()[0]
+
+
+class XenBed:
+    """programs: executables for /nfe/bin of every domain, with their libraries. files: paths in
+    the guest to text or bytes. plugins: paths in the guest to shared objects of this machine."""
+
+    def __init__(self, lab, programs=(), plugins=None, files=None, modules=()):
+        self.lab = lab
+        self.tree = xen_tree()
+        self.programs = programs
+        self.plugins = plugins or {}
+        self.files = files or {}
+        self.modules = modules
+        self.boots = 0
+
+    def boot(self, script):
+        """Runs a script in dom0 to its end and returns its Results. Raises LabError."""
+        initrd = self._write_images(script)
+        for attempt in range(ATTEMPTS):
+            self.boots += 1
+            process, results_path = self._start(initrd)
+            try:
+                process.wait(BOOT_TIMEOUT_S)
+            except LabError as error:
+                print(f"# xen: {error}", flush=True)
+                process.stop()
+            results = read_results(results_path)
+            if "end" in results:
+                return results
+            print(f"# xen: attempt {attempt + 1} did not reach its end: {results}", flush=True)
+        kept = self._keep(process)
+        raise LabError(f"xen: no boot of {ATTEMPTS} reached its end; console kept in {kept}\n"
+                       f"{process.tail(CONSOLE_LINES)}")
+
+    # Images
+
+    def _write_images(self, script):
+        """Writes both images into the Lab's directory and returns the path of dom0's."""
+        domu = self._image("domu.sh")
+        ramdisk = os.path.join(self.lab.run_dir, "domu.cpio")
+        domu.write(ramdisk)
+        dom0 = self._image("dom0.sh")
+        dom0.add("/nfe/test.sh", script.encode())
+        add_toolstack(dom0, self.tree, os.path.join(self.tree, "boot/vmlinux"), ramdisk)
+        add_python(dom0)
+        initrd = os.path.join(self.lab.run_dir, "dom0.cpio")
+        dom0.write(initrd)
+        return initrd
+
+    def _image(self, init):
+        guest = os.path.join(HERE, "guest")
+        image = base_image(self.tree, os.path.join(guest, init), os.path.join(guest, "common.sh"),
+                           self.modules)
+        for program in self.programs:
+            image.add_program(program, f"/nfe/bin/{os.path.basename(program)}")
+        for path, source in self.plugins.items():
+            image.add_program(source, path)
+        for path, text in self.files.items():
+            image.add(path, text.encode() if isinstance(text, str) else text, 0o755)
+        return image
+
+    # The machine
+
+    def _start(self, initrd):
+        """Starts QEMU: the console is the process's log, the second serial port has the results."""
+        hypervisor = os.path.join(self.lab.run_dir, "xen")
+        packed = glob.glob(os.path.join(self.tree, "boot", "xen-*.gz"))[0]
+        with gzip.open(packed) as source, open(hypervisor, "wb") as out:
+            out.write(source.read())
+        results = os.path.join(self.lab.run_dir, f"results.{self.boots}")
+        kernel = f"{self.tree}/boot/vmlinux console=hvc0 quiet mitigations=off"
+        argv = [QEMU, "-accel", "tcg,thread=multi", "-machine", "q35", "-cpu", CPU, "-smp", "2",
+                "-m", str(MACHINE_MIB), "-display", "none", "-vga", "none", "-nodefaults",
+                "-no-user-config", "-no-reboot", "-monitor", "none", "-serial", "stdio",
+                "-serial", f"file:{results}", "-kernel", hypervisor,
+                "-initrd", f"{kernel},{initrd}", "-append",
+                f"console=com1 com1=115200,8n1 dom0_mem={DOM0_MIB}M,max:{DOM0_MIB}M "
+                "dom0_max_vcpus=2 loglvl=warning guest_loglvl=warning"]
+        return self.lab.start("xen", argv), results
+
+    def _keep(self, process):
+        """The console log outlives the Lab."""
+        path = os.path.join(self.lab.build, "xen-console.log")
+        write_file(path, process.log())
+        return path
+
+
+def read_results(path):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            lines = file.read().replace("\r", "").splitlines()
+    except OSError:
+        lines = []
+    return Results((*line.split(" ", 1), "")[:2] for line in lines if line)

@@ -1,0 +1,131 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 the NFE authors
+#
+# /init of dom0: brings up Xen's toolstack, runs /nfe/test.sh, powers off. Results go to the second
+# serial port, one per line: NAME VALUE. The last is "end STATUS"; without it the boot has failed.
+role=dom0
+. /nfe/common.sh
+results=/dev/ttyS1
+sequence=0
+
+# result NAME VALUE...
+result()
+{
+    note "result $*"
+    echo "$*" > $results
+}
+
+# follow NAME FILE: shows a growing file on the console.
+follow()
+{
+    tail -n +1 -F "$2" 2> /dev/null | sed "s/^/$1| /" &
+}
+
+# start_guest NAME [MIB]: a PV domain that runs /nfe/NAME.sh. Its console is shown on ours.
+start_guest()
+{
+    cat > "/run/$1.cfg" <<CONFIG
+name = "$1"
+type = "pv"
+kernel = "/guest/vmlinux"
+ramdisk = "/guest/ramdisk"
+extra = "console=hvc0 quiet mitigations=off nfe.role=$1"
+memory = ${2:-256}
+vcpus = 1
+tsc_mode = "native"
+on_poweroff = "destroy"
+on_crash = "destroy"
+on_reboot = "destroy"
+CONFIG
+    note "xl create $1"
+    follow "$1" "/var/log/xen/guest-$1.log"
+    xl create -q "/run/$1.cfg" && xl domid "$1" > "/run/$1.domid"
+}
+
+# of GUEST: its part of the xenstore.
+of()
+{
+    echo "/local/domain/$(cat "/run/$1.domid")"
+}
+
+# begin GUEST COMMAND: the guest is to run it, as soon as it is up and free. No backslashes, and the
+# ends of lines become blanks: xenstore-read would escape them.
+begin()
+{
+    sequence=$((sequence + 1))
+    echo $sequence > "/run/$1.sequence"
+    xenstore-write "$(of "$1")/data/command" "$sequence $(echo "$2" | tr '\n' ' ')"
+}
+
+finished()
+{
+    told=$(xenstore-read "$(of "$1")/data/answer" 2> /dev/null) &&
+        [ "${told%% *}" = "$(cat "/run/$1.sequence")" ]
+}
+
+# finish GUEST SECONDS: waits for that command; its output, as one line, is in $told.
+finish()
+{
+    until_true "$2" finished "$1" || { told=; return 124; }
+    told=${told#* }
+    status=${told%% *}
+    told=${told#* }
+    return "$status"
+}
+
+# on GUEST SECONDS COMMAND: runs it in the guest.
+on()
+{
+    begin "$1" "$3"
+    finish "$1" "$2"
+}
+
+# start_logged NAME COMMAND...: in the background; output to /run/NAME.log, pid to /run/NAME.pid.
+start_logged()
+{
+    name=$1
+    shift
+    note "start $name: $*"
+    [ -e "/run/$name.log" ] || follow "$name" "/run/$name.log"
+    "$@" >> "/run/$name.log" 2>&1 < /dev/zero &
+    echo $! > "/run/$name.pid"
+}
+
+# has_lines NAME REGEX N: whether the log of a program that was started has so many such lines.
+has_lines()
+{
+    [ "$(grep -c -- "$2" "/run/$1.log")" -ge "$3" ]
+}
+
+lines_or_end()
+{
+    has_lines "$@" || ! kill -0 "$(cat "/run/$1.pid")"
+}
+
+# wait_lines NAME REGEX N SECONDS: until it has; a program that ended has no more to say.
+wait_lines()
+{
+    until_true "$4" lines_or_end "$1" "$2" "$3"
+    has_lines "$1" "$2" "$3"
+}
+
+start_toolstack()
+{
+    xenstored --pid-file /run/xenstored.pid
+    until_true 30 xenstore-read -s /
+    xen-init-dom0
+    xenconsoled --pid-file=/run/xenconsoled.pid --log=guest --log-dir=/var/log/xen
+}
+
+start_machine
+stty -F $results raw
+stty -F /dev/console -onlcr # Xen's own console does that
+note "$(uname -r), $(nproc) CPUs"
+start_toolstack
+result dom0 "$(cat /sys/hypervisor/type) $(cat /proc/xen/capabilities)"
+. /nfe/test.sh
+status=$?
+result end $status
+sleep 1 # until followed files are shown
+poweroff -f

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 the NFE authors
+"""What the Xen tests share: the bed with our programs in it, and parts of their scripts."""
+import os
+
+from lab import Tap, expect
+from xen.bed import XenBed, qemu_version
+from xen.image import ImageError
+from xen.packages import Unavailable
+
+GUESTS = ("u1", "u2")
+PROGRAMS = ("vif-switch", "vif-echo", "vif-tap", "test-traffic")
+PLUGIN = "/nfe/librte_net_nfe.so"
+# Both domUs, side by side.
+BOTH_UP = """
+start_guest u1
+start_guest u2
+for guest in u1 u2; do
+    on $guest 100 "cat /sys/hypervisor/type; uname -r"
+    result $guest "$told"
+done
+result domains "$(xl list | tail -n +2 | wc -l)"
+"""
+# start_switch: with /nfe/switch.conf, until it is ready. stop_switch: its exit code is in $?.
+SWITCH = """
+eal="--no-huge --no-pci"
+starts=0
+start_switch()
+{
+    starts=$((starts + 1))
+    start_logged switch vif-switch --lcores 0@0,1@1 $eal -m 64 --file-prefix vsw -- \\
+        --config /nfe/switch.conf
+    wait_lines switch "^vif-switch: ready" $starts 60
+}
+stop_switch()
+{
+    kill "$1" "$(cat /run/switch.pid)"
+    wait "$(cat /run/switch.pid)"
+}
+stats()
+{
+    vif-ctl --file-prefix vsw --json stats | tr -d '\\n'
+}
+"""
+
+
+def probe_path(lab):
+    return os.path.join(lab.build, "app", "test-system", "xen", "xen-probe")
+
+
+def have_xen(lab):
+    """Without libxen-dev there is no probe, and no attachment over Xen either."""
+    return os.path.exists(probe_path(lab))
+
+
+def make_bed(lab, config):
+    """A XenBed with our programs and this configuration; without Xen or QEMU all is skipped."""
+    ctl = os.path.join(os.path.dirname(__file__), "..", "..", "..", "usertools", "vif-ctl")
+    try:
+        qemu = qemu_version()
+        programs = [lab.program(name) for name in PROGRAMS]
+        if have_xen(lab):
+            programs.append(probe_path(lab))
+        with open(ctl, encoding="utf-8") as file:
+            files = {"/nfe/switch.conf": config, "/nfe/bin/vif-ctl": file.read()}
+        bed = XenBed(lab, programs, {PLUGIN: lab.plugin()}, files, ["tun"])
+    except (Unavailable, ImageError) as reason:
+        Tap.skip_all(f"no Xen test bed here: {reason}")
+    print(f"# {qemu}; {os.path.basename(bed.tree)}", flush=True)
+    return bed
+
+
+def check_boot(results):
+    expect(results["dom0"].startswith("xen control_d"), f"dom0: {results['dom0']}")
+    for guest in GUESTS:
+        expect(results[guest].startswith("xen "), f"{guest}: {results[guest]}")
+    expect(results["domains"] == "3", f"{results['domains']} domains instead of 3")
+
+
+def check_sums(stats):
+    expect(stats["from_adds_up"] and stats["to_adds_up"] and stats["offered_adds_up"],
+           f"sums do not add up: {stats}")
