@@ -7,7 +7,7 @@
  *
  * Queue i of either direction is part of channel i + 1. A channel lives on the device from start to
  * stop of the port. A channel that only receives gets a send queue that nobody uses, because the
- * device wants one. Status blocks and those stubs lie in one memzone of the port.
+ * device wants one. Status blocks and those stubs lie in one zone of the port.
  *
  *      freeze   gates closed: what was published until then goes to the next device
  *      indices  for each queue, from its status block, before the next device zeroes that
@@ -34,7 +34,7 @@ stub_size_log2(const struct nfe_port *port)
 static uint8_t *
 chan_base(const struct nfe_port *port, uint16_t i)
 {
-	return (uint8_t *)port->chan_mz->addr + (size_t)i * port->chan_stride;
+	return port->chan.addr + (size_t)i * port->chan_stride;
 }
 
 struct nfe_status *
@@ -46,38 +46,17 @@ nfe_chan_status(const struct nfe_port *port, uint16_t i)
 int
 nfe_chan_setup(struct nfe_port *port, uint16_t nb_channels)
 {
-	char name[RTE_MEMZONE_NAMESIZE];
-	size_t len;
-	int ret;
-
 	nfe_chan_free(port);
 	port->chan_stride = RTE_ALIGN_CEIL(NFE_STATUS_SIZE + (NFE_MSG_SIZE << stub_size_log2(port)),
 					   NFE_STATUS_ALIGN);
-	len = (size_t)nb_channels * port->chan_stride;
-	snprintf(name, sizeof(name), "nfe_%u_chan", port->dev->data->port_id);
-	/* The bound keeps it within one page, so within one region. */
-	port->chan_mz = rte_memzone_reserve_bounded(name, len, port->dev->data->numa_node,
-						    nfe_mem_flags(port),
-						    NFE_STATUS_ALIGN, rte_align64pow2(len));
-	if (port->chan_mz == NULL) {
-		NFE_LOG(ERR, "%s: no memory for %u channels: %s", port->name, nb_channels,
-			rte_strerror(rte_errno));
-		return -rte_errno;
-	}
-	ret = nfe_mem_lookup(port, port->chan_mz->addr, len, &port->chan_key, &port->chan_offset);
-	if (ret < 0) {
-		NFE_LOG(ERR, "%s: EAL's memory at %p can't be shared with the device: "
-			NFE_MEM_UNSHARED, port->name, port->chan_mz->addr);
-		nfe_chan_free(port);
-	}
-	return ret;
+	return nfe_zone_alloc(port, "channels", (size_t)nb_channels * port->chan_stride,
+			      port->dev->data->numa_node, &port->chan);
 }
 
 void
 nfe_chan_free(struct nfe_port *port)
 {
-	rte_memzone_free(port->chan_mz);
-	port->chan_mz = NULL;
+	nfe_zone_free(port, &port->chan);
 }
 
 static int
@@ -86,15 +65,15 @@ set_sq(struct nfe_port *port, uint16_t i, const struct nfe_txq *q)
 	struct nfeh_queue_conf conf = {
 		.role = NFE_ROLE_SQ,
 		.size_log2 = stub_size_log2(port),
-		.key = port->chan_key,
-		.entries = port->chan_offset + (uint64_t)i * port->chan_stride + NFE_STATUS_SIZE,
+		.key = port->chan.key,
+		.entries = port->chan.offset + (uint64_t)i * port->chan_stride + NFE_STATUS_SIZE,
 		.first_index = port->first_index,
 	};
 
 	if (q != NULL) {
 		conf.size_log2 = rte_log2_u32(q->size);
-		conf.key = q->key;
-		conf.entries = q->offset;
+		conf.key = q->zone.key;
+		conf.entries = q->zone.offset;
 	}
 	conf.capacity = 1u << conf.size_log2;
 	return nfeh_queue_set(port->h, i + 1, &conf);
@@ -107,8 +86,8 @@ set_rq_fq(struct nfe_port *port, uint16_t i, const struct nfe_rxq *q)
 		.role = NFE_ROLE_RQ,
 		.size_log2 = rte_log2_u32(q->size),
 		.capacity = q->size,
-		.key = q->key,
-		.entries = q->offset,
+		.key = q->zone.key,
+		.entries = q->zone.offset,
 		.first_index = port->first_index,
 	};
 	int ret = nfeh_queue_set(port->h, i + 1, &conf);
@@ -159,12 +138,12 @@ chan_connect_queues(struct nfe_port *port, uint16_t i, struct nfe_rxq *rxq, stru
 int
 nfe_chan_start(struct nfe_port *port, uint16_t i, struct nfe_rxq *rxq, struct nfe_txq *txq)
 {
-	uint64_t status_offset = port->chan_offset + (uint64_t)i * port->chan_stride;
+	uint64_t status_offset = port->chan.offset + (uint64_t)i * port->chan_stride;
 	int ret;
 
 	chan_connect_queues(port, i, rxq, txq);
 	chan_enlist(port, i, rxq, txq);
-	ret = nfeh_channel_create(port->h, i + 1, NFE_NO_VECTOR, port->chan_key, status_offset);
+	ret = nfeh_channel_create(port->h, i + 1, NFE_NO_VECTOR, port->chan.key, status_offset);
 	if (ret < 0)
 		goto delist;
 	ret = set_sq(port, i, txq);

@@ -8,7 +8,7 @@
  * Files: nfe_vdev.c, nfe_pci.c probe · nfe_args.c device arguments · nfe_bus_pci.c a PCI function
  * as a bus · nfe_ethdev.c set-up, configure, start, stop, close · nfe_chan.c channels and replay ·
  * nfe_queue.c queue set-up · nfe_tx.c, nfe_rx.c bursts · nfe_ctl.c MAC, modes, MTU, link ·
- * nfe_stats.c · nfe_mem.c EAL memory as regions, with nfe_map.c and nfe_run.c.
+ * nfe_stats.c · nfe_zone.c shared memory of queues · nfe_mem.c EAL memory as regions, with nfe_map.c and nfe_run.c.
  *
  * Threads: ethdev calls come one at a time per port; bursts from one thread per queue; EAL memory
  * events from any thread; the host end's control thread calls freeze, indices, thaw and link.
@@ -29,6 +29,7 @@
 #include "nfe_logs.h"
 #include "nfe_mem.h"
 #include "nfe_rxtx.h"
+#include "nfe_zone.h"
 
 #define NFE_MAX_QUEUES 16u
 #define NFE_MAX_MACS 32u      /* the default one included; the device may take fewer */
@@ -53,9 +54,7 @@ struct nfe_port {
 	uint32_t running;  /* atomic; the port is started: its link may be up */
 
 	/* Status blocks, and send queues of channels that only receive */
-	const struct rte_memzone *chan_mz;
-	uint32_t chan_key;
-	uint64_t chan_offset;
+	struct nfe_zone chan;
 	uint32_t chan_stride; /* bytes per channel */
 
 	pthread_mutex_t lock; /* guards the following */

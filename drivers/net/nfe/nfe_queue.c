@@ -4,7 +4,7 @@
 
 /*
  * Set-up and release of queues, on the control path while the port is stopped. Each queue owns one
- * memzone that the device shares (cells; for receiving also the fill entries) and its private mbuf
+ * zone that the device shares (cells; for receiving also the fill entries) and its private mbuf
  * array. The device learns of them when the port starts (nfe_chan.c).
  */
 #include <errno.h>
@@ -45,29 +45,13 @@ default_free_thresh(uint16_t nb_desc)
 
 /* Memory of one queue that the device can reach in one region. */
 static int
-queue_memory(struct nfe_port *port, const char *direction, uint16_t id, size_t len,
-	     unsigned int socket, const struct rte_memzone **mz, uint32_t *key, uint64_t *offset)
+queue_memory(struct nfe_port *port, const char *direction, uint16_t id, size_t len, int socket,
+	     struct nfe_zone *zone)
 {
-	char name[RTE_MEMZONE_NAMESIZE];
-	int ret;
+	char what[24];
 
-	snprintf(name, sizeof(name), "nfe_%u_%s%u", port->dev->data->port_id, direction, id);
-	/* The bound keeps it within one page as long as it fits in one, so within one region. */
-	*mz = rte_memzone_reserve_bounded(name, len, socket, nfe_mem_flags(port),
-					  RTE_CACHE_LINE_SIZE, rte_align64pow2(len));
-	if (*mz == NULL) {
-		NFE_LOG(ERR, "%s: %s queue %u: no memory for %zu bytes: %s", port->name, direction,
-			id, len, rte_strerror(rte_errno));
-		return -rte_errno;
-	}
-	ret = nfe_mem_lookup(port, (*mz)->addr, len, key, offset);
-	if (ret < 0) {
-		NFE_LOG(ERR, "%s: %s queue %u: memory at %p can't be shared with the device: "
-			NFE_MEM_UNSHARED, port->name, direction, id, (*mz)->addr);
-		rte_memzone_free(*mz);
-		*mz = NULL;
-	}
-	return ret;
+	snprintf(what, sizeof(what), "%s queue %u", direction, id);
+	return nfe_zone_alloc(port, what, len, socket, zone);
 }
 
 static void
@@ -75,7 +59,7 @@ tx_queue_free(struct nfe_txq *q)
 {
 	if (q == NULL)
 		return;
-	rte_memzone_free(q->mz);
+	nfe_zone_free(q->port, &q->zone);
 	rte_free(q->sw);
 	rte_free(q);
 }
@@ -85,7 +69,7 @@ rx_queue_free(struct nfe_rxq *q)
 {
 	if (q == NULL)
 		return;
-	rte_memzone_free(q->mz);
+	nfe_zone_free(q->port, &q->zone);
 	rte_free(q->sw);
 	rte_free(q);
 }
@@ -136,13 +120,13 @@ nfe_tx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc, unsig
 	ret = -ENOMEM;
 	q->sw = rte_zmalloc_socket("nfe_tx_sw", nb_desc * sizeof(*q->sw), 0, socket);
 	if (q->sw != NULL)
-		ret = queue_memory(port, "tx", id, (size_t)nb_desc * NFE_MSG_SIZE, socket, &q->mz,
-				   &q->key, &q->offset);
+		ret = queue_memory(port, "tx", id, (size_t)nb_desc * NFE_MSG_SIZE, socket,
+				   &q->zone);
 	if (ret < 0) {
 		tx_queue_free(q);
 		return ret;
 	}
-	q->cells = q->mz->addr;
+	q->cells = q->zone.addr;
 	nfe_tx_queue_reset(q);
 	dev->data->tx_queues[id] = q;
 	return 0;
@@ -222,12 +206,12 @@ nfe_rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc, unsig
 	ret = -ENOMEM;
 	q->sw = rte_zmalloc_socket("nfe_rx_sw", nb_desc * sizeof(*q->sw), 0, socket);
 	if (q->sw != NULL)
-		ret = queue_memory(port, "rx", id, len, socket, &q->mz, &q->key, &q->offset);
+		ret = queue_memory(port, "rx", id, len, socket, &q->zone);
 	if (ret < 0) {
 		rx_queue_free(q);
 		return ret;
 	}
-	q->cells = q->mz->addr;
+	q->cells = q->zone.addr;
 	q->fill = q->cells + (size_t)nb_desc * NFE_MSG_SIZE;
 	nfe_rx_queue_reset(q);
 	dev->data->rx_queues[id] = q;

@@ -18,7 +18,6 @@
 
 #include <rte_common.h>
 #include <rte_mbuf.h>
-#include <rte_memzone.h>
 
 #include <nfe_msg.h>
 #include <nfe_queue.h>
@@ -26,6 +25,7 @@
 #include <nfeh_gate.h>
 
 #include "nfe_mem.h"
+#include "nfe_zone.h"
 
 #define NFE_BURST_CHUNK 64u /* mbufs taken from and given to a pool at once */
 #define NFE_INLINE_WANTED 124u /* bytes, two cells; longer frames are cheaper by reference */
@@ -74,9 +74,7 @@ struct nfe_txq {
 
 	/* control path */
 	struct nfe_tx_counters base; /* count at the last statistics reset */
-	const struct rte_memzone *mz;
-	uint32_t key; /* region of cells */
-	uint64_t offset;
+	struct nfe_zone zone; /* cells */
 	uint16_t channel;
 	uint16_t queue_id;
 } __rte_cache_aligned;
@@ -106,9 +104,7 @@ struct nfe_rxq {
 
 	/* control path */
 	struct nfe_rx_counters base;
-	const struct rte_memzone *mz;
-	uint32_t key; /* region of cells and fill entries */
-	uint64_t offset;
+	struct nfe_zone zone; /* cells, then fill entries */
 	uint16_t channel;
 	uint16_t queue_id;
 } __rte_cache_aligned;
