@@ -18,6 +18,7 @@ static uint8_t frame[SW_MAX_FRAME];
 #define A(sw) ((sw).guest[0])
 #define B(sw) ((sw).guest[1])
 #define CHAN(g) (&(g)->chan[0])
+#define STATUS_APART 0x9000u /* behind the control channel's status block */
 
 /* Guests 0, 1 and 2; 1 of this kind. */
 static int
@@ -253,6 +254,58 @@ vanished_send_queue_fails_the_sender_alone(void)
 	TEST_EQ(nfed_function_state(A(sw)->fn), NFE_STATE_FAILED);
 	SW_DO(delivered(&sw, sw.guest[2], B(sw), 60));
 	return sw_close(&sw);
+}
+
+/* B's channel once more, its status block in a region of its own. */
+static int
+with_status_block_apart(struct sw *sw)
+{
+	const uint32_t key = NFE_KEY(4, 0x44), rw = NFE_ACCESS_READ | NFE_ACCESS_WRITE;
+	struct nfe_req queue[] = {
+		{ .op = NFE_OP_SET_QUEUE, .queue = { .role = NFE_ROLE_SQ, .entries = SW_CHAN_SQ } },
+		{ .op = NFE_OP_SET_QUEUE, .queue = { .role = NFE_ROLE_RQ, .entries = SW_CHAN_RQ } },
+	};
+	struct fake_guest *g = &B(*sw)->g;
+
+	TEST_EQ(fake_op_channel(g, NFE_OP_DESTROY_CHANNEL, 1), 0);
+	TEST_EQ(fake_register(g, key, STATUS_APART, NFE_PAGE_SIZE, rw), 0);
+	TEST_EQ(fake_create_channel(g, 1, 1, key, 0), 0);
+	for (unsigned int i = 0; i < RTE_DIM(queue); i++) {
+		queue[i].queue.channel = 1;
+		queue[i].queue.size_log2 = 7;
+		queue[i].queue.capacity = 128;
+		queue[i].queue.key = SW_KEY_QUEUES;
+		TEST_EQ(fake_request(g, &queue[i], NULL), 0);
+	}
+	TEST_EQ(fake_op_channel(g, NFE_OP_START_CHANNEL, 1), 0);
+	return TEST_OK;
+}
+
+/* Regression: only the queues' region was looked at, and indices went on into memory that was no
+ * longer the guest's. */
+static int
+vanished_status_block_fails_its_guest_alone(void)
+{
+	struct sw sw;
+
+	for (unsigned int sends = 0; sends < 2; sends++) {
+		struct sw_guest *from;
+
+		SW_DO(three_open(&sw, NULL, NULL));
+		SW_DO(with_status_block_apart(&sw));
+		from = sends ? B(sw) : A(sw);
+		fake_poison(&B(sw)->g, STATUS_APART);
+		SW_DO(send(&sw, from, sends ? A(sw)->mac : B(sw)->mac, 60));
+		TEST_EQ(((struct nfe_status *)(B(sw)->g.mem + STATUS_APART))->rq_prod, 0);
+		TEST_EQ(sw_stat(from, NFE_STAT_from_frames), !sends);
+		vsw_service(sw.vsw);
+		TEST_EQ(nfed_function_state(B(sw)->fn), NFE_STATE_FAILED);
+		TEST_EQ(nfed_function_reason(B(sw)->fn), NFE_REASON_MEMORY_GONE);
+		TEST_EQ(nfed_function_state(A(sw)->fn), NFE_STATE_READY);
+		SW_DO(delivered(&sw, A(sw), sw.guest[2], 60));
+		SW_DO(sw_close(&sw));
+	}
+	return TEST_OK;
 }
 
 static int
@@ -513,6 +566,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(vanished_buffers_fail_the_receiver_alone),
 	TEST_CASE(vanished_queues_fail_the_receiver_alone),
 	TEST_CASE(vanished_send_queue_fails_the_sender_alone),
+	TEST_CASE(vanished_status_block_fails_its_guest_alone),
 	TEST_CASE(failed_guest_comes_back_by_reset),
 	TEST_CASE(flood_beyond_the_staging_room_arrives_in_order),
 	TEST_CASE(more_destinations_than_nodes_are_all_served),

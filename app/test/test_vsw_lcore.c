@@ -248,6 +248,67 @@ kicks_while_a_channel_stops_do_not_bring_it_back(void)
 	return running_close(&sw);
 }
 
+/* How often a thread of this process gave up its CPU by itself. */
+static unsigned long
+times_slept(pid_t tid)
+{
+	unsigned long n = 0;
+	char line[128];
+	FILE *f;
+
+	snprintf(line, sizeof(line), "/proc/self/task/%d/status", (int)tid);
+	f = fopen(line, "re");
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+		if (sscanf(line, "voluntary_ctxt_switches: %lu", &n) == 1)
+			break;
+	if (f != NULL)
+		fclose(f);
+	return n;
+}
+
+struct slow_lcore { /* in the middle of a turn until the control thread has slept so often */
+	struct vsw *vsw;
+	pid_t control;
+	unsigned long until;
+	bool slept;
+};
+
+static void *
+end_turn_late(void *arg)
+{
+	struct slow_lcore *slow = arg;
+	cpu_set_t all;
+
+	memset(&all, 0xff, sizeof(all));
+	pthread_setaffinity_np(pthread_self(), sizeof(all), &all);
+	for (unsigned int us = 0; us < DEADLINE_US && !slow->slept; us += 1000) {
+		usleep(1000);
+		slow->slept = times_slept(slow->control) >= slow->until;
+	}
+	rte_rcu_qsbr_quiescent(slow->vsw->qsbr, 0);
+	return NULL;
+}
+
+/* Regression: it spun, and on a shared CPU took the time that the lcore needed to get on. */
+static int
+control_thread_sleeps_while_it_waits_for_a_lcore(void)
+{
+	struct slow_lcore slow = { .control = gettid() };
+	pthread_t thread;
+	struct sw sw;
+
+	SW_DO(sw_open(&sw, NULL));
+	slow.vsw = sw.vsw;
+	slow.until = times_slept(slow.control) + 20;
+	rte_rcu_qsbr_thread_online(sw.vsw->qsbr, 0);
+	TEST_EQ(pthread_create(&thread, NULL, end_turn_late, &slow), 0);
+	vsw_synchronize(sw.vsw);
+	TEST_EQ(pthread_join(thread, NULL), 0);
+	TEST_TRUE(slow.slept);
+	rte_rcu_qsbr_thread_offline(sw.vsw->qsbr, 0);
+	return sw_close(&sw);
+}
+
 static int
 liar_under_traffic_fails_alone(void)
 {
@@ -282,6 +343,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(frames_at_any_moment_of_falling_asleep_arrive),
 	TEST_CASE(channels_come_and_go_under_traffic),
 	TEST_CASE(kicks_while_a_channel_stops_do_not_bring_it_back),
+	TEST_CASE(control_thread_sleeps_while_it_waits_for_a_lcore),
 	TEST_CASE(liar_under_traffic_fails_alone),
 };
 TEST_SUITE(vsw_lcore, cases);
