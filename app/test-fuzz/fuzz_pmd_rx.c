@@ -75,35 +75,6 @@ poison_red_zone(struct rte_mempool *mp, void *opaque, void *obj, unsigned int id
 	ASAN_POISON_MEMORY_REGION((uint8_t *)m->buf_addr + m->buf_len, RED_ZONE);
 }
 
-int
-LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-	static const struct nfe_bus_ops ops = { .name = "none", .kick = kick };
-	static char *args[] = {
-		(char *)"fuzz_pmd_rx", (char *)"--no-huge", (char *)"-m", (char *)"32",
-		(char *)"--no-pci", (char *)"--no-shconf", (char *)"--no-telemetry",
-		(char *)"--lcores", (char *)"0", (char *)"--log-level", (char *)"*:error", NULL,
-	};
-
-	(void)argc;
-	(void)argv;
-	CHECK(rte_eal_init(RTE_DIM(args) - 1, args) >= 0);
-	pool = rte_pktmbuf_pool_create("fuzz", POOL_SIZE, 0, 0,
-				       RTE_PKTMBUF_HEADROOM + BUF_SIZE + RED_ZONE, SOCKET_ID_ANY);
-	CHECK(pool != NULL);
-	rte_mempool_obj_iter(pool, poison_red_zone, NULL);
-	bus.ops = &ops;
-	host.bus = &bus;
-	port.h = &host;
-	port.first_index = FIRST_INDEX;
-	port.map = nfe_map_alloc(1);
-	CHECK(port.map != NULL);
-	/* All memory up to the kernel's. */
-	port.map->entry[0] = (struct nfe_map_entry){ .va = 4096, .len = UINT64_MAX / 2, .key = 5 };
-	port.map->nb_entries = 1;
-	return 0;
-}
-
 static void *
 zalloc(size_t align, size_t bytes)
 {
@@ -219,10 +190,10 @@ rx_step(struct nfe_rxq *q, struct input *in)
 		q->status->rq_prod = good - q->cons <= q->size ? good : q->cons;
 }
 
-static void
-fuzz_rx(struct input *in)
+static struct nfe_rxq *
+rxq_open(uint32_t max_segs, uint32_t free_thresh)
 {
-	uint32_t db[2];
+	static uint32_t db[2];
 	struct nfe_rxq *q = zalloc(RTE_CACHE_LINE_SIZE, sizeof(*q));
 
 	q->cells = zalloc(64, QUEUE_SIZE * NFE_MSG_SIZE);
@@ -233,17 +204,21 @@ fuzz_rx(struct input *in)
 	q->mask = QUEUE_SIZE - 1;
 	q->buf_size = BUF_SIZE;
 	q->inline_max = 252;
-	q->max_segs = take(in, 1) & 1 ? NFE_MAX_SEGS : 1;
+	q->max_segs = max_segs;
 	q->max_frame = MAX_FRAME;
-	q->free_thresh = 1 + take(in, 1) % QUEUE_SIZE;
+	q->free_thresh = free_thresh;
 	q->pool = pool;
 	q->port = &port;
 	q->db_cons = &db[0];
 	q->db_fill_prod = &db[1];
 	q->cons = q->fill_prod = q->fill_end = q->status->rq_prod = FIRST_INDEX;
 	nfe_rx_refill(q);
-	for (unsigned int i = 0; in->left > 0 && i < MAX_STEPS; i++)
-		rx_step(q, in);
+	return q;
+}
+
+static void
+rxq_close(struct nfe_rxq *q)
+{
 	for (uint32_t i = 0; i < q->size; i++)
 		rte_pktmbuf_free(q->sw[i]);
 	free(q->status);
@@ -251,6 +226,67 @@ fuzz_rx(struct input *in)
 	free(q->fill);
 	free(q->cells);
 	free(q);
+}
+
+static void
+fuzz_rx(struct input *in)
+{
+	uint32_t max_segs = take(in, 1) & 1 ? NFE_MAX_SEGS : 1;
+	struct nfe_rxq *q = rxq_open(max_segs, 1 + take(in, 1) % QUEUE_SIZE);
+
+	for (unsigned int i = 0; in->left > 0 && i < MAX_STEPS; i++)
+		rx_step(q, in);
+	rxq_close(q);
+}
+
+/* Before anything random: each lie of a device is counted by its reason, and no frame comes of it.
+ */
+static void
+each_lie_is_counted(void)
+{
+#define C(name) offsetof(struct nfe_rx_counters, name)
+	const uint32_t cookie = FIRST_INDEX & (QUEUE_SIZE - 1), end = FIRST_INDEX + 1;
+	const struct {
+		union nfe_msg msg;
+		uint32_t cells; /* published */
+		size_t counter;
+	} lie[] = {
+		{ { .type = 0x77 }, 1, C(bad_type) },
+		{ { .type = NFE_MSG_NOP, .flags = 1 }, 1, C(bad_type) },
+		{ { .in = { .type = NFE_MSG_INLINE, .len = 13 } }, 1, C(bad_length) },
+		{ { .in = { .type = NFE_MSG_INLINE, .len = 253 } }, 1, C(bad_length) },
+		{ { .in = { .type = NFE_MSG_INLINE, .len = 61 } }, 1, C(bad_truncated) },
+		{ { .rx = { NFE_MSG_DMA_RX, 0, 0, cookie, 0, end, { .nsegs = 1 } } },
+		  1,
+		  C(bad_length) },
+		{ { .rx = { NFE_MSG_DMA_RX, 0, 100, cookie, 0, end, { .nsegs = 0 } } },
+		  1,
+		  C(bad_segs) },
+		{ { .rx = { NFE_MSG_DMA_RX, 0, 100, QUEUE_SIZE, 0, end, { .nsegs = 1 } } },
+		  1,
+		  C(bad_cookie) },
+		{ { .rx = { NFE_MSG_DMA_RX, 0, 100, cookie, 0, end - 1, { .nsegs = 1 } } },
+		  1,
+		  C(bad_fill_end) },
+		{ { .ret = { .type = NFE_MSG_RET, .n = 1, .fill_end = end + QUEUE_SIZE } },
+		  1,
+		  C(bad_fill_end) },
+		{ { .type = NFE_MSG_NOP }, QUEUE_SIZE + 1, C(bad_index) },
+	};
+#undef C
+	struct rte_mbuf *pkts[MAX_BURST];
+
+	for (unsigned int i = 0; i < RTE_DIM(lie); i++) {
+		struct nfe_rxq *q = rxq_open(NFE_MAX_SEGS, 1);
+		uint64_t count;
+
+		memcpy(q->cells + (q->cons & q->mask) * NFE_MSG_SIZE, &lie[i].msg, NFE_MSG_SIZE);
+		q->status->rq_prod = q->cons + lie[i].cells;
+		CHECK(nfe_rx_burst(q, pkts, MAX_BURST) == 0);
+		memcpy(&count, (const uint8_t *)&q->count + lie[i].counter, sizeof(count));
+		CHECK(count == 1);
+		rxq_close(q);
+	}
 }
 
 /* Lengths and chains as a careless application might make them. */
@@ -299,10 +335,10 @@ tx_step(struct nfe_txq *q, struct input *in)
 		q->status->sq_cons = q->cons;
 }
 
-static void
-fuzz_tx(struct input *in)
+static struct nfe_txq *
+txq_open(uint32_t free_thresh)
 {
-	uint32_t db;
+	static uint32_t db;
 	struct nfe_txq *q = zalloc(RTE_CACHE_LINE_SIZE, sizeof(*q));
 
 	q->cells = zalloc(64, QUEUE_SIZE * NFE_MSG_SIZE);
@@ -310,7 +346,7 @@ fuzz_tx(struct input *in)
 	q->status = zalloc(NFE_STATUS_ALIGN, NFE_STATUS_SIZE);
 	q->size = QUEUE_SIZE;
 	q->mask = QUEUE_SIZE - 1;
-	q->free_thresh = 1 + take(in, 1) % QUEUE_SIZE;
+	q->free_thresh = free_thresh;
 	q->inline_len = 124;
 	q->inline_max = 252;
 	q->max_segs = 4;
@@ -320,13 +356,79 @@ fuzz_tx(struct input *in)
 	q->db_prod = &db;
 	nfe_tx_queue_reset(q);
 	q->status->sq_cons = q->cons;
-	for (unsigned int i = 0; in->left > 0 && i < MAX_STEPS; i++)
-		tx_step(q, in);
+	return q;
+}
+
+static void
+txq_close(struct nfe_txq *q)
+{
 	nfe_tx_queue_reset(q);
 	free(q->status);
 	free(q->sw);
 	free(q->cells);
 	free(q);
+}
+
+static void
+fuzz_tx(struct input *in)
+{
+	struct nfe_txq *q = txq_open(1 + take(in, 1) % QUEUE_SIZE);
+
+	for (unsigned int i = 0; in->left > 0 && i < MAX_STEPS; i++)
+		tx_step(q, in);
+	txq_close(q);
+}
+
+/* A consumer index ahead of what was sent frees nothing. */
+static void
+lie_about_sent_is_counted(void)
+{
+	struct nfe_txq *q = txq_open(1);
+
+	q->status->sq_cons = q->prod + 1;
+	nfe_tx_reclaim(q, UINT32_MAX);
+	CHECK(q->count.bad_index == 1 && q->cons == q->prod);
+	txq_close(q);
+}
+
+int
+LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	static const struct nfe_bus_ops ops = { .name = "none", .kick = kick };
+	static char *args[] = {
+		(char *)"fuzz_pmd_rx",
+		(char *)"--no-huge",
+		(char *)"-m",
+		(char *)"32",
+		(char *)"--no-pci",
+		(char *)"--no-shconf",
+		(char *)"--no-telemetry",
+		(char *)"--lcores",
+		(char *)"0",
+		(char *)"--log-level",
+		(char *)"*:error",
+		NULL,
+	};
+
+	(void)argc;
+	(void)argv;
+	CHECK(rte_eal_init(RTE_DIM(args) - 1, args) >= 0);
+	pool = rte_pktmbuf_pool_create("fuzz", POOL_SIZE, 0, 0,
+				       RTE_PKTMBUF_HEADROOM + BUF_SIZE + RED_ZONE, SOCKET_ID_ANY);
+	CHECK(pool != NULL);
+	rte_mempool_obj_iter(pool, poison_red_zone, NULL);
+	bus.ops = &ops;
+	host.bus = &bus;
+	port.h = &host;
+	port.first_index = FIRST_INDEX;
+	port.map = nfe_map_alloc(1);
+	CHECK(port.map != NULL);
+	/* All memory up to the kernel's. */
+	port.map->entry[0] = (struct nfe_map_entry){ .va = 4096, .len = UINT64_MAX / 2, .key = 5 };
+	port.map->nb_entries = 1;
+	each_lie_is_counted();
+	lie_about_sent_is_counted();
+	return 0;
 }
 
 int

@@ -24,9 +24,14 @@ MODES = [
 ]
 
 
+def memory_faults(lab, switch):
+    return lab.telemetry(switch, "/switch/info")["memory_faults"]
+
+
 def attack(lab, switch, mode, reason):
     log_before = len(switch.log())
     before = lab.vif_stats(switch, "a")
+    faults = memory_faults(lab, switch)
     guest = lab.start("hostile", [lab.program("test-hostile"), f"vfio-user:{lab.socket('a')}", mode])
     guest.wait_log("hostile: done", 30)
     guest.wait()
@@ -40,6 +45,8 @@ def attack(lab, switch, mode, reason):
     elif mode == "cells":
         after = drops(lab.vif_stats(switch, "a"), "from")
         expect(sum(after.values()) > sum(drops(before, "from").values()), f"no drops: {after}")
+    if mode == "shrink":
+        expect(memory_faults(lab, switch) > faults, "the guard absorbed no fault")
     wait_until(lambda: lab.telemetry(switch, "/vif/info,a")["state"] == "reset",
                "vif a free again", 10)
 

@@ -468,6 +468,28 @@ memory_needs_a_descriptor(void)
 	return TEST_OK;
 }
 
+/* Rules 14, 15: whoever has its descriptor finds nothing in it and cannot take it away. */
+static int
+memory_for_the_device_is_zeroed_and_sealed(void)
+{
+	static const struct nfe_bus_ops none = { .name = "none" };
+	struct nfe_bus bus = { .ops = &none };
+	const size_t len = 16 * NFE_PAGE_SIZE;
+	struct nfe_bus_mem mem;
+
+	for (unsigned int i = 0; i < 2; i++) { /* the second time pages may come back */
+		TEST_EQ(nfe_bus_mem_alloc(&bus, len, &mem), 0);
+		for (size_t k = 0; k < len; k++)
+			TEST_EQ(((uint8_t *)mem.addr)[k], 0);
+		TEST_EQ(fcntl(mem.fd, F_GET_SEALS) & (F_SEAL_SHRINK | F_SEAL_GROW),
+			F_SEAL_SHRINK | F_SEAL_GROW);
+		TEST_EQ(ftruncate(mem.fd, 0), -1);
+		memset(mem.addr, 0xa5, len);
+		nfe_bus_mem_free(&bus, &mem);
+	}
+	return TEST_OK;
+}
+
 static const struct test_case cases[] = {
 	TEST_CASE(other_pci_ids_are_refused),
 	TEST_CASE(doorbell_geometry_is_checked),
@@ -477,5 +499,6 @@ static const struct test_case cases[] = {
 	TEST_CASE(blocking_full_or_empty_eventfds_block_neither_kick_nor_interrupt),
 	TEST_CASE(kicks_without_eventfds_are_left_to_the_control_thread),
 	TEST_CASE(memory_needs_a_descriptor),
+	TEST_CASE(memory_for_the_device_is_zeroed_and_sealed),
 };
 TEST_SUITE(nfe_bus, cases);

@@ -114,6 +114,33 @@ builder_refuses_segments_out_of_range(void)
 	return TEST_OK;
 }
 
+/* Rule 15: what is shared is rings, status block and buffers, each on pages of their own, and
+ * nothing of this process stands in them. */
+static int
+memory_shared_with_the_switch_holds_nothing_but_rings(void)
+{
+	struct dev dev;
+	struct vif *vif = dev_open(&dev, 0);
+	const struct rte_ring *ring[] = { vif->send.r, vif->recv.r, vif->fill.r };
+	const uint8_t *part[] = { (uint8_t *)vif->status, (uint8_t *)ring[0], (uint8_t *)ring[1],
+				  (uint8_t *)ring[2], vif->bufs };
+	size_t bytes = 0, zero = 0;
+
+	for (unsigned int i = 0; i < RTE_DIM(part); i++)
+		TEST_EQ((uintptr_t)part[i] % NFE_PAGE_SIZE, 0);
+	for (unsigned int i = 0; i < RTE_DIM(ring); i++) {
+		TEST_TRUE(ring[i]->memzone == NULL); /* no address of ours */
+		for (const uint8_t *p = (const uint8_t *)ring[i];
+		     p < (const uint8_t *)(ring[i] + 1); p++)
+			bytes += *p != 0;
+	}
+	for (size_t i = 0; i < vif->len; i++)
+		zero += vif->base[i] == 0;
+	TEST_EQ(zero, vif->len - bytes);
+	dev_close(vif);
+	return TEST_OK;
+}
+
 enum bad { BAD_TYPE, BAD_FLAGS, BAD_RUNT, BAD_INLINE_LEN, BAD_COOKIE, BAD_COOKIE_FREE, BAD_LEN_0,
 	   BAD_LEN_LONG, BAD_SUM_RUNT, BAD_NSEGS_0, BAD_NSEGS_MANY, BAD_SEG_LEN, BAD_SEG_COOKIE,
 	   BAD_FRAME_LONG, BAD_FILL_END, BAD_RET_N, BAD_RET_MANY, BAD_RET_COOKIE, BAD_REQ,
@@ -192,19 +219,24 @@ buffers_given_back_are_free_again(void)
 	struct dev dev;
 	struct vif *vif = dev_open(&dev, 0);
 	union nfe_msg m = { .ret = { NFE_MSG_RET, 0, NFE_RET_COPY, 2, 2, { 0 } } };
+	union nfe_msg one = { .ret = { NFE_MSG_RET, 0, NFE_RET_BAD_ENTRY, 1, 3, { 0 } } };
 	uint8_t frame[64];
 
 	vif_refill(vif, 10);
 	m.ret.cookie[0] = dev_take_fill(&dev).cookie;
 	m.ret.cookie[1] = dev_take_fill(&dev).cookie;
 	dev_give(&dev, &m, 1);
+	one.ret.cookie[0] = dev_take_fill(&dev).cookie;
+	dev_give(&dev, &one, 1);
 	nfed_queue_publish(dev.fq, dev.fq->cons);
 	vif->fill_target = 0;
 	TEST_EQ(vif_recv(vif, frame, sizeof(frame)), 0);
+	TEST_EQ(vif_recv(vif, frame, sizeof(frame)), 0);
 	TEST_EQ(vif->counters.ret_copy, 2);
-	TEST_EQ(bufs_in_state(vif, VIF_BUF_POSTED), 8);
-	TEST_EQ(bufs_in_state(vif, VIF_BUF_FREE), BUFS - 8);
-	TEST_EQ(vif->fill_seen, 2);
+	TEST_EQ(vif->counters.ret_bad_entry, 1);
+	TEST_EQ(bufs_in_state(vif, VIF_BUF_POSTED), 7);
+	TEST_EQ(bufs_in_state(vif, VIF_BUF_FREE), BUFS - 7);
+	TEST_EQ(vif->fill_seen, 3);
 	dev_close(vif);
 	return TEST_OK;
 }
@@ -273,6 +305,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(dma_message_is_byte_for_byte_the_contract),
 	TEST_CASE(dma_segments_go_on_in_continuation_cells),
 	TEST_CASE(builder_refuses_segments_out_of_range),
+	TEST_CASE(memory_shared_with_the_switch_holds_nothing_but_rings),
 	TEST_CASE(each_hostile_message_is_counted_and_no_buffer_is_delivered_twice),
 	TEST_CASE(buffers_given_back_are_free_again),
 	TEST_CASE(message_not_published_whole_is_skipped_whole),

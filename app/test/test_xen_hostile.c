@@ -115,6 +115,56 @@ bad_keys_are_refused_by_reason(void)
 	return then_a_good_one_is_served(&t, &f);
 }
 
+/* A boot block that points out of the arena, or at the doorbell pages in it. */
+static int
+memory_outside_the_arena_is_refused(void)
+{
+	static const struct {
+		const char *key, *value;
+	} bad[] = {
+		{ "boot-rq-lo", "0x8000" },
+		{ "boot-sq-lo", "0x1000" },
+		{ "boot-status-hi", "0xffffffff" },
+	};
+	struct xt_world t;
+	struct xt_hand f;
+
+	TEST_EQ(xt_open_hand(&t, &f), TEST_OK);
+	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		xt_hand_keys(&f);
+		xenio_write(f.x, XENIO_NO_TX, f.front, bad[i].key, bad[i].value);
+		TEST_ASSERT_MSG(refused(&t, &f, COUNTER(bad_bounds), NFE_REASON_BOOT_MEMORY) ==
+					TEST_OK,
+				"key %s = \"%s\"", bad[i].key, bad[i].value);
+	}
+	return then_a_good_one_is_served(&t, &f);
+}
+
+static int
+states_that_a_front_end_cannot_have_are_counted(void)
+{
+	static const char *const none[] = { "4x", "", "9", "4294967296" };
+	struct xt_world t;
+	struct xt_hand f;
+
+	TEST_EQ(xt_open_hand(&t, &f), TEST_OK);
+	for (unsigned int i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+		xenio_write(f.x, XENIO_NO_TX, f.front, NFE_XEN_KEY_STATE, none[i]);
+		xt_settle(&t);
+		TEST_TRUE(xt_counters(&t)->bad_state > i);
+		TEST_EQ(xt_back_state(&f), NFE_XEN_INIT_WAIT);
+		xt_hand_state(&f, NFE_XEN_INITIALISING);
+		xt_settle(&t);
+	}
+	xt_hand_state(&f, NFE_XEN_INIT_WAIT); /* a state of back ends */
+	xt_settle(&t);
+	TEST_TRUE(xt_counters(&t)->bad_state > sizeof(none) / sizeof(none[0]));
+	TEST_EQ(xt_counters(&t)->attached, 0);
+	xt_hand_state(&f, NFE_XEN_INITIALISING);
+	xt_settle(&t);
+	return then_a_good_one_is_served(&t, &f);
+}
+
 /* One word of the first index page, as an offset. */
 static int
 bad_index_is_refused_by_reason(void)
@@ -294,6 +344,8 @@ event_storm_is_silenced_until_the_next_tick(void)
 
 static const struct test_case cases[] = {
 	TEST_CASE(bad_keys_are_refused_by_reason),
+	TEST_CASE(memory_outside_the_arena_is_refused),
+	TEST_CASE(states_that_a_front_end_cannot_have_are_counted),
 	TEST_CASE(bad_index_is_refused_by_reason),
 	TEST_CASE(index_chain_that_turns_in_circles_ends),
 	TEST_CASE(memory_that_runs_out_is_refused_and_unwound),
