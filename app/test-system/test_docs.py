@@ -4,8 +4,9 @@
 """README.md and doc/*.md are true: what they name exists.
 
 Paths of the tree, relative links, options of our programs (asked by --help), telemetry commands of
-doc/vif-switch.md (both ways), and code that is quoted from a source file. Needs a build for the
-options; no root, no processes beyond --help. Numbers of the contract are app/test/test_nfe.c's.
+doc/vif-switch.md (both ways), code that is quoted from a source file, and the table of
+doc/ring-rules.md (rules.py). Needs a build for the options and the list of unit tests; no root, no
+processes beyond --help and --list. Numbers of the contract are app/test/test_nfe.c's.
 """
 import glob
 import os
@@ -14,6 +15,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import rules  # noqa: E402
 from lab import ROOT, Tap, expect  # noqa: E402
 
 HELP_TIMEOUT_S = 20
@@ -177,6 +179,20 @@ def check_quotes():
         expect(quote in source, f"app/vif-echo/main.c doesn't have what the guide quotes:\n{quote}")
 
 
+def check_rules(tap, build):
+    table = rules.Table(read(os.path.join(ROOT, "doc", "ring-rules.md")))
+    with tap.case("doc/ring-rules.md: twenty rules, enforced by functions that exist"):
+        table.check_rules()
+        table.check_functions()
+    with tap.case("doc/ring-rules.md: counters exist, and no refusal is left out"):
+        table.check_counters()
+    if build is None:
+        tap.skip("doc/ring-rules.md: tests exist and look at the counters", "NFE_BUILD is not set")
+        return
+    with tap.case("doc/ring-rules.md: tests exist and look at the counters"):
+        table.check_tests(os.path.join(build, "app", "test", "nfe-test"))
+
+
 def main():
     tap = Tap()
     build = os.environ.get("NFE_BUILD")
@@ -197,6 +213,7 @@ def main():
         check_telemetry()
     with tap.case("the guide quotes vif-echo as it is"):
         check_quotes()
+    check_rules(tap, build)
     return tap.plan()
 
 
