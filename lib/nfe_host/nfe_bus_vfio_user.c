@@ -182,8 +182,9 @@ vu_reg_write(struct nfe_bus *bus, uint32_t reg, uint32_t value)
 {
 	struct vu_bus *vu = to_vu(bus);
 
-	return vu->client == NULL ? -ENOTCONN :
-				    vfio_user_client_write(vu->client, NFE_BAR_REGS, reg, &value, 4);
+	if (vu->client == NULL)
+		return -ENOTCONN;
+	return vfio_user_client_write(vu->client, NFE_BAR_REGS, reg, &value, 4);
 }
 
 static int

@@ -268,8 +268,10 @@ xb_reg_write(struct nfe_bus *bus, uint32_t reg, uint32_t value)
 
 	if (xb->hup_fd < 0)
 		return -ENOTCONN;
+	if (reg == NFE_REG_COMMAND && value == NFE_CMD_RESET)
+		return reset(xb);
 	if (reg == NFE_REG_COMMAND)
-		return value == NFE_CMD_RESET ? reset(xb) : value == NFE_CMD_GO ? go(xb) : -EOPNOTSUPP;
+		return value == NFE_CMD_GO ? go(xb) : -EOPNOTSUPP;
 	for (unsigned int i = 0; i < NB_HOST_REGS; i++)
 		if (host_regs[i].reg == reg)
 			xb->reg[reg / 8] = value; /* told at GO */

@@ -268,7 +268,8 @@ check_in_use(struct nfeh *h, const struct nfeh_info *now)
 		for (unsigned int i = 0; i < NFEH_ROLES; i++) {
 			uint32_t log2 = ch->queue[i].size_log2;
 
-			if (ch->set[i] && (log2 < now->queue_log2_min || log2 > now->queue_log2_max))
+			if (ch->set[i] &&
+			    (log2 < now->queue_log2_min || log2 > now->queue_log2_max))
 				return refuse_smaller(h, "QUEUE_LOG2", now->queue_log2_max, log2);
 		}
 	}
