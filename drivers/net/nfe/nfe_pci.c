@@ -66,7 +66,8 @@ static struct rte_pci_driver nfe_pci_driver = {
 	.remove = nfe_pci_remove,
 };
 
-RTE_PMD_REGISTER_PCI(net_nfe, nfe_pci_driver);
-RTE_PMD_REGISTER_PCI_TABLE(net_nfe, nfe_pci_ids);
-RTE_PMD_REGISTER_KMOD_DEP(net_nfe, "* vfio-pci | uio_pci_generic");
-RTE_PMD_REGISTER_PARAM_STRING(net_nfe, NFE_ARGS_TEXT);
+/* Not net_nfe: that is the vdev's, and inside a DPDK tree the two share a name space. */
+RTE_PMD_REGISTER_PCI(net_nfe_pci, nfe_pci_driver);
+RTE_PMD_REGISTER_PCI_TABLE(net_nfe_pci, nfe_pci_ids);
+RTE_PMD_REGISTER_KMOD_DEP(net_nfe_pci, "* vfio-pci | uio_pci_generic");
+RTE_PMD_REGISTER_PARAM_STRING(net_nfe_pci, NFE_ARGS_TEXT);
