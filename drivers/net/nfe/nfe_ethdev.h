@@ -26,6 +26,7 @@
 
 #include <nfeh.h>
 
+#include "nfe_compat.h"
 #include "nfe_logs.h"
 #include "nfe_mem.h"
 #include "nfe_rxtx.h"
@@ -109,7 +110,7 @@ void nfe_rx_queue_reset(struct nfe_rxq *q); /* frees its mbufs; indices as at th
 void nfe_tx_queue_reset(struct nfe_txq *q);
 void nfe_rxq_info_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_rxq_info *info);
 void nfe_txq_info_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_txq_info *info);
-uint32_t nfe_rx_queue_count(void *queue);
+nfe_rx_count_t nfe_rx_queue_count(void *queue);
 int nfe_tx_done_cleanup(void *queue, uint32_t free_cnt);
 int nfe_burst_mode_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_burst_mode *mode);
 
@@ -128,8 +129,7 @@ int nfe_mtu_apply(struct nfe_port *port, uint16_t mtu);
 int nfe_mtu_check_buffers(struct rte_eth_dev *dev, uint16_t mtu);
 int nfe_fw_version_get(struct rte_eth_dev *dev, char *text, size_t size);
 
-/* nfe_stats.c */
-int nfe_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats);
+/* nfe_stats.c; nfe_stats_get() is in nfe_compat.h */
 int nfe_stats_reset(struct rte_eth_dev *dev);
 int nfe_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *xstats, unsigned int n);
 int nfe_xstats_get_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *names,

@@ -282,7 +282,7 @@ nfe_txq_info_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_txq_info *
 }
 
 /* Cells, which is frames as long as they are short. */
-uint32_t
+nfe_rx_count_t
 nfe_rx_queue_count(void *queue)
 {
 	const struct nfe_rxq *q = queue;

@@ -86,7 +86,7 @@ dev_count(const struct nfe_port *port, enum nfe_stat stat)
 }
 
 static void
-queue_stats(const struct rte_eth_dev *dev, struct rte_eth_stats *stats)
+queue_stats(const struct rte_eth_dev *dev, struct nfe_queue_stats *stats)
 {
 	for (uint16_t i = 0; i < RTE_ETHDEV_QUEUE_STAT_CNTRS; i++) {
 		const struct nfe_rxq *rxq = i < dev->data->nb_rx_queues ?
@@ -106,7 +106,8 @@ queue_stats(const struct rte_eth_dev *dev, struct rte_eth_stats *stats)
 }
 
 int
-nfe_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
+nfe_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats,
+	      struct nfe_queue_stats *queues)
 {
 	struct nfe_port *port = nfe_port(dev);
 	struct nfe_tx_counters tx;
@@ -125,7 +126,8 @@ nfe_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
 	stats->rx_nombuf = rx.nombuf;
 	stats->imissed = dev_count(port, NFE_STAT_to_drop_full) +
 			 dev_count(port, NFE_STAT_to_drop_no_buffer);
-	queue_stats(dev, stats);
+	if (queues != NULL)
+		queue_stats(dev, queues);
 	return 0;
 }
 
