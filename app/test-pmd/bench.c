@@ -19,7 +19,7 @@
 
 struct rte_mempool *bench_pool;
 uint16_t port_a, port_b;
-static const char *socket_dir;
+static const char *socket_dir, *more_args;
 static struct rte_ether_addr mac_a, mac_b;
 
 uint64_t
@@ -29,9 +29,10 @@ now_ms(void)
 }
 
 int
-bench_init(const char *dir)
+bench_init(const char *dir, const char *args)
 {
 	socket_dir = dir;
+	more_args = args;
 	bench_pool = rte_pktmbuf_pool_create("bench", BENCH_POOL, 128, 0, BENCH_DATA_ROOM,
 					     SOCKET_ID_ANY);
 	TEST_TRUE(bench_pool != NULL);
@@ -53,8 +54,8 @@ bench_probe(const char *vif, uint16_t *port)
 	char name[32], args[320];
 
 	snprintf(name, sizeof(name), "net_nfe_%s", vif);
-	snprintf(args, sizeof(args), "socket=%s,first_index=%u", bench_socket(vif),
-		 BENCH_FIRST_INDEX);
+	snprintf(args, sizeof(args), "socket=%s,first_index=%u%s%s", bench_socket(vif),
+		 BENCH_FIRST_INDEX, more_args[0] != '\0' ? "," : "", more_args);
 	TEST_EQ(rte_vdev_init(name, args), 0);
 	TEST_EQ(rte_eth_dev_get_port_by_name(name, port), 0);
 	TEST_EQ(rte_eth_macaddr_get(*port, vif[0] == 'a' ? &mac_a : &mac_b), 0);

@@ -43,7 +43,7 @@ struct traffic {
 extern struct rte_mempool *bench_pool;
 extern uint16_t port_a, port_b;
 
-int bench_init(const char *socket_dir);
+int bench_init(const char *socket_dir, const char *args); /* args: of each device, or "" */
 
 /* Ports. probe: "a" or "b", its port id comes in *port. */
 int bench_probe(const char *vif, uint16_t *port);

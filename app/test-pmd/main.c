@@ -6,7 +6,7 @@
  * test-pmd: what an application sees of net_nfe, against a real vif-switch.
  *
  *	test-pmd --list
- *	test-pmd [EAL options] -d librte_net_nfe.so -- SOCKET_DIR CASE
+ *	test-pmd [EAL options] -d librte_net_nfe.so -- SOCKET_DIR CASE [DEVICE_ARGS]
  *
  * The switch has the VIFs "a" and "b" there. app/test-system/test_pmd.py starts both; a case that
  * needs the switch away asks for it by a line on stdout ("@down N", "@up N") and goes on at the
@@ -63,13 +63,13 @@ main(int argc, char **argv)
 	n = rte_eal_init(argc, argv);
 	if (n < 0)
 		return 1;
-	if (argc - n != 3 || (tc = find_case(argv[n + 2])) == NULL) {
+	if (argc - n < 3 || argc - n > 4 || (tc = find_case(argv[n + 2])) == NULL) {
 		fprintf(stderr,
 			"usage: test-pmd [EAL options] -- SOCKET_DIR CASE; test-pmd --list\n");
 		return 2;
 	}
 	alarm(CASE_TIMEOUT_S);
-	ret = bench_init(argv[n + 1]);
+	ret = bench_init(argv[n + 1], argc - n == 4 ? argv[n + 3] : "");
 	if (ret == TEST_OK)
 		ret = tc->run();
 	if (ret == TEST_OK)

@@ -3,8 +3,8 @@
  */
 
 /*
- * Finds the bus that an address names: "vfio-user:PATH" or "xen:N", and memory for buses that take any. Called
- * by nfeh_attach() on the attaching thread. The table is written by nfe_bus_register() before the
+ * Finds the bus that an address names: "vfio-user:PATH" or "xen:N", and memory for buses that take
+ * any. Called by nfeh_attach() on the attaching thread. The table is written by nfe_bus_register() before the
  * first attach, then only read.
  */
 #include <errno.h>
@@ -33,19 +33,31 @@ nfe_bus_register(const struct nfe_bus_ops *ops)
 	return -ENOSPC;
 }
 
+static const struct nfe_bus_ops *
+find_bus(const char *address)
+{
+	size_t len = strcspn(address, ":");
+
+	for (unsigned int i = 0; address[len] == ':' && i < MAX_BUSES && buses[i] != NULL; i++)
+		if (strlen(buses[i]->name) == len && memcmp(buses[i]->name, address, len) == 0)
+			return buses[i];
+	return NULL;
+}
+
 int
 nfe_bus_create(const char *address, struct nfe_bus **bus)
 {
-	const char *colon = strchr(address, ':');
-	size_t len;
+	const struct nfe_bus_ops *ops = find_bus(address);
 
-	if (colon == NULL)
-		return -EINVAL;
-	len = (size_t)(colon - address);
-	for (unsigned int i = 0; i < MAX_BUSES && buses[i] != NULL; i++)
-		if (strlen(buses[i]->name) == len && memcmp(buses[i]->name, address, len) == 0)
-			return buses[i]->create(colon + 1, bus);
-	return -EINVAL;
+	return ops != NULL ? ops->create(strchr(address, ':') + 1, bus) : -EINVAL;
+}
+
+bool
+nfe_bus_own_memory(const char *address)
+{
+	const struct nfe_bus_ops *ops = find_bus(address);
+
+	return ops != NULL && ops->own_memory;
 }
 
 int

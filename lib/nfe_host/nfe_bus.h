@@ -12,6 +12,7 @@
 #ifndef NFE_BUS_H
 #define NFE_BUS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,7 @@ struct nfe_bus_mem { /* page-aligned, zeroed; a multiple of the page size */
 
 struct nfe_bus_ops {
 	const char *name; /* prefix of an address: "vfio-user" */
+	bool own_memory;  /* the device can be let into nothing but what mem_alloc() gave */
 	/* address is what follows "name:". Allocates only; connects nothing. */
 	int (*create)(const char *address, struct nfe_bus **bus);
 	void (*destroy)(struct nfe_bus *bus);
@@ -83,6 +85,7 @@ extern const struct nfe_bus_ops nfe_bus_xen;
 
 /* Find the bus of "name:address" and create it. -EINVAL: no such name. */
 int nfe_bus_create(const char *address, struct nfe_bus **bus);
+bool nfe_bus_own_memory(const char *address); /* false also where there is no such bus */
 /* A bus that is not part of this library (the fake of the tests). Before the first attach, on one
  * thread. -ENOSPC: too many. Registering it again is a no-op. */
 int nfe_bus_register(const struct nfe_bus_ops *ops);

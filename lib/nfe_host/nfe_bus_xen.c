@@ -268,6 +268,7 @@ xb_kick(struct nfe_bus *bus, unsigned int channel)
 
 const struct nfe_bus_ops nfe_bus_xen = {
 	.name = "xen",
+	.own_memory = true,
 	.create = xb_create,
 	.destroy = xb_destroy,
 	.connect = xb_connect,

@@ -14,6 +14,7 @@
 #include "nfe_args.h"
 #include "nfe_ethdev.h"
 
+#define NB_VDEV_ARGS 3u /* first in the list: a PCI function is where it is */
 #define NFE_PATH_MAX (sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1)
 
 static int
@@ -59,6 +60,29 @@ parse_queues(const char *key, const char *value, void *arg)
 }
 
 static int
+parse_xen(const char *key, const char *value, void *arg)
+{
+	struct nfe_args *args = arg;
+	uint32_t number;
+	int ret = parse_u32(key, value, 0, UINT16_MAX, &number);
+
+	if (ret == 0 && args->address[0] != '\0') {
+		NFE_LOG(ERR, NFE_ARG_SOCKET "= and " NFE_ARG_XEN "= exclude each other");
+		return -EINVAL;
+	}
+	if (ret == 0)
+		snprintf(args->address, sizeof(args->address), NFE_XEN_PREFIX "%u", number);
+	return ret;
+}
+
+static int
+parse_share_kib(const char *key, const char *value, void *arg)
+{
+	return parse_u32(key, value, NFE_SHARE_MIN_KIB, NFE_SHARE_MAX_KIB,
+			 &((struct nfe_args *)arg)->share_kib);
+}
+
+static int
 parse_first_index(const char *key, const char *value, void *arg)
 {
 	return parse_u32(key, value, 0, UINT32_MAX, &((struct nfe_args *)arg)->first_index);
@@ -88,14 +112,44 @@ parse_one(const char *name, const struct rte_kvargs *kvargs, const char *key,
 	return rte_kvargs_process(kvargs, key, handler, args);
 }
 
+static bool
+in_xen_domain(void)
+{
+	char type[8] = "";
+	FILE *file = fopen("/sys/hypervisor/type", "r");
+
+	if (file == NULL)
+		return false;
+	if (fgets(type, sizeof(type), file) == NULL)
+		type[0] = '\0';
+	fclose(file);
+	return strncmp(type, "xen", 3) == 0;
+}
+
+/* Nothing said: a Xen domain has a first device, anybody else must name a socket. */
+static int
+find_device(const char *name, struct nfe_args *args)
+{
+	if (args->address[0] == '\0' && !in_xen_domain()) {
+		NFE_LOG(ERR, "%s: " NFE_ARG_SOCKET "=PATH is missing", name);
+		return -EINVAL;
+	}
+	if (args->address[0] == '\0')
+		snprintf(args->address, sizeof(args->address), NFE_XEN_PREFIX "0");
+	if (args->share_kib == 0 && nfe_bus_own_memory(args->address))
+		args->share_kib = NFE_SHARE_XEN_KIB;
+	return 0;
+}
+
 int
 nfe_args_parse(const char *name, const char *text, bool is_vdev, struct nfe_args *args)
 {
-	static const char *const keys[] = { NFE_ARG_SOCKET, NFE_ARG_QUEUES, NFE_ARG_MAC,
-					    NFE_ARG_FIRST_INDEX, NULL };
-	static const arg_handler_t handlers[] = { parse_socket, parse_queues, parse_mac,
-						  parse_first_index };
-	unsigned int first = is_vdev ? 0 : 1; /* without the socket */
+	static const char *const keys[] = { NFE_ARG_SOCKET, NFE_ARG_XEN, NFE_ARG_SHARE_KIB,
+					    NFE_ARG_QUEUES, NFE_ARG_MAC, NFE_ARG_FIRST_INDEX,
+					    NULL };
+	static const arg_handler_t handlers[] = { parse_socket, parse_xen, parse_share_kib,
+						  parse_queues, parse_mac, parse_first_index };
+	unsigned int first = is_vdev ? 0 : NB_VDEV_ARGS;
 	struct rte_kvargs *kvargs;
 	int ret = 0;
 
@@ -104,15 +158,13 @@ nfe_args_parse(const char *name, const char *text, bool is_vdev, struct nfe_args
 	if (kvargs == NULL) {
 		NFE_LOG(ERR, "%s: unknown argument in \"%s\"; known are %s" NFE_ARG_QUEUES ", "
 			NFE_ARG_MAC " and " NFE_ARG_FIRST_INDEX, name, text,
-			is_vdev ? NFE_ARG_SOCKET ", " : "");
+			is_vdev ? NFE_ARG_SOCKET ", " NFE_ARG_XEN ", " NFE_ARG_SHARE_KIB ", " : "");
 		return -EINVAL;
 	}
 	for (unsigned int i = first; i < RTE_DIM(handlers) && ret == 0; i++)
 		ret = parse_one(name, kvargs, keys[i], handlers[i], args);
 	rte_kvargs_free(kvargs);
-	if (ret == 0 && is_vdev && args->address[0] == '\0') {
-		NFE_LOG(ERR, "%s: " NFE_ARG_SOCKET "=PATH is missing", name);
-		ret = -EINVAL;
-	}
+	if (ret == 0 && is_vdev)
+		ret = find_device(name, args);
 	return ret < 0 ? -EINVAL : 0;
 }

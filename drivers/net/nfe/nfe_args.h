@@ -16,10 +16,13 @@
 #include <rte_ether.h>
 
 #define NFE_ARG_SOCKET "socket" /* vdev only */
+#define NFE_ARG_XEN "xen"       /* vdev only */
+#define NFE_ARG_SHARE_KIB "share_kib" /* vdev only */
 #define NFE_ARG_QUEUES "queues"
 #define NFE_ARG_MAC "mac"
 #define NFE_ARG_FIRST_INDEX "first_index" /* for tests: indices start near the wrap */
 #define NFE_BUS_PREFIX "vfio-user:"
+#define NFE_XEN_PREFIX "xen:"
 
 #define NFE_ARGS_TEXT NFE_ARG_QUEUES "=<1..16> " \
 	NFE_ARG_MAC "=<xx:xx:xx:xx:xx:xx> " \
@@ -30,6 +33,7 @@ struct nfe_args {
 	bool by_iova;    /* the bus takes DMA addresses, not ours */
 	uint32_t queues; /* 0: what the device offers */
 	uint32_t first_index;
+	uint32_t share_kib; /* of the shared area in copy mode; 0: all EAL memory is shared */
 	struct rte_ether_addr mac; /* zero: the device's */
 };
 

@@ -37,7 +37,8 @@ nfe_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 	info->max_rx_pktlen = RTE_MIN(nfe->max_frame, info->max_mtu + NFE_L2_OVERHEAD);
 	info->min_rx_bufsize = NFE_MSG_SIZE;
 	info->speed_capa = rte_eth_speed_bitflag(nfe->speed_mbps, RTE_ETH_LINK_FULL_DUPLEX);
-	info->tx_offload_capa = RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+	if (port->share == NULL) /* else mbufs of two pools are freed */
+		info->tx_offload_capa = RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
 	if (nfe->features & NFE_F_MULTI_SEG) {
 		info->rx_offload_capa = RTE_ETH_RX_OFFLOAD_SCATTER;
 		info->tx_offload_capa |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
@@ -60,6 +61,8 @@ nfe_configure(struct rte_eth_dev *dev)
 {
 	struct rte_eth_dev_data *data = dev->data;
 
+	if (nfe_port(dev)->share != NULL)
+		nfe_share_divide(nfe_port(dev), data->nb_rx_queues + data->nb_tx_queues);
 	data->scattered_rx = !!(data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER);
 	return nfe_chan_setup(nfe_port(dev), RTE_MAX(data->nb_rx_queues, data->nb_tx_queues));
 }
@@ -225,6 +228,7 @@ attach(struct nfe_port *port, const struct nfe_args *args)
 		.features = NFE_F_INLINE_LONG | NFE_F_MULTI_SEG,
 		.required = NFE_F_EVENT_IDX,
 		.first_index = args->first_index,
+		.mem_bytes = args->share_kib * (size_t)1024,
 		.ops = &nfe_client_ops,
 		.ctx = port,
 		.log = host_log,
@@ -289,8 +293,8 @@ nfe_port_init(struct rte_eth_dev *dev, const struct nfe_args *args)
 		goto stop_mem;
 	dev->data->dev_flags |= RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
 	dev->dev_ops = &nfe_ops;
-	dev->rx_pkt_burst = nfe_rx_burst;
-	dev->tx_pkt_burst = nfe_tx_burst;
+	dev->rx_pkt_burst = port->share != NULL ? nfe_rx_burst_copy : nfe_rx_burst;
+	dev->tx_pkt_burst = port->share != NULL ? nfe_tx_burst_copy : nfe_tx_burst;
 	dev->rx_queue_count = nfe_rx_queue_count;
 	nfe_stats_reset(dev);
 	nfe_link_update(dev, 0);

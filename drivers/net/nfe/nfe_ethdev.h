@@ -8,7 +8,8 @@
  * Files: nfe_vdev.c, nfe_pci.c probe · nfe_args.c device arguments · nfe_bus_pci.c a PCI function
  * as a bus · nfe_ethdev.c set-up, configure, start, stop, close · nfe_chan.c channels and replay ·
  * nfe_queue.c queue set-up · nfe_tx.c, nfe_rx.c bursts · nfe_ctl.c MAC, modes, MTU, link ·
- * nfe_stats.c · nfe_zone.c shared memory of queues · nfe_mem.c EAL memory as regions, with nfe_map.c and nfe_run.c.
+ * nfe_stats.c · nfe_zone.c shared memory of queues · nfe_mem.c EAL memory as regions, with nfe_map.c and nfe_run.c ·
+ * nfe_copy.c copy mode, nfe_share.c its memory.
  *
  * Threads: ethdev calls come one at a time per port; bursts from one thread per queue; EAL memory
  * events from any thread; the host end's control thread calls freeze, indices, thaw and link.
@@ -26,10 +27,13 @@
 
 #include <nfeh.h>
 
+#include "nfe_args.h"
 #include "nfe_compat.h"
+#include "nfe_copy.h"
 #include "nfe_logs.h"
 #include "nfe_mem.h"
 #include "nfe_rxtx.h"
+#include "nfe_share.h"
 #include "nfe_zone.h"
 
 #define NFE_MAX_QUEUES 16u
@@ -44,6 +48,7 @@ struct nfe_port {
 	struct nfeh *h;
 	struct nfe_map *map; /* replaced by nfe_mem.c, read by data threads */
 	struct nfe_mem *mem;
+	struct nfe_share *share; /* copy mode; else NULL */
 	struct rte_eth_dev *dev;
 	char name[RTE_ETH_NAME_MAX_LEN];
 	uint16_t nb_channels; /* usable: what the device has, or queues= */

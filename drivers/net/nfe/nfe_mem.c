@@ -432,8 +432,11 @@ mem_walk(const struct rte_memseg_list *msl, const struct rte_memseg *ms, size_t 
 int
 nfe_mem_start(struct nfe_port *port)
 {
-	struct nfe_mem *mem = calloc(1, sizeof(*mem));
+	struct nfe_mem *mem;
 
+	if (nfeh_mem(port->h) != NULL)
+		return nfe_share_start(port);
+	mem = calloc(1, sizeof(*mem));
 	port->map = nfe_map_alloc(0);
 	if (mem == NULL || port->map == NULL) {
 		free(mem);
@@ -471,6 +474,9 @@ nfe_mem_free(struct nfe_port *port)
 	struct nfe_mem *mem = port->mem;
 	struct nfe_region *r;
 
+	nfe_share_free(port);
+	free(port->map);
+	port->map = NULL;
 	if (mem == NULL)
 		return;
 	while ((r = LIST_FIRST(&mem->regions)) != NULL) {
@@ -479,9 +485,7 @@ nfe_mem_free(struct nfe_port *port)
 	}
 	pthread_mutex_destroy(&mem->lock);
 	free(mem);
-	free(port->map);
 	port->mem = NULL;
-	port->map = NULL;
 }
 
 /* Something that the device does not know yet, because it was away? */

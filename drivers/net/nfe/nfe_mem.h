@@ -29,7 +29,8 @@ struct rte_mempool;
 /* For memory zones that must lie in one region. */
 unsigned int nfe_mem_flags(const struct nfe_port *port);
 
-/* Register all EAL memory and follow its changes. Needs port->h. */
+/* Register all EAL memory and follow its changes; or, in copy mode, only the area that was made for
+ * it (nfe_share.h). Needs port->h. */
 int nfe_mem_start(struct nfe_port *port);
 /* No more events on return. Before nfeh_detach(), which takes the regions away. */
 void nfe_mem_stop(struct nfe_port *port);

@@ -59,6 +59,7 @@ tx_queue_free(struct nfe_txq *q)
 {
 	if (q == NULL)
 		return;
+	nfe_copy_tx_free(q);
 	nfe_zone_free(q->port, &q->zone);
 	rte_free(q->sw);
 	rte_free(q);
@@ -69,6 +70,7 @@ rx_queue_free(struct nfe_rxq *q)
 {
 	if (q == NULL)
 		return;
+	nfe_copy_rx_free(q);
 	nfe_zone_free(q->port, &q->zone);
 	rte_free(q->sw);
 	rte_free(q);
@@ -122,6 +124,8 @@ nfe_tx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc, unsig
 	if (q->sw != NULL)
 		ret = queue_memory(port, "tx", id, (size_t)nb_desc * NFE_MSG_SIZE, socket,
 				   &q->zone);
+	if (ret == 0 && port->share != NULL)
+		ret = nfe_copy_tx_setup(q, socket);
 	if (ret < 0) {
 		tx_queue_free(q);
 		return ret;
@@ -140,16 +144,18 @@ check_pool(struct nfe_port *port, uint16_t id, struct rte_mempool *pool)
 
 	if (pool == NULL)
 		return -ENOTSUP; /* buffer split */
-	if (rte_pktmbuf_priv_flags(pool) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF) {
-		NFE_LOG(ERR, "%s: rx queue %u: pool %s has external buffers", port->name, id,
-			pool->name);
-		return -ENOTSUP;
-	}
 	if (rte_pktmbuf_data_room_size(pool) < RTE_PKTMBUF_HEADROOM + NFE_MSG_SIZE) {
 		NFE_LOG(ERR, "%s: rx queue %u: pool %s has data rooms of %u bytes, at least %u",
 			port->name, id, pool->name, rte_pktmbuf_data_room_size(pool),
 			RTE_PKTMBUF_HEADROOM + NFE_MSG_SIZE);
 		return -EINVAL;
+	}
+	if (port->share != NULL)
+		return 0; /* frames are copied into it */
+	if (rte_pktmbuf_priv_flags(pool) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF) {
+		NFE_LOG(ERR, "%s: rx queue %u: pool %s has external buffers", port->name, id,
+			pool->name);
+		return -ENOTSUP;
 	}
 	ret = nfe_mem_check_pool(port, pool, &where);
 	if (ret < 0)
@@ -201,12 +207,15 @@ nfe_rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc, unsig
 	q->pool = pool;
 	q->size = nb_desc;
 	q->mask = nb_desc - 1;
+	q->fill_max = nb_desc;
 	q->free_thresh = conf->rx_free_thresh ? conf->rx_free_thresh : default_free_thresh(nb_desc);
 	rx_queue_limits(q, dev->data->scattered_rx);
 	ret = -ENOMEM;
 	q->sw = rte_zmalloc_socket("nfe_rx_sw", nb_desc * sizeof(*q->sw), 0, socket);
 	if (q->sw != NULL)
 		ret = queue_memory(port, "rx", id, len, socket, &q->zone);
+	if (ret == 0 && port->share != NULL)
+		ret = nfe_copy_rx_setup(q, socket);
 	if (ret < 0) {
 		rx_queue_free(q);
 		return ret;
@@ -228,7 +237,8 @@ nfe_tx_queue_reset(struct nfe_txq *q)
 	}
 	q->nb_held = 0;
 	q->prod = q->cons = q->port->first_index;
-	memset(q->cells, 0, (size_t)q->size * NFE_MSG_SIZE); /* rule 15 */
+	if (q->port->h != NULL) /* else detached: cells of copy mode are gone */
+		memset(q->cells, 0, (size_t)q->size * NFE_MSG_SIZE); /* rule 15 */
 }
 
 /* Posted mbufs, also those with frames that nobody polled for. */
@@ -239,8 +249,10 @@ nfe_rx_queue_reset(struct nfe_rxq *q)
 		rte_pktmbuf_free(q->sw[i]);
 		q->sw[i] = NULL;
 	}
+	nfe_copy_rx_reset(q);
 	q->cons = q->fill_prod = q->fill_end = q->port->first_index;
-	memset(q->cells, 0, (size_t)q->size * (NFE_MSG_SIZE + sizeof(struct nfe_fill)));
+	if (q->port->h != NULL) /* as above */
+		memset(q->cells, 0, (size_t)q->size * (NFE_MSG_SIZE + sizeof(struct nfe_fill)));
 }
 
 void
@@ -262,7 +274,7 @@ nfe_rxq_info_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_rxq_info *
 {
 	const struct nfe_rxq *q = dev->data->rx_queues[id];
 
-	info->mp = q->pool;
+	info->mp = q->bounce != NULL ? nfe_copy_rx_pool(q) : q->pool;
 	info->nb_desc = q->size;
 	info->rx_buf_size = q->buf_size;
 	info->scattered_rx = dev->data->scattered_rx;
@@ -305,9 +317,9 @@ nfe_tx_done_cleanup(void *queue, uint32_t free_cnt)
 }
 
 int
-nfe_burst_mode_get(struct rte_eth_dev *dev __rte_unused, uint16_t id __rte_unused,
+nfe_burst_mode_get(struct rte_eth_dev *dev, uint16_t id __rte_unused,
 		   struct rte_eth_burst_mode *mode)
 {
-	snprintf(mode->info, sizeof(mode->info), "Scalar");
+	snprintf(mode->info, sizeof(mode->info), "%s", nfe_port(dev)->share != NULL ? "Scalar, copy" : "Scalar");
 	return 0;
 }

@@ -260,7 +260,7 @@ void
 nfe_rx_refill(struct nfe_rxq *q)
 {
 	const struct nfe_map *map = __atomic_load_n(&q->port->map, __ATOMIC_ACQUIRE);
-	uint32_t room = q->size - (q->fill_prod - q->fill_end), old = q->fill_prod;
+	uint32_t room = q->fill_max - (q->fill_prod - q->fill_end), old = q->fill_prod;
 	struct rte_mbuf *mbufs[NFE_BURST_CHUNK];
 
 	while (room > 0) {
@@ -316,7 +316,7 @@ nfe_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 		q->count.nombuf++;
 	if (q->cons != old)
 		nfe_idx_publish(q->db_cons, q->cons); /* W2 */
-	if (q->size - (q->fill_prod - q->fill_end) >= q->free_thresh)
+	if (q->fill_max - (q->fill_prod - q->fill_end) >= q->free_thresh)
 		nfe_rx_refill(q);
 	nfeh_gate_leave(&q->gate);
 	return n;

@@ -69,6 +69,7 @@ struct nfe_txq {
 	struct nfe_status *status; /* shared, written by the device */
 	struct rte_mbuf **sw;     /* mbuf whose message ends in the cell of the same idx, or NULL */
 	struct nfe_port *port;
+	struct nfe_bounce *bounce; /* copy mode; else NULL */
 	struct nfe_tx_counters count;
 	struct rte_mbuf *done[NFE_BURST_CHUNK]; /* to be freed at the end of the burst */
 
@@ -86,6 +87,7 @@ struct nfe_rxq {
 	uint32_t fill_prod;  /* ours */
 	uint32_t fill_end;   /* fill entries before this one came back; sw[] holds the others */
 	uint32_t free_thresh; /* refill when so many entries are free */
+	uint32_t fill_max;    /* buffers that are posted at most */
 	uint32_t map_hit;
 	uint32_t buf_size;  /* bytes of each posted buffer */
 	uint32_t inline_max; /* bytes; what the device may send inline */
@@ -101,6 +103,7 @@ struct nfe_rxq {
 	struct rte_mempool *pool;
 	struct nfe_port *port;
 	struct nfe_rx_counters count;
+	struct nfe_bounce *bounce; /* copy mode; else NULL */
 
 	/* control path */
 	struct nfe_rx_counters base;

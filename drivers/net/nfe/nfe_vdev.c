@@ -3,9 +3,10 @@
  */
 
 /*
- * Probe and remove of a port behind a vfio-user socket, for processes:
+ * Probe and remove of a port behind a vfio-user socket, for processes, or of a Xen domain's:
  *
- *	--vdev net_nfe0,socket=PATH[,queues=N][,mac=XX:XX:XX:XX:XX:XX][,first_index=N]
+ *	--vdev net_nfe0,socket=PATH[,share_kib=N][,queues=N][,mac=XX:XX:XX:XX:XX:XX][,first_index=N]
+ *	--vdev net_nfe0[,xen=N][,share_kib=N]...
  */
 #include <errno.h>
 #include <string.h>
@@ -60,4 +61,5 @@ static struct rte_vdev_driver nfe_vdev_driver = {
 };
 
 RTE_PMD_REGISTER_VDEV(net_nfe, nfe_vdev_driver);
-RTE_PMD_REGISTER_PARAM_STRING(net_nfe, NFE_ARG_SOCKET "=<path> " NFE_ARGS_TEXT);
+RTE_PMD_REGISTER_PARAM_STRING(net_nfe, NFE_ARG_SOCKET "=<path> " NFE_ARG_XEN "=<N> "
+	NFE_ARG_SHARE_KIB "=<256..1048576> " NFE_ARGS_TEXT);

@@ -4,7 +4,7 @@
 
 /*
  * Shared memory of queues and status blocks, see nfe_zone.h: a memzone in EAL memory, which is
- * registered as a whole (nfe_mem.c).
+ * registered as a whole (nfe_mem.c), or in copy mode a part of the one area that is (nfe_share.c).
  */
 #include <errno.h>
 #include <string.h>
@@ -18,6 +18,8 @@ nfe_zone_alloc(struct nfe_port *port, const char *what, size_t len, int socket,
 	char name[RTE_MEMZONE_NAMESIZE];
 	int ret;
 
+	if (port->share != NULL)
+		return nfe_share_alloc(port, what, len, zone);
 	snprintf(name, sizeof(name), "nfe_%u_%s", port->dev->data->port_id, what);
 	/* The bound keeps it within one page as long as it fits in one, so within one region. */
 	zone->mz = rte_memzone_reserve_bounded(name, len, socket, nfe_mem_flags(port),
@@ -40,8 +42,10 @@ nfe_zone_alloc(struct nfe_port *port, const char *what, size_t len, int socket,
 }
 
 void
-nfe_zone_free(struct nfe_port *port __rte_unused, struct nfe_zone *zone)
+nfe_zone_free(struct nfe_port *port, struct nfe_zone *zone)
 {
+	if (zone->addr != NULL && zone->mz == NULL)
+		nfe_share_release(port, zone);
 	rte_memzone_free(zone->mz);
 	memset(zone, 0, sizeof(*zone));
 }

@@ -19,7 +19,7 @@ struct nfe_zone {
 	size_t len;
 	uint32_t key; /* region */
 	uint64_t offset;
-	const struct rte_memzone *mz;
+	const struct rte_memzone *mz; /* NULL: of nfe_share.c */
 };
 
 /* At least 128-aligned; what: unique within the port, for the memzone's name and messages.

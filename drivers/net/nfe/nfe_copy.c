@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * Copy mode, see nfe_copy.h. Bursts run on the one data thread of the queue, set-up and reset on
+ * the control path while nobody polls it.
+ *
+ * The private mbufs are ours: the device can write into their buffers, but knows nothing of their
+ * headers, and the application never sees them. A received frame waits in pending[] while the
+ * application's pool is empty: nothing is lost by that, and the device's view is that it arrived.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <rte_malloc.h>
+
+#include "nfe_ethdev.h"
+
+#define CHUNK 32u /* frames under way between the two kinds of mbufs */
+#define RX_SPARE                                                                                   \
+	(3u * CHUNK)   /* private mbufs beyond those posted: pending, or with inline frames */
+#define MIN_POSTED 32u /* or all descriptors */
+#define TX_ROOM	   (RTE_PKTMBUF_HEADROOM + 2048u) /* bytes of a send buffer */
+
+struct nfe_bounce {
+	struct rte_mempool *pool; /* sending: the private one; receiving: the application's */
+	struct nfe_zone zone;	  /* buffers of the private pool */
+	uint32_t nb_pending, first;
+	struct rte_mbuf *pending[CHUNK];
+};
+
+/* As many as fit into what the queue may take; 0: too few, said so. */
+static uint32_t
+buffers_that_fit(const struct nfe_port *port, const char *what, const struct nfe_zone *cells,
+		 uint32_t room, uint32_t wanted)
+{
+	size_t may = nfe_share_of_queue(port), taken = RTE_ALIGN_CEIL(cells->len, NFE_PAGE_SIZE);
+	uint32_t n = may > taken ? RTE_MIN((may - taken) / room, wanted) : 0;
+	uint32_t least = RTE_MIN(wanted, RX_SPARE + MIN_POSTED);
+
+	if (n >= least)
+		return n;
+	NFE_LOG(ERR,
+		"%s: %s: room for %u buffers of %u bytes, at least %u: give more "
+		"by " NFE_ARG_SHARE_KIB "=, or use fewer queues or descriptors",
+		port->name, what, n, room, least);
+	return 0;
+}
+
+static struct rte_mempool *
+make_pool(struct nfe_port *port, const char *what, uint32_t n, uint32_t room, int socket,
+	  struct nfe_zone *zone)
+{
+	struct rte_pktmbuf_extmem mem = { .buf_iova = RTE_BAD_IOVA, .elt_size = room };
+	char name[RTE_MEMPOOL_NAMESIZE];
+	struct rte_mempool *pool;
+
+	if (n == 0 || nfe_share_alloc(port, what, (size_t)n * room, zone) < 0) {
+		rte_errno = ENOSPC;
+		return NULL;
+	}
+	mem.buf_ptr = zone->addr;
+	mem.buf_len = zone->len;
+	snprintf(name, sizeof(name), "nfe_%u_%s", port->dev->data->port_id, what);
+	/* No cache: it would keep buffers from the queue's thread. */
+	pool = rte_pktmbuf_pool_create_extbuf(name, n, 0, 0, room, socket, &mem, 1);
+	if (pool == NULL) {
+		NFE_LOG(ERR, "%s: %s: pool of %u mbufs: %s", port->name, what, n,
+			rte_strerror(rte_errno));
+		nfe_share_release(port, zone);
+	}
+	return pool;
+}
+
+static struct nfe_bounce *
+bounce_alloc(int socket)
+{
+	return rte_zmalloc_socket("nfe_bounce", sizeof(struct nfe_bounce), RTE_CACHE_LINE_SIZE,
+				  socket);
+}
+
+int
+nfe_copy_rx_setup(struct nfe_rxq *q, int socket)
+{
+	uint32_t room = RTE_PKTMBUF_HEADROOM + q->buf_size;
+	struct nfe_bounce *b = bounce_alloc(socket);
+	struct rte_mempool *pool;
+	char what[16];
+	uint32_t n;
+
+	if (b == NULL)
+		return -ENOMEM;
+	snprintf(what, sizeof(what), "rx queue %u", q->queue_id);
+	n = buffers_that_fit(q->port, what, &q->zone, room, q->size + RX_SPARE);
+	pool = make_pool(q->port, what, n, room, socket, &b->zone);
+	if (pool == NULL) {
+		rte_free(b);
+		return -rte_errno;
+	}
+	b->pool = q->pool;
+	q->pool = pool;
+	q->fill_max = RTE_MIN(q->size, n - RX_SPARE);
+	q->bounce = b;
+	return 0;
+}
+
+int
+nfe_copy_tx_setup(struct nfe_txq *q, int socket)
+{
+	struct nfe_bounce *b = bounce_alloc(socket);
+	char what[16];
+	uint32_t n;
+
+	if (b == NULL)
+		return -ENOMEM;
+	snprintf(what, sizeof(what), "tx queue %u", q->queue_id);
+	n = buffers_that_fit(q->port, what, &q->zone, TX_ROOM, q->size + CHUNK);
+	b->pool = make_pool(q->port, what, n, TX_ROOM, socket, &b->zone);
+	if (b->pool == NULL) {
+		rte_free(b);
+		return -rte_errno;
+	}
+	q->inline_len = q->inline_max; /* into the message is a copy as well, and the cheaper one */
+	q->bounce = b;
+	return 0;
+}
+
+void
+nfe_copy_rx_reset(struct nfe_rxq *q)
+{
+	struct nfe_bounce *b = q->bounce;
+
+	if (b == NULL)
+		return;
+	rte_pktmbuf_free_bulk(b->pending + b->first, b->nb_pending);
+	b->nb_pending = 0;
+}
+
+static void
+bounce_free(struct nfe_port *port, struct nfe_bounce *b, struct rte_mempool *private)
+{
+	rte_mempool_free(private);
+	nfe_share_release(port, &b->zone);
+	rte_free(b);
+}
+
+void
+nfe_copy_rx_free(struct nfe_rxq *q)
+{
+	if (q->bounce != NULL)
+		bounce_free(q->port, q->bounce, q->pool);
+	q->bounce = NULL;
+}
+
+void
+nfe_copy_tx_free(struct nfe_txq *q)
+{
+	if (q->bounce != NULL)
+		bounce_free(q->port, q->bounce, q->bounce->pool);
+	q->bounce = NULL;
+}
+
+struct rte_mempool *
+nfe_copy_rx_pool(const struct nfe_rxq *q)
+{
+	return q->bounce->pool;
+}
+
+/* A copy in shared buffers; NULL: none is free. What the device has consumed may be. */
+static struct rte_mbuf *
+tx_copy(struct nfe_txq *q, const struct rte_mbuf *m)
+{
+	struct rte_mbuf *copy = rte_pktmbuf_copy(m, q->bounce->pool, 0, UINT32_MAX);
+
+	if (unlikely(copy == NULL)) {
+		nfe_tx_done_cleanup(q, 0);
+		copy = rte_pktmbuf_copy(m, q->bounce->pool, 0, UINT32_MAX);
+	}
+	return copy;
+}
+
+/* Frames that go inline, and those that are refused and counted, need none. */
+static inline bool
+tx_needs_copy(const struct nfe_txq *q, const struct rte_mbuf *m)
+{
+	return m->pkt_len > q->inline_len && m->pkt_len <= q->max_frame;
+}
+
+static uint16_t
+tx_chunk(struct nfe_txq *q, struct rte_mbuf **pkts, uint16_t nb)
+{
+	struct rte_mbuf *out[CHUNK], *done[CHUNK];
+	uint16_t n, sent, nb_done = 0;
+
+	for (n = 0; n < nb; n++) {
+		out[n] = tx_needs_copy(q, pkts[n]) ? tx_copy(q, pkts[n]) : pkts[n];
+		if (unlikely(out[n] == NULL))
+			break;
+	}
+	sent = nfe_tx_burst(q, out, n);
+	for (uint16_t i = 0; i < n; i++)
+		if (out[i] != pkts[i])
+			done[nb_done++] = i < sent ? pkts[i] : out[i];
+	rte_pktmbuf_free_bulk(done, nb_done);
+	return sent;
+}
+
+/* As many frames as there are cells: what the queue would refuse is not worth a copy. */
+static uint16_t
+tx_room(struct nfe_txq *q, uint16_t wanted)
+{
+	if (q->size - (q->prod - q->cons) < wanted)
+		nfe_tx_done_cleanup(q, 0);
+	return RTE_MIN(q->size - (q->prod - q->cons), wanted);
+}
+
+uint16_t
+nfe_tx_burst_copy(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
+{
+	struct nfe_txq *q = queue;
+	uint16_t sent = 0, nb, n;
+
+	if (unlikely(!nfeh_gate_enter(&q->gate)))
+		return 0; /* the device is away: no copies in vain */
+	nfeh_gate_leave(&q->gate);
+	do {
+		nb = tx_room(q, RTE_MIN(nb_pkts - sent, CHUNK));
+		n = tx_chunk(q, pkts + sent, nb);
+		sent += n;
+	} while (n == nb && sent < nb_pkts);
+	return sent;
+}
+
+/* One frame in the application's mbufs; NULL: there are none now. */
+static inline struct rte_mbuf *
+rx_take(struct nfe_rxq *q, struct nfe_bounce *b)
+{
+	struct rte_mbuf *from = b->pending[b->first];
+	struct rte_mbuf *m = rte_pktmbuf_copy(from, b->pool, 0, UINT32_MAX);
+
+	if (unlikely(m == NULL)) {
+		q->count.nombuf++;
+		return NULL;
+	}
+	b->first++;
+	b->nb_pending--;
+	rte_pktmbuf_free(from);
+	return m;
+}
+
+uint16_t
+nfe_rx_burst_copy(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
+{
+	struct nfe_rxq *q = queue;
+	struct nfe_bounce *b = q->bounce;
+	uint16_t n = 0;
+
+	while (n < nb_pkts) {
+		if (b->nb_pending == 0) {
+			b->first = 0;
+			b->nb_pending = nfe_rx_burst(q, b->pending, RTE_MIN(nb_pkts - n, CHUNK));
+			if (b->nb_pending == 0)
+				break;
+		}
+		pkts[n] = rx_take(q, b);
+		if (unlikely(pkts[n] == NULL))
+			break;
+		n++;
+	}
+	return n;
+}
