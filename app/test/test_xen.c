@@ -198,6 +198,28 @@ device_removed_by_the_toolstack_is_let_go(void)
 	return TEST_OK;
 }
 
+/* The same VIF is in it, so nothing changed for a back end that looks now; but its keys are gone. */
+static int
+device_removed_and_made_again_between_two_looks_is_published_anew(void)
+{
+	struct xt_world t;
+	struct xt_hand f;
+	uint32_t version;
+
+	TEST_EQ(xt_open_hand(&t, &f), TEST_OK);
+	TEST_EQ(connect_hand(&t, &f), TEST_OK);
+	t.dom0->ops->rm(t.dom0, XENIO_NO_TX, "/local/domain/0/backend/nfe/5");
+	xt_make_device(t.dom0, 5, 0, "a");
+	xt_run(&t);
+	TEST_EQ(xt_back_state(&f), NFE_XEN_INIT_WAIT);
+	TEST_EQ(xenio_read_u32(f.x, f.back, NFE_XEN_KEY_VERSION, &version), 0);
+	usleep(60000); /* it maps so often at most */
+	TEST_EQ(connect_hand(&t, &f), TEST_OK);
+	xt_hand_close(&f);
+	xt_close(&t);
+	return TEST_OK;
+}
+
 static int
 destroyed_domain_is_let_go_and_its_node_removed(void)
 {
@@ -441,6 +463,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(long_index_is_followed),
 	TEST_CASE(every_edge_is_as_drawn),
 	TEST_CASE(device_removed_by_the_toolstack_is_let_go),
+	TEST_CASE(device_removed_and_made_again_between_two_looks_is_published_anew),
 	TEST_CASE(destroyed_domain_is_let_go_and_its_node_removed),
 	TEST_CASE(crashed_domain_is_let_go),
 	TEST_CASE(two_domains_do_not_notice_each_other),

@@ -4,171 +4,13 @@
 
 /*
  * lib/vif over "xen:0" against the real back end, on the fake Xen: the same frames, sleeps and
- * restarts as over a socket (test_vif_socket.c), and what only Xen has. The switch's side is a
- * thread that gives each frame back; a lost event shows as a time-out.
+ * restarts as over a socket (test_vif_socket.c), and what only Xen has. The switch's side gives each
+ * frame back (test_xen_server.h); a lost event shows as a time-out.
  */
-#include <errno.h>
-#include <pthread.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-
-#include "test_vif_fixture.h"
-#include "test_xen_fixture.h"
+#include "test_xen_server.h"
 
 #define FIRST 0xffffff00u
 #define WAIT_US 3000000
-#define FRAME_MAX 9014u
-#define DOMAIN 5
-
-struct server {
-	struct xt_world t;
-	struct nfed_channel *ch; /* NULL: not running */
-	struct dev dev;
-	pthread_t thread;
-	int stop_fd;
-	bool stop, fail; /* fail: the function, once */
-};
-
-static int
-on_start(void *owner, struct nfed_channel *ch)
-{
-	struct server *s = owner;
-
-	s->dev = (struct dev){ .base = ch->regions->tbl[ch->sq.region_idx].base };
-	s->dev.sq = &ch->sq;
-	s->dev.rq = &ch->rq;
-	s->dev.fq = &ch->fq;
-	s->ch = ch;
-	return 0;
-}
-
-static void
-on_stop(void *owner, struct nfed_channel *ch)
-{
-	struct server *s = owner;
-
-	(void)ch;
-	s->ch = NULL;
-}
-
-static int
-on_mtu(void *owner, uint32_t mtu)
-{
-	(void)owner;
-	return mtu == 1234 ? -EACCES : 0;
-}
-
-static int
-on_stats(void *owner, uint64_t value[NFE_STAT_MAX])
-{
-	(void)owner;
-	for (unsigned int i = 0; i < NFE_STAT_MAX; i++)
-		value[i] = 1000 + i;
-	return 0;
-}
-
-static const struct nfed_owner_ops owner_ops = {
-	.channel_start = on_start,
-	.channel_stop = on_stop,
-	.quiesce = xt_quiesce, /* the data path runs on this thread */
-	.mtu = on_mtu,
-	.stats = on_stats,
-	.attention = xt_quiesce,
-};
-
-/* Nothing to read: the loop turns, and looks. */
-static void
-on_kick(void *arg, uint32_t events)
-{
-	(void)arg, (void)events;
-}
-
-static bool
-bounce(struct server *s)
-{
-	static uint8_t frame[FRAME_MAX];
-	uint32_t sq_old, rq_old, len, n = 0;
-
-	if (s->ch == NULL)
-		return false;
-	sq_old = s->ch->sq.published;
-	rq_old = s->ch->rq.published;
-	while (n < 32 && (len = dev_take(&s->dev, frame)) > 0) {
-		if (dev_deliver(&s->dev, frame, len) != 0)
-			printf("# frame of %u bytes dropped\n", len);
-		n++;
-	}
-	nfe_full_fence(); /* P2 */
-	if ((s->ch->rq.may_sleep && nfed_queue_must_wake(&s->ch->rq, s->ch->rq.published, rq_old)) ||
-	    (s->ch->sq.may_sleep && nfed_queue_must_wake(&s->ch->sq, s->ch->sq.published, sq_old)))
-		nfed_interrupt(s->ch);
-	return n > 0 || !nfed_sq_arm(&s->ch->sq);
-}
-
-static void *
-serve(void *arg)
-{
-	struct server *s = arg;
-	struct nfed_loop *loop = s->t.loop;
-
-	nfed_loop_add(loop, nfed_xen_vif_data_kick_fd(s->t.vif[0]), EPOLLIN | EPOLLET, on_kick, s);
-	nfed_loop_add(loop, s->stop_fd, EPOLLIN | EPOLLET, on_kick, s);
-	while (!__atomic_load_n(&s->stop, __ATOMIC_ACQUIRE)) {
-		bool more = bounce(s);
-
-		if (__atomic_exchange_n(&s->fail, false, __ATOMIC_ACQ_REL))
-			nfed_function_fail(nfed_xen_vif_function(s->t.vif[0]), NFE_REASON_OPERATOR,
-					   "the test says so");
-		nfed_control_run(nfed_xen_vif_function(s->t.vif[0]));
-		nfed_xen_tick(s->t.xen);
-		nfed_loop_run(loop, more ? 0 : 100);
-	}
-	nfed_loop_del(loop, nfed_xen_vif_data_kick_fd(s->t.vif[0]));
-	nfed_loop_del(loop, s->stop_fd);
-	nfed_xen_vif_destroy(s->t.vif[0]);
-	nfed_xen_destroy(s->t.xen);
-	return NULL;
-}
-
-static int
-server_start(struct server *s)
-{
-	struct nfed_xen_conf conf = { .loop = s->t.loop };
-	struct nfed_xen_vif_conf vif = xt_conf("a");
-
-	vif.function.limits = nfed_limits_default;
-	vif.function.owner_ops = &owner_ops;
-	vif.function.owner = s;
-	s->ch = NULL;
-	s->stop = false;
-	TEST_EQ(xenio_fake_open(s->t.w, 0, &s->t.x), 0);
-	conf.x = s->t.x;
-	TEST_EQ(nfed_xen_create(&conf, &s->t.xen), 0);
-	TEST_EQ(nfed_xen_vif_create(s->t.xen, &vif, &s->t.vif[0]), 0);
-	nfed_function_set_link(nfed_xen_vif_function(s->t.vif[0]), true);
-	TEST_EQ(pthread_create(&s->thread, NULL, serve, s), 0);
-	return TEST_OK;
-}
-
-/* kill: as by -9, nothing is said in xenstore. */
-static void
-server_stop(struct server *s, bool kill)
-{
-	uint64_t one = 1;
-
-	if (kill)
-		xenio_fake_mute(s->t.x);
-	__atomic_store_n(&s->stop, true, __ATOMIC_RELEASE);
-	if (write(s->stop_fd, &one, sizeof(one)) < 0)
-		printf("# cannot wake the server\n");
-	pthread_join(s->thread, NULL);
-}
-
-static int
-open_in_guest(void *arg, struct xenio **x)
-{
-	return xenio_fake_open(arg, DOMAIN, x);
-}
 
 static struct vif *
 attach(void)
@@ -215,33 +57,16 @@ recv_frames(struct vif *vif, unsigned int n)
 static int
 run(int (*body)(struct server *s, struct vif *vif))
 {
-	struct server s = { 0 };
-	struct xenio_fake_counts c;
+	struct server s;
 	struct vif *vif;
 	int rc;
 
 	srandom(3);
-	s.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	s.t.w = xenio_fake_create();
-	s.t.loop = nfed_loop_create();
-	TEST_TRUE(s.stop_fd >= 0 && s.t.w != NULL && s.t.loop != NULL);
-	xenio_fake_add_domain(s.t.w, DOMAIN);
-	TEST_EQ(xenio_fake_open(s.t.w, 0, &s.t.dom0), 0);
-	xt_make_device(s.t.dom0, DOMAIN, 0, "a");
-	TEST_EQ(server_start(&s), TEST_OK);
-	xenio_open_with(open_in_guest, s.t.w);
+	TEST_EQ(server_open(&s), TEST_OK);
 	vif = attach();
 	rc = vif != NULL ? body(&s, vif) : TEST_FAILED;
 	vif_detach(vif);
-	server_stop(&s, false);
-	xenio_open_with(NULL, NULL);
-	xenio_fake_counts(s.t.w, &c);
-	s.t.dom0->ops->close(s.t.dom0);
-	nfed_loop_destroy(s.t.loop);
-	xenio_fake_destroy(s.t.w);
-	close(s.stop_fd);
-	TEST_EQ(c.granted + c.mapped + c.ports + c.evts + c.watches + c.transactions, 0);
-	TEST_EQ(c.handles, 1);
+	TEST_EQ(server_close(&s), TEST_OK);
 	return rc;
 }
 

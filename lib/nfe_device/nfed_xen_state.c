@@ -266,6 +266,19 @@ attach(struct nfed_xen_vif *v)
 		v->conf.attached(v->conf.function.owner, true, "");
 }
 
+/* A device that was removed and made again before we looked has lost what was published. */
+static void
+wait_again(struct nfed_xen_vif *v, const char *why)
+{
+	struct xenio *x = v->xen->conf.x;
+	uint32_t version;
+
+	if (xenio_read_u32(x, v->back, NFE_XEN_KEY_VERSION, &version) == -ENOENT &&
+	    xenio_transact(x, publish_tx, v) < 0)
+		v->counters.io_errors++;
+	set_state(v, NFE_XEN_INIT_WAIT, why);
+}
+
 static void
 act(struct nfed_xen_vif *v, unsigned int front)
 {
@@ -284,7 +297,7 @@ act(struct nfed_xen_vif *v, unsigned int front)
 		break;
 	case RESTART:
 		let_go(v, why);
-		set_state(v, NFE_XEN_INIT_WAIT, why);
+		wait_again(v, why);
 		break;
 	case CLOSE:
 		let_go(v, why);

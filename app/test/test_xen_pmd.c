@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * net_nfe over "xen:0" against the real back end, on the fake Xen: copy mode, whose bursts move
+ * frames between the application's mbufs and granted pages. The switch's side gives each frame back
+ * (test_xen_server.h). What any attachment has is tested by app/test-pmd.
+ */
+#include <rte_bus_vdev.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+
+#include "eal.h"
+#include "test_xen_server.h"
+
+#define FIRST	    0xffffff00u
+#define DESC	    256
+#define DEADLINE_MS 5000u
+#define POOL	    1023
+
+static struct rte_mempool *pool;
+static uint16_t port;
+
+static int
+probe(const char *args)
+{
+	return rte_vdev_init("net_nfe_xen", args);
+}
+
+static int
+set_up_queues(uint16_t desc, uint16_t mtu)
+{
+	struct rte_eth_conf conf = { .rxmode.mtu = mtu };
+	struct rte_eth_dev_info info;
+	int rc;
+
+	if (mtu > RTE_ETHER_MTU) {
+		conf.rxmode.offloads = RTE_ETH_RX_OFFLOAD_SCATTER;
+		conf.txmode.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	}
+	TEST_EQ(rte_eth_dev_info_get(port, &info), 0);
+	TEST_EQ(info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE, 0);
+	TEST_EQ(rte_eth_dev_configure(port, 1, 1, &conf), 0);
+	rc = rte_eth_rx_queue_setup(port, 0, desc, SOCKET_ID_ANY, NULL, pool);
+	return rc < 0 ? rc : rte_eth_tx_queue_setup(port, 0, desc, SOCKET_ID_ANY, NULL);
+}
+
+static int
+port_up(const char *args, uint16_t desc, uint16_t mtu)
+{
+	TEST_NEEDS_EAL();
+	if (pool == NULL)
+		pool = rte_pktmbuf_pool_create("xen_pmd", POOL, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
+					       SOCKET_ID_ANY);
+	TEST_TRUE(pool != NULL);
+	TEST_EQ(probe(args), 0);
+	TEST_EQ(rte_eth_dev_get_port_by_name("net_nfe_xen", &port), 0);
+	TEST_EQ(set_up_queues(desc, mtu), 0);
+	TEST_EQ(rte_eth_dev_start(port), 0);
+	return TEST_OK;
+}
+
+static int
+port_down(void)
+{
+	TEST_EQ(rte_eth_dev_stop(port), 0);
+	TEST_EQ(rte_vdev_uninit("net_nfe_xen"), 0);
+	TEST_EQ(rte_mempool_avail_count(pool), POOL);
+	return TEST_OK;
+}
+
+static uint64_t
+xstat(const char *name)
+{
+	uint64_t id, value = UINT64_MAX;
+
+	if (rte_eth_xstats_get_id_by_name(port, name, &id) == 0)
+		rte_eth_xstats_get_by_id(port, &id, &value, 1);
+	return value;
+}
+
+/* Chained where it is longer than one mbuf. */
+static struct rte_mbuf *
+make_frame(const uint8_t *data, uint32_t len)
+{
+	struct rte_mbuf *head = NULL;
+	uint32_t n;
+
+	for (uint32_t done = 0; done < len; done += n) {
+		struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+
+		if (m == NULL)
+			break;
+		n = RTE_MIN(len - done, rte_pktmbuf_tailroom(m));
+		memcpy(rte_pktmbuf_append(m, (uint16_t)n), data + done, n);
+		if (head == NULL)
+			head = m;
+		else
+			rte_pktmbuf_chain(head, m);
+	}
+	return head;
+}
+
+static uint8_t sent[32][FRAME_MAX];
+static uint32_t sent_len[32];
+
+static int
+send_frames(unsigned int n, uint32_t max_len)
+{
+	struct rte_mbuf *m[32];
+	unsigned int done = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		sent_len[i] = NFE_MIN_FRAME + (uint32_t)random() % (max_len - NFE_MIN_FRAME + 1);
+		fill_random(sent[i], sent_len[i]);
+		m[i] = make_frame(sent[i], sent_len[i]);
+		TEST_TRUE(m[i] != NULL && m[i]->pkt_len == sent_len[i]);
+	}
+	for (unsigned int ms = 0; done < n && ms < DEADLINE_MS; ms++) {
+		done += rte_eth_tx_burst(port, 0, m + done, (uint16_t)(n - done));
+		if (done < n)
+			usleep(1000);
+	}
+	TEST_EQ(done, n);
+	return TEST_OK;
+}
+
+static int
+check_frame(const struct rte_mbuf *m, unsigned int i)
+{
+	static uint8_t copy[FRAME_MAX];
+	const void *data;
+
+	TEST_EQ(m->pkt_len, sent_len[i]);
+	TEST_EQ(m->port, port);
+	TEST_TRUE(m->pool ==
+		  pool); /* no buffer that the switch can reach goes to the application */
+	data = rte_pktmbuf_read(m, 0, m->pkt_len, copy);
+	TEST_MEM_EQ(data, sent[i], m->pkt_len);
+	return TEST_OK;
+}
+
+static int
+recv_frames(unsigned int n)
+{
+	struct rte_mbuf *m[32];
+	unsigned int got = 0;
+
+	for (unsigned int ms = 0; got < n && ms < DEADLINE_MS; ms++) {
+		uint16_t more = rte_eth_rx_burst(port, 0, m, (uint16_t)(n - got));
+		int rc = TEST_OK;
+
+		for (unsigned int i = 0; i < more; i++) {
+			if (rc == TEST_OK)
+				rc = check_frame(m[i], got + i);
+			rte_pktmbuf_free(m[i]);
+		}
+		TEST_EQ(rc, TEST_OK);
+		got += more;
+		if (more == 0)
+			usleep(1000);
+	}
+	TEST_EQ(got, n);
+	return TEST_OK;
+}
+
+static int
+exchange(unsigned int rounds, uint32_t max_len)
+{
+	for (unsigned int round = 0; round < rounds; round++) {
+		unsigned int n = 1 + (unsigned int)random() % 32;
+
+		TEST_EQ(send_frames(n, max_len), TEST_OK);
+		TEST_EQ(recv_frames(n), TEST_OK);
+	}
+	return TEST_OK;
+}
+
+static int
+frames_of_all_lengths_come_back_intact(void)
+{
+	struct rte_eth_stats stats;
+	struct server s;
+
+	srandom(7);
+	TEST_EQ(server_open(&s), TEST_OK);
+	TEST_EQ(port_up("xen=0,first_index=4294967040", DESC, RTE_ETHER_MTU), TEST_OK);
+	TEST_EQ(exchange(200, RTE_ETHER_MAX_LEN - RTE_ETHER_CRC_LEN), TEST_OK);
+	TEST_TRUE(xstat("tx_sent_dma") > 0 && xstat("tx_sent_inline") > 0);
+	TEST_TRUE(xstat("rx_got_dma") > 0 && xstat("rx_got_inline") > 0);
+	TEST_EQ(rte_eth_stats_get(port, &stats), 0);
+	TEST_EQ(stats.ipackets, stats.opackets);
+	TEST_EQ(stats.ierrors + stats.oerrors, 0);
+	TEST_EQ(port_down(), TEST_OK);
+	return server_close(&s);
+}
+
+static int
+frames_of_9000_bytes_travel_in_chains(void)
+{
+	struct server s;
+
+	srandom(8);
+	TEST_EQ(server_open(&s), TEST_OK);
+	TEST_EQ(port_up("xen=0", DESC, 9000), TEST_OK);
+	TEST_EQ(exchange(50, 9014), TEST_OK);
+	TEST_EQ(port_down(), TEST_OK);
+	return server_close(&s);
+}
+
+/* While the application has no mbufs, what arrived waits. */
+static int
+empty_pool_delays_frames_and_loses_none(void)
+{
+	struct rte_mbuf *hoard[POOL], *m[32];
+	unsigned int n = 0;
+	struct server s;
+
+	srandom(9);
+	TEST_EQ(server_open(&s), TEST_OK);
+	TEST_EQ(port_up("xen=0", DESC, RTE_ETHER_MTU), TEST_OK);
+	TEST_EQ(send_frames(32, 1514), TEST_OK);
+	usleep(10000); /* most of them are back; it makes no difference to what must hold */
+	while (n < POOL && (hoard[n] = rte_pktmbuf_alloc(pool)) != NULL)
+		n++;
+	for (unsigned int i = 0; i < 10; i++)
+		TEST_EQ(rte_eth_rx_burst(port, 0, m, 32), 0);
+	rte_pktmbuf_free_bulk(hoard, n);
+	TEST_EQ(recv_frames(32), TEST_OK);
+	TEST_EQ(exchange(20, 1514), TEST_OK);
+	TEST_EQ(port_down(), TEST_OK);
+	return server_close(&s);
+}
+
+static int
+back_end_killed_and_started_loses_no_frame(void)
+{
+	struct server s;
+
+	srandom(10);
+	TEST_EQ(server_open(&s), TEST_OK);
+	TEST_EQ(port_up("xen=0,first_index=4294967040", DESC, RTE_ETHER_MTU), TEST_OK);
+	for (unsigned int cycle = 0; cycle < 6; cycle++) {
+		struct rte_eth_link link = { .link_status = RTE_ETH_LINK_DOWN };
+
+		TEST_EQ(exchange(10, 1514), TEST_OK);
+		server_stop(&s, cycle % 2 == 0);
+		TEST_EQ(server_start(&s), TEST_OK);
+		TEST_EQ(exchange(1, 1514), TEST_OK);
+		for (unsigned int ms = 0; !link.link_status && ms < DEADLINE_MS; ms++) {
+			usleep(1000);
+			TEST_EQ(rte_eth_link_get_nowait(port, &link), 0);
+		}
+		TEST_EQ(link.link_status, RTE_ETH_LINK_UP);
+	}
+	TEST_EQ(xstat("replays"), 6);
+	TEST_EQ(xstat("rx_lost") + xstat("rx_bad_cookie") + xstat("rx_bad_fill_end"), 0);
+	TEST_EQ(port_down(), TEST_OK);
+	return server_close(&s);
+}
+
+static int
+stopped_and_started_with_other_queues(void)
+{
+	static const uint16_t descs[] = { 64, 512, 16, 256 };
+	struct server s;
+
+	srandom(11);
+	TEST_EQ(server_open(&s), TEST_OK);
+	TEST_EQ(port_up("xen=0", DESC, RTE_ETHER_MTU), TEST_OK);
+	for (unsigned int i = 0; i < RTE_DIM(descs); i++) {
+		TEST_EQ(send_frames(8, 1514), TEST_OK); /* nobody polls for them */
+		TEST_EQ(rte_eth_dev_stop(port), 0);
+		TEST_EQ(rte_mempool_avail_count(pool), POOL);
+		TEST_EQ(set_up_queues(descs[i], RTE_ETHER_MTU), 0);
+		TEST_EQ(rte_eth_dev_start(port), 0);
+	}
+	TEST_EQ(exchange(20, 1514), TEST_OK);
+	TEST_EQ(port_down(), TEST_OK);
+	return server_close(&s);
+}
+
+static int
+arguments_and_limits_are_checked(void)
+{
+	struct server s;
+
+	TEST_NEEDS_EAL();
+	TEST_EQ(server_open(&s), TEST_OK);
+	TEST_TRUE(probe("xen=0,socket=/tmp/x.sock") < 0);
+	TEST_TRUE(probe("xen=x") < 0);
+	TEST_TRUE(probe("xen=0,share_kib=255") < 0);
+	TEST_TRUE(probe("xen=1") < 0);			      /* no such device */
+	TEST_TRUE(probe("xen=0,share_kib=524288") < 0);	      /* more than a front end may grant */
+	xenio_fake_fail(s.t.w, XENIO_FAKE_SHARE, 2, -ENOSPC); /* gntalloc's limit */
+	TEST_TRUE(probe("xen=0") < 0);
+	/* Pages for the control queues and little else: the queue set-up says so. */
+	TEST_EQ(probe("xen=0,share_kib=256"), 0);
+	TEST_EQ(rte_eth_dev_get_port_by_name("net_nfe_xen", &port), 0);
+	TEST_EQ(set_up_queues(1024, RTE_ETHER_MTU), -ENOSPC);
+	TEST_EQ(set_up_queues(16, RTE_ETHER_MTU), -ENOSPC);
+	TEST_EQ(rte_vdev_uninit("net_nfe_xen"), 0);
+	return server_close(&s);
+}
+
+static const struct test_case cases[] = {
+	TEST_CASE(frames_of_all_lengths_come_back_intact),
+	TEST_CASE(frames_of_9000_bytes_travel_in_chains),
+	TEST_CASE(empty_pool_delays_frames_and_loses_none),
+	TEST_CASE(back_end_killed_and_started_loses_no_frame),
+	TEST_CASE(stopped_and_started_with_other_queues),
+	TEST_CASE(arguments_and_limits_are_checked),
+};
+TEST_SUITE(xen_pmd, cases);

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * A switch on the fake Xen, for tests of front ends: the real back end with one VIF "a" for device 0
+ * of domain 5, on a thread of its own that gives each frame back. It can be ended, killed and
+ * started again; xenio_open() opens that domain.
+ */
+#ifndef TEST_XEN_SERVER_H
+#define TEST_XEN_SERVER_H
+
+#include <errno.h>
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include "test_vif_fixture.h"
+#include "test_xen_fixture.h"
+
+#define FRAME_MAX 9014u
+#define DOMAIN 5
+
+struct server {
+	struct xt_world t;
+	struct nfed_channel *ch; /* NULL: not running */
+	struct dev dev;
+	pthread_t thread;
+	int stop_fd;
+	bool stop, fail; /* fail: the function, once */
+};
+
+static inline int
+server_on_start(void *owner, struct nfed_channel *ch)
+{
+	struct server *s = owner;
+
+	s->dev = (struct dev){ .base = ch->regions->tbl[ch->sq.region_idx].base };
+	s->dev.sq = &ch->sq;
+	s->dev.rq = &ch->rq;
+	s->dev.fq = &ch->fq;
+	s->ch = ch;
+	return 0;
+}
+
+static inline void
+server_on_stop(void *owner, struct nfed_channel *ch)
+{
+	struct server *s = owner;
+
+	(void)ch;
+	s->ch = NULL;
+}
+
+static inline int
+server_on_mtu(void *owner, uint32_t mtu)
+{
+	(void)owner;
+	return mtu == 1234 ? -EACCES : 0;
+}
+
+static inline int
+server_on_stats(void *owner, uint64_t value[NFE_STAT_MAX])
+{
+	(void)owner;
+	for (unsigned int i = 0; i < NFE_STAT_MAX; i++)
+		value[i] = 1000 + i;
+	return 0;
+}
+
+static const struct nfed_owner_ops server_owner_ops = {
+	.channel_start = server_on_start,
+	.channel_stop = server_on_stop,
+	.quiesce = xt_quiesce, /* the data path runs on this thread */
+	.mtu = server_on_mtu,
+	.stats = server_on_stats,
+	.attention = xt_quiesce,
+};
+
+/* Nothing to read: the loop turns, and looks. */
+static inline void
+server_on_kick(void *arg, uint32_t events)
+{
+	(void)arg, (void)events;
+}
+
+static inline bool
+bounce(struct server *s)
+{
+	static uint8_t frame[FRAME_MAX];
+	uint32_t sq_old, rq_old, len, n = 0;
+
+	if (s->ch == NULL)
+		return false;
+	sq_old = s->ch->sq.published;
+	rq_old = s->ch->rq.published;
+	while (n < 32 && (len = dev_take(&s->dev, frame)) > 0) {
+		if (dev_deliver(&s->dev, frame, len) != 0)
+			printf("# frame of %u bytes dropped\n", len);
+		n++;
+	}
+	nfe_full_fence(); /* P2 */
+	if ((s->ch->rq.may_sleep && nfed_queue_must_wake(&s->ch->rq, s->ch->rq.published, rq_old)) ||
+	    (s->ch->sq.may_sleep && nfed_queue_must_wake(&s->ch->sq, s->ch->sq.published, sq_old)))
+		nfed_interrupt(s->ch);
+	return n > 0 || !nfed_sq_arm(&s->ch->sq);
+}
+
+static inline void *
+serve(void *arg)
+{
+	struct server *s = arg;
+	struct nfed_loop *loop = s->t.loop;
+
+	nfed_loop_add(loop, nfed_xen_vif_data_kick_fd(s->t.vif[0]), EPOLLIN | EPOLLET, server_on_kick, s);
+	nfed_loop_add(loop, s->stop_fd, EPOLLIN | EPOLLET, server_on_kick, s);
+	while (!__atomic_load_n(&s->stop, __ATOMIC_ACQUIRE)) {
+		bool more = bounce(s);
+
+		if (__atomic_exchange_n(&s->fail, false, __ATOMIC_ACQ_REL))
+			nfed_function_fail(nfed_xen_vif_function(s->t.vif[0]), NFE_REASON_OPERATOR,
+					   "the test says so");
+		nfed_control_run(nfed_xen_vif_function(s->t.vif[0]));
+		nfed_xen_tick(s->t.xen);
+		nfed_loop_run(loop, more ? 0 : 100);
+	}
+	nfed_loop_del(loop, nfed_xen_vif_data_kick_fd(s->t.vif[0]));
+	nfed_loop_del(loop, s->stop_fd);
+	nfed_xen_vif_destroy(s->t.vif[0]);
+	nfed_xen_destroy(s->t.xen);
+	return NULL;
+}
+
+static inline int
+server_start(struct server *s)
+{
+	struct nfed_xen_conf conf = { .loop = s->t.loop };
+	struct nfed_xen_vif_conf vif = xt_conf("a");
+
+	vif.function.limits = nfed_limits_default;
+	vif.function.owner_ops = &server_owner_ops;
+	vif.function.owner = s;
+	s->ch = NULL;
+	s->stop = false;
+	TEST_EQ(xenio_fake_open(s->t.w, 0, &s->t.x), 0);
+	conf.x = s->t.x;
+	TEST_EQ(nfed_xen_create(&conf, &s->t.xen), 0);
+	TEST_EQ(nfed_xen_vif_create(s->t.xen, &vif, &s->t.vif[0]), 0);
+	nfed_function_set_link(nfed_xen_vif_function(s->t.vif[0]), true);
+	TEST_EQ(pthread_create(&s->thread, NULL, serve, s), 0);
+	return TEST_OK;
+}
+
+/* kill: as by -9, nothing is said in xenstore. */
+static inline void
+server_stop(struct server *s, bool kill)
+{
+	uint64_t one = 1;
+
+	if (kill)
+		xenio_fake_mute(s->t.x);
+	__atomic_store_n(&s->stop, true, __ATOMIC_RELEASE);
+	if (write(s->stop_fd, &one, sizeof(one)) < 0)
+		printf("# cannot wake the server\n");
+	pthread_join(s->thread, NULL);
+}
+
+static inline int
+open_in_guest(void *arg, struct xenio **x)
+{
+	return xenio_fake_open(arg, DOMAIN, x);
+}
+
+/* The world, with the device, and the switch in it. */
+static inline int
+server_open(struct server *s)
+{
+	memset(s, 0, sizeof(*s));
+	s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	s->t.w = xenio_fake_create();
+	s->t.loop = nfed_loop_create();
+	TEST_TRUE(s->stop_fd >= 0 && s->t.w != NULL && s->t.loop != NULL);
+	xenio_fake_add_domain(s->t.w, DOMAIN);
+	TEST_EQ(xenio_fake_open(s->t.w, 0, &s->t.dom0), 0);
+	xt_make_device(s->t.dom0, DOMAIN, 0, "a");
+	xenio_open_with(open_in_guest, s->t.w);
+	return server_start(s);
+}
+
+/* Nothing may be left of front end and back end. */
+static inline int
+server_close(struct server *s)
+{
+	struct xenio_fake_counts c;
+
+	server_stop(s, false);
+	xenio_open_with(NULL, NULL);
+	xenio_fake_counts(s->t.w, &c);
+	s->t.dom0->ops->close(s->t.dom0);
+	nfed_loop_destroy(s->t.loop);
+	xenio_fake_destroy(s->t.w);
+	close(s->stop_fd);
+	TEST_EQ(c.granted + c.mapped + c.ports + c.evts + c.watches + c.transactions, 0);
+	TEST_EQ(c.handles, 1);
+	return TEST_OK;
+}
+
+#endif /* TEST_XEN_SERVER_H */
