@@ -85,6 +85,10 @@ command(struct fake_device *d, uint32_t value)
 	if (value == NFE_CMD_RESET) {
 		d->resets++;
 		d->regs[NFE_REG_GENERATION / 8]++;
+		d->regs[NFE_REG_HOST_ABI / 8] = 0; /* 2.2: what the host wrote */
+		d->regs[NFE_REG_ACCEPTED_LO / 8] = d->regs[NFE_REG_ACCEPTED_HI / 8] = 0;
+		memset(&d->regs[NFE_REG_BOOT_SQ_LO / 8], 0,
+		       sizeof(d->regs) - NFE_REG_BOOT_SQ_LO / 8 * sizeof(d->regs[0]));
 		set_state(d, NFE_STATE_RESET, 0);
 	} else if (value == NFE_CMD_GO && d->go_fails != 0) {
 		set_state(d, NFE_STATE_FAILED, d->go_fails);

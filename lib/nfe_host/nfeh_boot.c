@@ -89,7 +89,8 @@ reg_read64(struct nfeh *h, uint32_t lo_reg, uint32_t hi_reg, uint64_t *value)
 	return rc;
 }
 
-/* Identity first: nothing is written before both are known (2.1). */
+/* Identity first: nothing is written before both are known (2.1). HOST_ABI comes after RESET, which
+ * clears it. */
 static int
 check_identity(struct nfeh *h, struct nfeh_info *info)
 {
@@ -107,12 +108,12 @@ check_identity(struct nfeh *h, struct nfeh_info *info)
 	if (rc < 0)
 		return rc;
 	if (abi >> 16 != NFE_ABI_MAJOR) {
-		nfeh_log(h, 0, "device ABI %u.%u, this driver speaks %u.x", abi >> 16, abi & 0xffff,
-			 NFE_ABI_MAJOR);
+		nfeh_log(h, 0, "%s: device ABI %u.%u, this driver speaks %u.%u", h->address,
+			 abi >> 16, abi & 0xffff, NFE_ABI_MAJOR, NFE_ABI & 0xffff);
 		return -EPROTO;
 	}
 	info->abi = abi;
-	return reg_write(h, NFE_REG_HOST_ABI, NFE_ABI);
+	return 0;
 }
 
 /* Polls STATUS until the function leaves "from" for "to", FAILED, or the deadline. */
@@ -332,8 +333,8 @@ go_error(struct nfeh *h, uint32_t status)
 {
 	uint32_t reason = NFE_STATUS_REASON(status);
 
-	nfeh_log(h, 0, "the function failed to boot: %s (%u)%s%s", nfeh_reason_name(reason), reason,
-		 h->bus->why[0] != '\0' ? ": " : "", h->bus->why);
+	nfeh_log(h, 0, "%s: the function failed to boot: %s (%u)%s%s", h->address,
+		 nfeh_reason_name(reason), reason, h->bus->why[0] != '\0' ? ": " : "", h->bus->why);
 	switch (reason) {
 	case NFE_REASON_ABI:
 		return -EPROTO;
@@ -381,6 +382,8 @@ nfeh_boot_locked(struct nfeh *h, struct nfeh_info *info, bool again)
 
 	if (rc == 0)
 		rc = reset_function(h);
+	if (rc == 0)
+		rc = reg_write(h, NFE_REG_HOST_ABI, NFE_ABI);
 	if (rc == 0)
 		rc = read_limits(h, info);
 	if (rc == 0)
