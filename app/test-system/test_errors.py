@@ -8,6 +8,13 @@ import sys
 from lab import Lab, Tap, expect, write_file
 from traffic import switch_config
 
+HERE = os.path.dirname(os.path.abspath(__file__))
+REG_ABI, REG_HOST_ABI = 0x008, 0x010    # specification 3.1
+ABI_7_3 = 7 << 16 | 3
+NOBODY = 65534
+# Root that may not read everything: files of others are refused as they are to any user.
+NO_OVERRIDE = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"]
+
 
 class Errors:
     """Runs a program that must fail, and looks at what it says."""
@@ -61,11 +68,15 @@ def daemon(errors, lab, switch):
     errors.fails("uplink without ethdev", [*argv, "--", "--config", path], "net_nothing0")
 
 
+def testpmd(lab, devargs, *args):
+    return ["sh", "-c", "exec \"$0\" \"$@\" < /dev/null", "dpdk-testpmd",
+            *lab.eal_args("bad", 64, 2), "-d", lab.plugin(), "--vdev", f"net_nfe0{devargs}",
+            "--", "--total-num-mbufs=4096", *args]
+
+
 def guests(errors, lab):
     def pmd(devargs):
-        return ["sh", "-c", "exec \"$0\" \"$@\" < /dev/null", "dpdk-testpmd",
-                *lab.eal_args("bad", 64, 2), "-d", lab.plugin(), "--vdev", f"net_nfe0{devargs}",
-                "--", "--total-num-mbufs=4096"]
+        return testpmd(lab, devargs)
     sock = lab.socket("a")
     errors.fails("PMD without socket=", pmd(""), "socket", code=False)
     errors.fails("PMD with an unknown argument", pmd(f",socket={sock},colour=red"), "colour", code=False)
@@ -73,6 +84,12 @@ def guests(errors, lab):
     errors.fails("PMD with too many queues", pmd(f",socket={sock},queues=999"), "999", code=False)
     errors.fails("PMD asking for a MAC that is not its own",
                  pmd(f",socket={sock},mac=02:00:00:00:00:99"), "02:00:00:00:00:99", code=False)
+    errors.fails("PMD with queues of 100 entries", testpmd(lab, f",socket={sock}", "--txd=100"),
+                 "nb_tx_desc(=100)", "<= 16384", "product of 16", code=False)
+    errors.fails("library with rings of 100 entries",
+                 [lab.program("test-traffic"), *lab.eal_args("rings", 64), "--", "--a",
+                  f"vif:vfio-user:{sock}", "--b", f"vif:vfio-user:{lab.socket('b')}",
+                  "--desc", "100"], "ring_size 100", "power of two in 32..32768")
     echo = lab.program("vif-echo")
     errors.fails("library on an address without bus", [echo, "nothing:here"], "nothing")
     errors.fails("library on a socket that is not there", [echo, "vfio-user:/nowhere.sock"],
@@ -81,6 +98,54 @@ def guests(errors, lab):
     holder.wait_log("attached|ready|link")
     errors.fails("VIF in use", [echo, f"vfio-user:{sock}"], sock)
     holder.stop()
+
+
+def permissions(errors, lab):
+    """What belongs to somebody else, and is his alone."""
+    foreign = os.path.join(lab.run_dir, "foreign")
+    os.mkdir(foreign)
+    path = os.path.join(foreign, "foreign.conf")
+    write_file(path, switch_config(lab, ["a"]).replace(lab.socket_dir, foreign))
+    readable = os.path.join(lab.run_dir, "readable.conf")
+    write_file(readable, switch_config(lab, ["a"]).replace(lab.socket_dir, foreign))
+    for mode, name in ((0o600, path), (0o755, foreign), (0o600, lab.socket("b"))):
+        os.chmod(name, mode)
+        os.chown(name, NOBODY, NOBODY)
+    switch = lab.program("vif-switch")
+    errors.fails("configuration that may not be read", [*NO_OVERRIDE, switch, "--check", path],
+                 path, "Permission denied")
+    errors.fails("socket directory that may not be written",
+                 [*NO_OVERRIDE, switch, *lab.eal_args("denied", 64, 2), "--", "--config", readable],
+                 foreign, "Permission denied")
+    errors.fails("library on a socket that it may not open",
+                 [*NO_OVERRIDE, lab.program("vif-echo"), f"vfio-user:{lab.socket('b')}"],
+                 lab.socket("b"), "Permission denied")
+    errors.fails("PMD on a socket that it may not open",
+                 [*NO_OVERRIDE, *testpmd(lab, f",socket={lab.socket('b')}")],
+                 lab.socket("b"), "Permission denied", code=False)
+    os.chown(lab.socket("b"), 0, 0)
+
+
+def versions(errors, lab, switch):
+    """A device and a driver of another ABI, by a proxy that changes what one says to the other."""
+    def through(way, register):
+        path = os.path.join(lab.run_dir, f"{way}.sock")
+        proxy = lab.start(f"proxy-{way}", [sys.executable, os.path.join(HERE, "proxy.py"), path,
+                                           lab.socket("a"), way, str(register), str(ABI_7_3)])
+        proxy.wait_log("proxy: ready")
+        return path
+    sock = through("read", REG_ABI)
+    errors.fails("PMD on a device of another ABI", testpmd(lab, f",socket={sock}"),
+                 "net_nfe0: ", f"{sock}: device ABI 7.3, this driver speaks 0.1", code=False)
+    errors.fails("library on a device of another ABI",
+                 [lab.program("vif-echo"), f"vfio-user:{sock}"],
+                 f"{sock}: device ABI 7.3, this driver speaks 0.1")
+    skip = len(switch.log())
+    sock = through("write", REG_HOST_ABI)
+    errors.fails("driver of another ABI", testpmd(lab, f",socket={sock}"), 
+                 f"{sock}: the function failed to boot: ABI unknown", code=False)
+    with errors.tap.case("the switch says which ABI the driver has, and which is its own", lab):
+        switch.wait_log("vif a: .* reason abi: host ABI major 7, ours is 0", 5, skip)
 
 
 def operator(errors, lab, switch):
@@ -104,6 +169,8 @@ def main():
         switch = lab.start_switch(switch_config(lab, ["a", "b"]))
         daemon(errors, lab, switch)
         guests(errors, lab)
+        permissions(errors, lab)
+        versions(errors, lab, switch)
         operator(errors, lab, switch)
         with tap.case("the switch still serves", lab):
             expect(switch.alive() and lab.telemetry(switch, "/vif/list"), "it does not")
