@@ -7,20 +7,25 @@ import re
 import sys
 
 from lab import Lab, Tap, expect, wait_until
-from traffic import check_accounting
+from traffic import Traffic, check_accounting, harmless
 
 RX_PROMISC, RX_ALLMULTI = 1, 2  # specification 7.7
 CONFIG = """socket-dir {dir}
 vif a mac 02:00:00:00:00:10 allow 02:00:00:00:00:aa allow 02:00:00:00:00:ab max-mtu 9000 queues 4
 vif b mac 02:00:00:00:00:11 max-mtu 9000 queues 4
+vif c mac 02:00:00:00:00:12
+vif d mac 02:00:00:00:00:13
 """
+QUEUES = 4
+ROUNDS = 5
 
 
 class Testpmd:
     """testpmd with a prompt: ask() returns what one command printed."""
 
-    def __init__(self, lab, name, vif, devargs="", args=()):
-        self.process = lab.start_testpmd(name, lab.socket(vif), ["-i", *args], devargs=devargs)
+    def __init__(self, lab, name, vif, devargs="", args=(), lcores=2):
+        self.process = lab.start_testpmd(name, lab.socket(vif), ["-i", *args], devargs=devargs,
+                                         lcores=lcores)
         self.process.wait_log("testpmd> ", 30)
 
     def ask(self, command):
@@ -110,12 +115,87 @@ def traffic(tap, lab, switch):
         rx.quit()
 
 
+class Flood:
+    """Many flows to VIF a, which answers on QUEUES queues and two lcores, and two neighbours."""
+
+    def __init__(self, lab, switch):
+        self.lab = lab
+        self.switch = switch
+        self.neighbours = Traffic(lab, "neighbours", "pmd:c", "ring:d",
+                                  ["--both", "--stream", "--strict"]).ready()
+        self.source = Testpmd(lab, "flood", "b", "", ["--eth-peer=0,02:00:00:00:00:10",
+                                                    "--txonly-multi-flow"])
+        queues = [f"--rxq={QUEUES}", f"--txq={QUEUES}", "--nb-cores=2"]
+        self.answer = Testpmd(lab, "answer", "a", f",queues={QUEUES}", queues, lcores=3)
+
+    def start(self):
+        for command in ("set fwd macswap", "start"):
+            self.answer.ask(command)
+        for command in ("set fwd txonly", "start"):
+            self.source.ask(command)
+
+    def flows(self):
+        """Answers of a come, and from all of its queues."""
+        before = self.lab.vif_stats(self.switch, "a")["from_unicast"]
+        wait_until(lambda: self.lab.vif_stats(self.switch, "a")["from_unicast"] > before + 1000,
+                   "answers of a", 20)
+
+        def senders():
+            queues = self.lab.telemetry(self.switch, "/vif/queues,a")
+            return [queue["channel"] for queue in queues.values() if queue["sq"]["host_idx"] > 0]
+        wait_until(lambda: len(senders()) == QUEUES, f"answers of {QUEUES} queues", 20)
+
+    def stop_and_start(self):
+        for command in ("stop", "port stop 0", "port start 0", "start"):
+            said = self.answer.ask(command)
+            expect("fail" not in said.lower(), f"{command}: {said}")
+
+    def detach_and_attach(self):
+        for command in ("stop", "port stop 0", "port detach 0"):
+            self.answer.ask(command)
+        wait_until(lambda: self.lab.telemetry(self.switch, "/vif/info,a")["attached"] == 0,
+                   "a detached", 10)
+        attach = f"port attach net_nfe0,socket={self.lab.socket('a')},queues={QUEUES}"
+        said = self.answer.ask(attach)
+        expect("is attached" in said, said)
+        for command in ("port start 0", "start"):
+            said = self.answer.ask(command)
+            expect("fail" not in said.lower(), f"{command}: {said}")
+
+    def end(self):
+        self.source.ask("stop")
+        self.answer.ask("stop")
+        check_accounting(self.lab, self.switch, ["a", "b", "c", "d"])
+        self.source.quit()
+        self.answer.quit()
+        harmless(self.neighbours.stop())
+
+
+def under_load(tap, lab):
+    switch = lab.start_switch(CONFIG.format(dir=lab.socket_dir), name="switch2", lcores=2)
+    flood = Flood(lab, switch)
+    flood.start()
+    for name, churn in ((f"{QUEUES} queues stopped and started under load", flood.stop_and_start),
+                        (f"{QUEUES} queues detached and attached under load",
+                         flood.detach_and_attach)):
+        with tap.case(name, lab):
+            for _ in range(ROUNDS):
+                flood.flows()
+                churn()
+            flood.flows()
+            check_accounting(lab, switch, ["a", "b", "c", "d"])
+    with tap.case("neighbours lost nothing, every frame is accounted for", lab):
+        flood.end()
+
+
 def main():
     tap = Tap()
     with Lab("testpmd") as lab:
         switch = lab.start_switch(CONFIG.format(dir=lab.socket_dir))
         basics(tap, lab, switch)
         traffic(tap, lab, switch)
+        switch.stop()
+        under_load(tap, lab)
     return tap.plan()
 
 
