@@ -204,6 +204,7 @@ static_assert(sizeof(struct nfe_event) == NFE_MSG_SIZE, "7.10");
 	X(from_drop_no_port, "no destination: unknown unicast without uplink") \
 	X(from_drop_self, "destination is the VIF itself") \
 	X(from_drop_flood, "beyond the VIF's share of flooded copies") \
+	X(from_drop_hints, "checksum or segmentation hints that do not fit the frame") \
 	X(to_offered, "frames meant for the guest") \
 	X(to_frames, "delivered") \
 	X(to_bytes, "bytes delivered") \
@@ -213,8 +214,10 @@ static_assert(sizeof(struct nfe_event) == NFE_MSG_SIZE, "7.10");
 	X(to_drop_too_long, "longer than the guest's MTU or its buffers allow") \
 	X(to_drop_bad_fill, "fill entry refused") \
 	X(to_drop_fault, "destination or source memory vanished during the copy") \
+	X(to_drop_hints, "TCP header that the frame cannot be cut by") \
 	X(from_kicks, "times the guest woke the device") \
-	X(to_interrupts, "times the device woke the guest")
+	X(to_interrupts, "times the device woke the guest") \
+	X(to_parts, "frames that longer ones were cut into")
 
 enum nfe_stat {
 #define NFE_STAT_ENUM(name, help) NFE_STAT_##name,
@@ -223,8 +226,8 @@ enum nfe_stat {
 	NFE_STAT_MAX
 };
 #define NFE_STAT_FROM_DROP_FIRST NFE_STAT_from_drop_type
-#define NFE_STAT_FROM_DROP_LAST NFE_STAT_from_drop_flood
+#define NFE_STAT_FROM_DROP_LAST NFE_STAT_from_drop_hints
 #define NFE_STAT_TO_DROP_FIRST NFE_STAT_to_drop_link
-#define NFE_STAT_TO_DROP_LAST NFE_STAT_to_drop_fault
+#define NFE_STAT_TO_DROP_LAST NFE_STAT_to_drop_hints
 
 #endif /* NFE_CTRL_H */

@@ -40,23 +40,31 @@ enum nfe_msg_type {
 };
 
 /* 4.1 byte 1; a flag whose feature was not accepted is refused */
-#define NFE_MSG_F_CSUM_PARTIAL 0x01u
-#define NFE_MSG_F_CSUM_OK 0x02u
-#define NFE_MSG_F_GSO 0x04u
+#define NFE_MSG_F_CSUM_PARTIAL 0x01u /* DMA: the checksum at the hints' place is yet to be made */
+#define NFE_MSG_F_CSUM_OK 0x02u      /* to the host: TCP or UDP checksum was found good */
+#define NFE_MSG_F_GSO 0x04u          /* DMA, with CSUM_PARTIAL: TCP data for several frames */
 #define NFE_MSG_F_VLAN 0x08u
 #define NFE_MSG_F_HINTS 0x10u
 #define NFE_MSG_F_HASH 0x20u
 #define NFE_MSG_F_LAP 0x80u
 
-struct nfe_hints { /* 4.8 */
-	uint16_t vlan_tci;
-	uint16_t gso_size;
-	uint8_t csum_start;
-	uint8_t csum_off;
-	uint8_t gso_type;
+struct nfe_hints { /* 4.8; nfe_hints.h checks them */
+	uint16_t vlan_tci;  /* reserved */
+	uint16_t gso_size;  /* TCP payload of each frame to be, bytes */
+	uint8_t csum_start; /* offset of the TCP or UDP header in the frame, bytes */
+	uint8_t csum_off;   /* of the checksum field from there */
+	uint8_t gso_type;   /* enum nfe_gso_type */
 	uint8_t nsegs; /* segments of the frame, 1..MAX_SEGS; DMA messages only */
 };
 static_assert(sizeof(struct nfe_hints) == 8, "4.8");
+
+enum nfe_gso_type { /* 4.8 */
+	NFE_GSO_NONE = 0,
+	NFE_GSO_TCPV4 = 1,
+	NFE_GSO_TCPV6 = 2,
+};
+#define NFE_GSO_MAX_FRAME 65535u /* bytes of a frame with flag GSO */
+#define NFE_GSO_MAX_PARTS 128u   /* frames that it may be cut into */
 
 struct nfe_msg_inline { /* 4.2 */
 	uint8_t type; /* NFE_MSG_INLINE */

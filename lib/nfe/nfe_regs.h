@@ -107,6 +107,10 @@ enum nfe_command {
 #define NFE_F_EVENT_IDX (UINT64_C(1) << 1)   /* 5.4 sleep and wake by event index */
 #define NFE_F_INLINE_LONG (UINT64_C(1) << 2) /* 4.2 inline frames of more than 60 bytes */
 #define NFE_F_MULTI_SEG (UINT64_C(1) << 3)   /* 4.5 frames of several segments */
+#define NFE_F_CSUM_TO_DEVICE (UINT64_C(1) << 4) /* 4.8 the host may leave checksums open */
+#define NFE_F_CSUM_TO_HOST (UINT64_C(1) << 5)   /* 4.8 the device may, and may vouch for them */
+#define NFE_F_GSO_TO_DEVICE (UINT64_C(1) << 6)  /* 4.8 the host may leave TCP data uncut */
+#define NFE_F_GSO_TO_HOST (UINT64_C(1) << 7)    /* 4.8 the device may */
 
 /* 3.3 Doorbell page of a channel (host writes, device reads; u32, free-running) */
 #define NFE_DB_SQ_PROD 0x000u
