@@ -83,8 +83,7 @@ sw_add_guest(struct sw *sw, const struct sw_guest_conf *user, struct sw_guest **
 	memcpy(g->mac, vif.mac.addr_bytes, sizeof(g->mac));
 	TEST_EQ(vsw_vif_add(sw->vsw, &vif, &g->port), 0);
 	fconf.owner = g->port;
-	fconf.features = conf.features ? conf.features : NFE_F_EVENT_IDX | NFE_F_INLINE_LONG |
-			 NFE_F_MULTI_SEG;
+	fconf.features = conf.features ? conf.features : SW_BASIC;
 	TEST_EQ(fake_guest_create(&g->g, &fconf), 0);
 	g->fn = g->g.fn;
 	g->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -23,6 +23,7 @@
 
 #define SW_MAX_GUESTS 48
 #define SW_MAX_FRAME 9018u
+#define SW_MAX_GSO NFE_GSO_MAX_FRAME
 #define SW_CHANNELS 2 /* of a guest, at most */
 
 /* Keys and places of a guest's regions; each has only the access that its use needs. */
@@ -30,20 +31,25 @@
 #define SW_KEY_BUFFERS NFE_KEY(2, 0x22) /* receive buffers: write */
 #define SW_KEY_PAYLOAD NFE_KEY(3, 0x33) /* segments to send: read */
 #define SW_BUFFERS 0x30000u
-#define SW_BUFFERS_LEN 0x20000u
-#define SW_PAYLOAD 0x50000u
+#define SW_BUFFERS_LEN 0x40000u
+#define SW_PAYLOAD 0x70000u
 #define SW_PAYLOAD_LEN 0x30000u
 /* Places of channel n at (n - 1) * stride in the queue region; status block first. */
 #define SW_CHAN_STRIDE 0xa000u
 #define SW_CHAN_SQ 0x1000u
 #define SW_CHAN_RQ 0x5000u
 #define SW_CHAN_FQ 0x9000u
+#define SW_BASIC (NFE_F_EVENT_IDX | NFE_F_INLINE_LONG | NFE_F_MULTI_SEG)
+#define SW_CSUM (NFE_F_CSUM_TO_DEVICE | NFE_F_CSUM_TO_HOST)
+#define SW_GSO (NFE_F_GSO_TO_DEVICE | NFE_F_GSO_TO_HOST)
 #define SW_CANARY 0xa5 /* what a test sees where nothing may be written */
 
 struct sw_frame { /* received, flat */
 	uint32_t len;
 	uint32_t nbufs; /* 0: inline */
-	uint8_t bytes[SW_MAX_FRAME + 64];
+	uint8_t flags;  /* NFE_MSG_F_* */
+	struct nfe_hints hints;
+	uint8_t bytes[SW_MAX_GSO + 64];
 };
 
 struct sw_chan { /* the guest's end of a channel */
@@ -75,7 +81,7 @@ struct sw_guest_conf { /* zero: the default */
 	uint32_t sq_log2, rq_log2, fq_log2; /* default 7 */
 	uint32_t buf_size;  /* default 2048; UINT32_MAX: no fill queue */
 	unsigned int channels; /* default 1 */
-	uint64_t features;  /* default all */
+	uint64_t features;  /* default SW_BASIC */
 	bool events;        /* NFE_QUEUE_F_EVENT on SQ and RQ */
 	bool no_start;      /* the channel is left to the test */
 	struct vsw_vif_conf vif; /* name and MAC by number if not set */
@@ -114,6 +120,9 @@ uint32_t sw_sq_room(const struct sw_chan *c);
 /* A frame as INLINE, or as DMA_TX of nsegs segments of random lengths. */
 void sw_put_inline(struct sw_chan *c, const uint8_t *frame, uint32_t len);
 void sw_put_dma(struct sw_chan *c, const uint8_t *frame, uint32_t len, unsigned int nsegs);
+/* With flags and hints, but for hints.nsegs. */
+void sw_put_hinted(struct sw_chan *c, const uint8_t *frame, uint32_t len, unsigned int nsegs,
+		   uint8_t flags, const struct nfe_hints *hints);
 /* As above, by length: inline up to 60 bytes or, at random, up to 252. */
 void sw_put_frame(struct sw_chan *c, const uint8_t *frame, uint32_t len);
 /* Post n buffers; they are filled with the canary. */

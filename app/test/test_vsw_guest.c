@@ -129,11 +129,22 @@ put_payload(struct sw_guest *g, const uint8_t *bytes, uint32_t len)
 void
 sw_put_dma(struct sw_chan *c, const uint8_t *frame, uint32_t len, unsigned int nsegs)
 {
+	static const struct nfe_hints none;
+
+	sw_put_hinted(c, frame, len, nsegs, 0, &none);
+}
+
+void
+sw_put_hinted(struct sw_chan *c, const uint8_t *frame, uint32_t len, unsigned int nsegs,
+	      uint8_t flags, const struct nfe_hints *hints)
+{
 	union nfe_msg m[1 + NFE_MAX_SEGS / NFE_SEGS_PER_CELL + 1];
 	uint32_t left = len - NFE_HDR_COPY, at = NFE_HDR_COPY;
 
 	memset(m, 0, sizeof(m));
 	m->tx.type = NFE_MSG_DMA_TX;
+	m->tx.flags = flags;
+	m->tx.hints = *hints;
 	m->tx.hints.nsegs = (uint8_t)nsegs;
 	memcpy(m->tx.hdr, frame, NFE_HDR_COPY);
 	for (unsigned int i = 0; i < nsegs; i++) {
@@ -217,6 +228,20 @@ take_cell(struct sw_chan *c, union nfe_msg *m)
 	return 0;
 }
 
+/* What a message to this guest may carry. */
+static uint8_t
+flags_accepted(const struct sw_chan *c)
+{
+	uint64_t features = nfed_function_accepted(c->guest->fn);
+	uint8_t flags = 0;
+
+	if (features & NFE_F_CSUM_TO_HOST)
+		flags = NFE_MSG_F_CSUM_OK | NFE_MSG_F_CSUM_PARTIAL;
+	if (features & NFE_F_GSO_TO_HOST)
+		flags |= NFE_MSG_F_GSO;
+	return flags;
+}
+
 static int
 take_inline(struct sw_chan *c, union nfe_msg *m, struct sw_frame *f)
 {
@@ -224,7 +249,10 @@ take_inline(struct sw_chan *c, union nfe_msg *m, struct sw_frame *f)
 
 	f->len = m->in.len;
 	f->nbufs = 0;
-	RULE(f->len >= NFE_MIN_FRAME && f->len <= 252 && m->in.flags == 0);
+	f->flags = m->in.flags;
+	f->hints = (struct nfe_hints){ 0 };
+	RULE(f->len >= NFE_MIN_FRAME && f->len <= 252);
+	RULE((f->flags & ~(flags_accepted(c) & NFE_MSG_F_CSUM_OK)) == 0);
 	cells = nfe_inline_cells(f->len);
 	RULE(((c->rq_cons - 1) & ((1u << c->rq_log2) - 1)) + cells <= 1u << c->rq_log2);
 	for (uint32_t i = 1; i < cells; i++)
@@ -243,7 +271,7 @@ take_buffer(struct sw_chan *c, uint32_t cookie, uint32_t len, struct sw_frame *f
 			     c->posted[c->fill_end & ((1u << c->fq_log2) - 1)];
 
 	RULE(c->fill_end != c->fq_prod && cookie == COOKIE(c->fill_end));
-	RULE(len > 0 && len <= c->buf_size && f->len + len <= SW_MAX_FRAME);
+	RULE(len > 0 && len <= c->buf_size && f->len + len <= SW_MAX_GSO);
 	memcpy(f->bytes + f->len, buf, len);
 	RULE(all_bytes(buf + len, c->buf_size - len + GUARD, SW_CANARY));
 	f->len += len;
@@ -259,9 +287,10 @@ take_dma(struct sw_chan *c, union nfe_msg *m, struct sw_frame *f)
 
 	f->len = 0;
 	f->nbufs = n;
-	RULE(m->rx.flags == 0 && m->rx.hash == 0 && n >= 1 && n <= VSW_MAX_BUFS);
-	RULE(h->vlan_tci == 0 && h->gso_size == 0 && h->csum_start == 0 && h->csum_off == 0 &&
-	     h->gso_type == 0);
+	f->flags = m->rx.flags;
+	f->hints = *h;
+	RULE((f->flags & ~flags_accepted(c)) == 0);
+	RULE(m->rx.hash == 0 && n >= 1 && n <= VSW_MAX_BUFS);
 	RULE(m->rx.fill_end == expect);
 	RULE(((c->rq_cons - 1) & ((1u << c->rq_log2) - 1)) + nfe_dma_cells(n) <= 1u << c->rq_log2);
 	RULE(take_buffer(c, m->rx.cookie, m->rx.len, f) == 0);
@@ -274,6 +303,8 @@ take_dma(struct sw_chan *c, union nfe_msg *m, struct sw_frame *f)
 		if (i < n - 1)
 			RULE(take_buffer(c, s->cookie, s->len, f) == 0);
 	}
+	RULE(f->len <= (f->flags & NFE_MSG_F_GSO ? SW_MAX_GSO : SW_MAX_FRAME));
+	RULE(nfe_hints_valid(f->flags, h, m->rx.hdr, f->len));
 	hdr = RTE_MIN(f->len, NFE_HDR_COPY);
 	RULE(memcmp(m->rx.hdr, f->bytes, hdr) == 0);
 	RULE(all_bytes(m->rx.hdr + hdr, NFE_HDR_COPY - hdr, 0));

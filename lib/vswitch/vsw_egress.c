@@ -13,6 +13,7 @@
 #include <rte_memcpy.h>
 
 #include "vsw_datapath.h"
+#include "vsw_offload.h"
 
 struct sink { /* the destination while it is locked */
 	struct vsw_lcore *lc;
@@ -76,12 +77,13 @@ put_inline(struct sink *s, const struct vsw_frame *f)
 
 	if (unlikely(!reserve(s, cells)))
 		return NFE_STAT_to_drop_full;
-	if (f->cells != NULL) {
+	if (likely(f->flags == 0 && f->cells != NULL)) {
 		put_cells(s, f->cells, cells);
 		return 0;
 	}
 	memset(m, 0, cells * NFE_MSG_SIZE);
 	m[0].in.type = NFE_MSG_INLINE;
+	m[0].in.flags = f->flags & s->c->flags_to_host; /* CSUM_OK, if anything */
 	m[0].in.len = (uint16_t)f->len;
 	vsw_frame_copy(f, &to, f->len);
 	if (unlikely(vsw_frame_poisoned(f)))
@@ -144,13 +146,18 @@ take_fills(struct sink *s, uint32_t n, struct nfe_fill *fill, uint8_t **buf,
 
 static void
 build_dma_rx(union nfe_msg *m, const struct vsw_frame *f, const struct nfe_fill *fill, uint32_t n,
-	     uint32_t buf_size, uint32_t fill_end)
+	     uint32_t buf_size, uint32_t fill_end, uint8_t flags_to_host)
 {
 	uint32_t left = f->len - RTE_MIN(f->len, buf_size);
 	uint32_t hdr = RTE_MIN(f->len, NFE_HDR_COPY);
 
 	memset(m, 0, nfe_dma_cells(n) * NFE_MSG_SIZE);
 	m->rx.type = NFE_MSG_DMA_RX;
+	if (unlikely(f->flags != 0)) {
+		m->rx.flags = f->flags & flags_to_host;
+		if (f->hints != NULL)
+			m->rx.hints = *f->hints;
+	}
 	m->rx.len = (uint16_t)RTE_MIN(f->len, buf_size);
 	m->rx.cookie = fill[0].cookie;
 	m->rx.fill_end = fill_end;
@@ -198,10 +205,66 @@ put_dma(struct sink *s, const struct vsw_frame *f)
 			nfed_fault(s->c->ch, NFE_REASON_MEMORY_GONE);
 			return NFE_STAT_to_drop_fault;
 		}
-	build_dma_rx(m, f, fill, n, size, s->fq->cons + n);
+	build_dma_rx(m, f, fill, n, size, s->fq->cons + n, s->c->flags_to_host);
 	put_cells(s, m, cells);
 	s->fq->cons += n;
 	return 0;
+}
+
+static enum nfe_stat
+put_plain(struct sink *s, const struct vsw_frame *f)
+{
+	if (unlikely(f->len > s->c->port->max_frame))
+		return NFE_STAT_to_drop_too_long;
+	return f->len <= s->c->inline_to_host ? put_inline(s, f) : put_dma(s, f);
+}
+
+/* 4.8. CSUM_OK, or CSUM_PARTIAL: completed where the guest doesn't take it, or it goes inline. */
+static enum nfe_stat
+put_checksum(struct sink *s, const struct vsw_frame *f)
+{
+	struct vsw_patch p;
+
+	if ((f->flags & NFE_MSG_F_CSUM_PARTIAL) &&
+	    (!(s->c->flags_to_host & NFE_MSG_F_CSUM_PARTIAL) || f->len <= s->c->inline_to_host)) {
+		vsw_patch_complete(&p, f);
+		f = &p.f;
+	}
+	return put_plain(s, f);
+}
+
+/* 4.8. A frame to be cut: parts up to the first that is not taken, which says why. */
+static enum nfe_stat
+put_parts(struct sink *s, const struct vsw_frame *f)
+{
+	enum nfe_stat why = 0;
+	struct vsw_cut cut;
+	struct vsw_patch p;
+	uint64_t parts = 0;
+
+	if (unlikely(!vsw_cut_start(&cut, f)))
+		return NFE_STAT_to_drop_hints;
+	while (why == 0 && vsw_cut_next(&cut, &p)) {
+		why = put_checksum(s, &p.f);
+		parts += why == 0;
+	}
+	vsw_count(s->lc, s->c->port, NFE_STAT_to_parts, parts);
+	return why;
+}
+
+static __rte_noinline enum nfe_stat
+put_hinted(struct sink *s, const struct vsw_frame *f)
+{
+	const struct vsw_chan *c = s->c;
+
+	if (!(f->flags & NFE_MSG_F_GSO))
+		return put_checksum(s, f);
+	if (f->hints->csum_start + NFE_TCP_HDR_MIN + f->hints->gso_size > c->port->max_frame)
+		return NFE_STAT_to_drop_too_long;
+	if ((c->flags_to_host & NFE_MSG_F_GSO) && s->fq->role != 0 &&
+	    f->len <= c->max_bufs * s->fq->buf_size)
+		return put_dma(s, f);
+	return put_parts(s, f);
 }
 
 static enum nfe_stat
@@ -209,9 +272,7 @@ put_frame(struct sink *s, const struct vsw_frame *f)
 {
 	if (unlikely(s->c->ch->fault != 0))
 		return NFE_STAT_to_drop_link;
-	if (unlikely(f->len > s->c->port->max_frame))
-		return NFE_STAT_to_drop_too_long;
-	return f->len <= s->c->inline_to_host ? put_inline(s, f) : put_dma(s, f);
+	return likely(f->flags == 0) ? put_plain(s, f) : put_hinted(s, f);
 }
 
 /* W1: what was written becomes visible. RQ first, FQ after it: specification 8.2 relies on it. */

@@ -95,6 +95,20 @@ parse_segment(struct parse *p, uint32_t key, uint64_t offset, uint32_t len, stru
 	}
 }
 
+/* 4.8. What is allowed depends on flags that the caller has found negotiated. 0 or why not. */
+static enum nfe_stat
+check_hints(const struct parse *p, const union nfe_msg *m, uint32_t len)
+{
+	const struct nfe_hints *h = &m->tx.hints;
+
+	if (!nfe_hints_valid(m->flags, h, m->tx.hdr, len))
+		return m->flags == 0 ? NFE_STAT_from_drop_reserved : NFE_STAT_from_drop_hints;
+	if ((m->flags & NFE_MSG_F_GSO) &&
+	    h->csum_start + NFE_TCP_HDR_MIN + h->gso_size > p->c->max_frame)
+		return NFE_STAT_from_drop_hints;
+	return 0;
+}
+
 static uint32_t
 parse_dma(struct parse *p)
 {
@@ -110,8 +124,7 @@ parse_dma(struct parse *p)
 		return drop(p, NFE_STAT_from_drop_segs, 1);
 	if (unlikely(whole(p, cells, &more)))
 		return more ? 0 : drop(p, NFE_STAT_from_drop_truncated, p->avail - p->first);
-	if (unlikely(m->tx.hints.vlan_tci || m->tx.hints.gso_size || m->tx.hints.csum_start ||
-		     m->tx.hints.csum_off || m->tx.hints.gso_type))
+	if (m->flags == 0 && unlikely(check_hints(p, m, NFE_HDR_COPY) != 0))
 		return drop(p, NFE_STAT_from_drop_reserved, cells);
 	why = parse_segment(p, m->tx.key, m->tx.offset, m->tx.len, &seg[0]);
 	len += m->tx.len;
@@ -122,18 +135,23 @@ parse_dma(struct parse *p)
 		why = parse_segment(p, s->key, s->offset, s->len, &seg[i]);
 		len += s->len;
 	}
-	if (why == 0 && unlikely(len > p->c->max_frame))
+	if (why == 0 && unlikely(len > p->c->max_frame) &&
+	    (!(m->flags & NFE_MSG_F_GSO) || len > NFE_GSO_MAX_FRAME))
 		why = NFE_STAT_from_drop_giant;
+	if (why == 0 && unlikely(m->flags != 0))
+		why = check_hints(p, m, (uint32_t)len);
 	if (unlikely(why != 0))
 		return drop(p, why, cells);
 	f = new_frame(p, m->tx.hdr, NFE_HDR_COPY, (uint32_t)len);
 	f->seg = seg;
-	f->nsegs = (uint16_t)nsegs;
+	f->nsegs = (uint8_t)nsegs;
+	f->flags = m->flags;
+	f->hints = m->flags != 0 ? &m->tx.hints : NULL;
 	p->lc->nb_segs += nsegs;
 	return cells;
 }
 
-/* One message; returns its cells, 0 to stop here. No flag has been negotiated (2.3). */
+/* One message; returns its cells, 0 to stop here. */
 static uint32_t
 parse_message(struct parse *p)
 {
@@ -143,7 +161,7 @@ parse_message(struct parse *p)
 		return 1;
 	if (likely(m->flags == 0 && m->type == NFE_MSG_INLINE))
 		return parse_inline(p);
-	if (likely(m->flags == 0 && m->type == NFE_MSG_DMA_TX))
+	if (likely((m->flags & ~p->c->flags_to_device) == 0 && m->type == NFE_MSG_DMA_TX))
 		return parse_dma(p);
 	return drop(p, NFE_STAT_from_drop_type, 1);
 }

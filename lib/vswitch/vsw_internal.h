@@ -16,6 +16,8 @@
 #include <rte_ring.h>
 #include <rte_spinlock.h>
 
+#include <nfe_hints.h>
+
 #include "vsw.h"
 #include "vsw_fdb.h"
 
@@ -44,8 +46,12 @@ struct vsw_frame {
 	const struct vsw_seg *seg;
 	uint32_t len;     /* all of it */
 	uint16_t hdr_len; /* min(40, len) at least; an inline frame is all header */
-	uint16_t nsegs;
-	const union nfe_msg *cells; /* the frame as INLINE cells, tail zeroed; NULL: none */
+	uint8_t nsegs;
+	uint8_t flags; /* NFE_MSG_F_CSUM_* and _GSO; 0 for nearly all */
+	union {
+		const union nfe_msg *cells; /* no flags: as INLINE cells, tail zeroed; NULL: none */
+		const struct nfe_hints *hints; /* flags; NULL: CSUM_OK alone */
+	};
 };
 
 /* Where frames are staged until they are delivered: a receive channel or an uplink. */
@@ -63,6 +69,7 @@ struct vsw_chan { /* a running channel of a VIF */
 	uint32_t inline_to_device, inline_to_host; /* bytes */
 	uint32_t max_segs, max_frame;              /* from the guest */
 	uint32_t max_bufs;                         /* of one frame to the guest */
+	uint8_t flags_to_device, flags_to_host;    /* NFE_MSG_F_* that messages may carry */
 	bool may_idle; /* the guest kicks: NFE_F_EVENT_IDX was accepted */
 	/* lcore's own */
 	bool hot;
@@ -87,6 +94,7 @@ struct vsw_uplink {
 	uint16_t ethdev;
 	uint16_t nb_txq;
 	bool learning;
+	bool checks; /* the device looks at TCP and UDP checksums */
 	unsigned int lcore; /* index of the one that receives */
 	struct { /* addresses passed to learning, by hash; lcore's own */
 		uint64_t mac, until; /* TSC */

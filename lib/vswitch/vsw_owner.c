@@ -54,6 +54,15 @@ rxset_shrink(struct vsw_port *port)
 	rte_free(old);
 }
 
+/* Segmentation means nothing without checksums (2.3). */
+static uint8_t
+message_flags(uint64_t features, uint64_t csum, uint8_t csum_flags, uint64_t gso)
+{
+	if (!(features & csum))
+		return 0;
+	return csum_flags | (features & gso ? NFE_MSG_F_GSO : 0);
+}
+
 static void
 chan_negotiated(struct vsw_chan *c, struct nfed_function *fn)
 {
@@ -69,6 +78,11 @@ chan_negotiated(struct vsw_chan *c, struct nfed_function *fn)
 	c->max_bufs = RTE_MIN(c->max_segs, (uint32_t)VSW_MAX_BUFS);
 	c->max_frame = l->max_frame;
 	c->may_idle = (features & NFE_F_EVENT_IDX) != 0;
+	c->flags_to_device = message_flags(features, NFE_F_CSUM_TO_DEVICE, NFE_MSG_F_CSUM_PARTIAL,
+					   NFE_F_GSO_TO_DEVICE);
+	c->flags_to_host = message_flags(features, NFE_F_CSUM_TO_HOST,
+					 NFE_MSG_F_CSUM_PARTIAL | NFE_MSG_F_CSUM_OK,
+					 NFE_F_GSO_TO_HOST);
 }
 
 static struct vsw_chan *

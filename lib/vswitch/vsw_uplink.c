@@ -15,6 +15,7 @@
 
 #define UPLINK_DESC 1024
 #define UPLINK_POOL_CACHE 256
+#define UPLINK_CSUM (RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM)
 #define UPLINK_OVERHEAD 64 /* bytes beside the MTU: headers, tags, room to align */
 
 static int
@@ -45,6 +46,8 @@ ethdev_start(struct vsw *sw, struct vsw_uplink *u)
 		rc = pool_create(sw, u, mtu);
 	if (rc != 0)
 		return rc;
+	u->checks = (info.rx_offload_capa & UPLINK_CSUM) == UPLINK_CSUM;
+	conf.rxmode.offloads = u->checks ? UPLINK_CSUM : 0;
 	u->nb_txq = (uint16_t)RTE_MIN(sw->nb_lcores, (unsigned int)info.max_tx_queues);
 	rc = rte_eth_dev_configure(u->ethdev, 1, u->nb_txq, &conf);
 	if (rc == 0)

@@ -11,6 +11,7 @@
 #include <rte_ethdev.h>
 
 #include "vsw_datapath.h"
+#include "vsw_offload.h"
 
 /* Tell the control thread where addresses are. The same ones again and again are the common case:
  * told once a while, which also keeps them from ageing. */
@@ -56,6 +57,9 @@ mbuf_frame(struct vsw_lcore *lc, struct vsw_port *port, struct rte_mbuf *m)
 				 .len = m->pkt_len, .seg = seg };
 	for (const struct rte_mbuf *s = m->next; s != NULL; s = s->next)
 		seg[f->nsegs++] = (struct vsw_seg){ rte_pktmbuf_mtod(s, const uint8_t *), s->data_len, NULL };
+	if (port->uplink->checks &&
+	    (m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
+		f->flags = NFE_MSG_F_CSUM_OK;
 	lc->nb_segs += f->nsegs;
 	lc->nb_frames++;
 	vsw_count(lc, port, NFE_STAT_from_bytes, m->pkt_len);
@@ -126,34 +130,106 @@ uplink_tx(struct vsw_lcore *lc, const struct vsw_uplink *u, struct rte_mbuf **m,
 	return sent;
 }
 
+struct outbox { /* frames for an uplink, one mbuf each in lc->tx */
+	struct vsw_lcore *lc;
+	struct vsw_port *port;
+	uint16_t n;
+	uint64_t bytes;
+};
+
+static void
+flush(struct outbox *o)
+{
+	struct vsw_lcore *lc = o->lc;
+	uint16_t sent;
+
+	if (o->n == 0)
+		return;
+	sent = uplink_tx(lc, o->port->uplink, lc->tx, o->n);
+	for (uint16_t i = sent; i < o->n; i++)
+		o->bytes -= lc->tx[i]->pkt_len;
+	rte_pktmbuf_free_bulk(&lc->tx[sent], o->n - sent);
+	vsw_count(lc, o->port, NFE_STAT_to_frames, sent);
+	vsw_count(lc, o->port, NFE_STAT_to_bytes, o->bytes);
+	vsw_count(lc, o->port, NFE_STAT_to_drop_full, o->n - sent);
+	o->n = 0;
+	o->bytes = 0;
+}
+
+/* Into the outbox. 0 or the reason of the drop. */
+static enum nfe_stat
+put_mbuf(struct outbox *o, const struct vsw_frame *f)
+{
+	enum nfe_stat why = NFE_STAT_to_drop_too_long;
+	struct rte_mbuf *m = NULL;
+
+	if (f->len <= o->port->max_frame)
+		m = frame_mbuf(o->lc, o->port->uplink->pool, f, &why);
+	if (m == NULL)
+		return why;
+	o->bytes += f->len;
+	o->lc->tx[o->n++] = m;
+	return 0;
+}
+
+/* 4.8. The parts of a frame go as a burst of their own: they count as one frame. */
+static enum nfe_stat
+send_parts(struct outbox *o, const struct vsw_frame *f)
+{
+	enum nfe_stat why = 0;
+	struct vsw_cut cut;
+	struct vsw_patch p;
+	uint16_t sent;
+
+	static_assert(NFE_GSO_MAX_PARTS <= VSW_NODES, "parts of a frame fit lc->tx");
+	flush(o);
+	if (!vsw_cut_start(&cut, f))
+		return NFE_STAT_to_drop_hints;
+	while (why == 0 && vsw_cut_next(&cut, &p)) {
+		vsw_patch_complete(&p, &p.f);
+		why = put_mbuf(o, &p.f);
+	}
+	sent = o->n == 0 ? 0 : uplink_tx(o->lc, o->port->uplink, o->lc->tx, o->n);
+	rte_pktmbuf_free_bulk(&o->lc->tx[sent], o->n - sent);
+	vsw_count(o->lc, o->port, NFE_STAT_to_parts, sent);
+	if (why == 0 && sent < o->n)
+		why = NFE_STAT_to_drop_full;
+	o->n = 0;
+	o->bytes = 0;
+	if (why != 0)
+		return why;
+	vsw_count(o->lc, o->port, NFE_STAT_to_frames, 1);
+	vsw_count(o->lc, o->port, NFE_STAT_to_bytes, f->len);
+	return 0;
+}
+
+static __rte_noinline enum nfe_stat
+put_hinted(struct outbox *o, const struct vsw_frame *f)
+{
+	struct vsw_patch p;
+
+	if (f->flags & NFE_MSG_F_GSO)
+		return send_parts(o, f);
+	if (f->flags & NFE_MSG_F_CSUM_PARTIAL) {
+		vsw_patch_complete(&p, f);
+		f = &p.f;
+	}
+	return put_mbuf(o, f);
+}
+
 void
 vsw_uplink_deliver(struct vsw_lcore *lc, struct vsw_port *port, uint16_t node)
 {
-	uint16_t n = 0, sent;
-	uint64_t bytes = 0, offered = 0;
+	struct outbox o = { .lc = lc, .port = port };
+	uint64_t offered = 0;
 
 	for (; node != VSW_NO_NODE; node = lc->nodes[node].next, offered++) {
 		const struct vsw_frame *f = &lc->frames[lc->nodes[node].frame];
-		enum nfe_stat why = NFE_STAT_to_drop_too_long;
-		struct rte_mbuf *m = NULL;
+		enum nfe_stat why = likely(f->flags == 0) ? put_mbuf(&o, f) : put_hinted(&o, f);
 
-		if (f->len <= port->max_frame)
-			m = frame_mbuf(lc, port->uplink->pool, f, &why);
-		if (m == NULL) {
+		if (unlikely(why != 0))
 			vsw_count(lc, port, why, 1);
-			continue;
-		}
-		bytes += f->len;
-		lc->tx[n++] = m;
 	}
 	vsw_count(lc, port, NFE_STAT_to_offered, offered);
-	if (n == 0)
-		return;
-	sent = uplink_tx(lc, port->uplink, lc->tx, n);
-	for (uint16_t i = sent; i < n; i++)
-		bytes -= lc->tx[i]->pkt_len;
-	rte_pktmbuf_free_bulk(&lc->tx[sent], n - sent);
-	vsw_count(lc, port, NFE_STAT_to_frames, sent);
-	vsw_count(lc, port, NFE_STAT_to_bytes, bytes);
-	vsw_count(lc, port, NFE_STAT_to_drop_full, n - sent);
+	flush(&o);
 }
