@@ -96,7 +96,7 @@ every_statement_is_taken(void)
 		"uplink wire port net_af_packet0 learning on\n"
 		"uplink other port 0000:03:00.0\n"
 		"vif a mac " MAC_A " allow " MAC_B " allow 02:00:00:00:00:0c mtu 9000 max-mtu 9000"
-		" queues 4 socket /tmp/own.sock source-check off promisc on msix off regions 9"
+		" queues 4 socket /tmp/own.sock source-check off promisc on msix off offload off regions 9"
 		" memory-mib 64\n"
 		"vif b mac 02:00:00:00:00:0d allow any"; /* no newline */
 	struct vifsw_config *c;
@@ -118,12 +118,14 @@ every_statement_is_taken(void)
 	TEST_EQ(v->max_queues, 4);
 	TEST_STR_EQ(v->socket, "/tmp/own.sock");
 	TEST_TRUE(v->port.no_source_check && v->port.promisc && !v->port.allow_any && v->no_msix);
+	TEST_TRUE(v->no_offload);
 	TEST_EQ(v->max_regions, 9);
 	TEST_EQ(v->memory_mib, 64);
 	TEST_EQ(v->line, 9);
 	v = &c->vifs[1];
 	TEST_STR_EQ(v->socket, "/tmp/s/b.sock");
 	TEST_TRUE(v->port.allow_any && !v->port.no_source_check && !v->port.promisc && !v->no_msix);
+	TEST_TRUE(!v->no_offload);
 	TEST_EQ(v->port.mtu, 1500);
 	TEST_EQ(v->port.max_mtu, 9000);
 	vifsw_config_free(c);

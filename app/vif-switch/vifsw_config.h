@@ -47,6 +47,7 @@ struct vifsw_vif {
 	unsigned int max_queues;  /* 0: the default of the device end */
 	unsigned int max_regions; /* same */
 	uint64_t memory_mib;      /* same */
+	bool no_offload;          /* the guest computes checksums and cuts segments itself */
 	bool no_msix;             /* for VMs whose device is to be unplugged */
 	unsigned int line;        /* where the file says so */
 };

@@ -129,6 +129,15 @@ parse_msix(struct vifsw_parser *p)
 }
 
 static void
+parse_offload(struct vifsw_parser *p)
+{
+	bool on = true;
+
+	if (vifsw_value_on_off(p, &on))
+		p->vif.no_offload = !on;
+}
+
+static void
 parse_regions(struct vifsw_parser *p)
 {
 	uint64_t value;
@@ -379,6 +388,9 @@ static const struct vifsw_keyword keywords[] = {
 	  "promiscuous mode shows the guest unknown unicast, default off", parse_promisc },
 	{ "msix", ANY_VIF, false, "on|off",
 	  "a VM sees MSI-X interrupts, default on; off: QEMU can unplug the device", parse_msix },
+	{ "offload", ANY_VIF, false, "on|off",
+	  "checksums and segmentation are passed on to those who take them, default on",
+	  parse_offload },
 	{ "regions", ANY_VIF, false, "N", "memory regions of the guest, 1-4096, default 256",
 	  parse_regions },
 	{ "memory-mib", ANY_VIF, false, "N",

@@ -16,6 +16,8 @@
 #include "vifsw.h"
 
 #define FEATURES (NFE_F_RING_MODE | NFE_F_EVENT_IDX | NFE_F_INLINE_LONG | NFE_F_MULTI_SEG)
+#define OFFLOADS (NFE_F_CSUM_TO_DEVICE | NFE_F_CSUM_TO_HOST | NFE_F_GSO_TO_DEVICE | \
+		  NFE_F_GSO_TO_HOST)
 #define FRAME_OVERHEAD (RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN) /* of a frame without FCS */
 #define BYTES_PER_MIB (UINT64_C(1) << 20)
 
@@ -64,7 +66,7 @@ attach(struct vifsw *s, struct vifsw_guest *guest)
 		.no_msix = conf->no_msix,
 		.loop = s->loop,
 		.dma = s->share.dma,
-		.function.features = FEATURES,
+		.function.features = FEATURES | (conf->no_offload ? 0 : OFFLOADS),
 		.function.owner_ops = &vsw_owner_ops,
 		.function.owner = guest->port,
 		.attached = on_attached,
