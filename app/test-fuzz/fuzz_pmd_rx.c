@@ -212,6 +212,7 @@ rxq_open(uint32_t max_segs, uint32_t free_thresh)
 	q->db_cons = &db[0];
 	q->db_fill_prod = &db[1];
 	q->cons = q->fill_prod = q->fill_end = q->status->rq_prod = FIRST_INDEX;
+	nfe_rx_set_short(q);
 	nfe_rx_refill(q);
 	return q;
 }
@@ -348,6 +349,7 @@ txq_open(uint32_t free_thresh)
 	q->mask = QUEUE_SIZE - 1;
 	q->free_thresh = free_thresh;
 	q->inline_len = 124;
+	q->short_len = 124;
 	q->inline_max = 252;
 	q->max_segs = 4;
 	q->max_frame = MAX_FRAME;

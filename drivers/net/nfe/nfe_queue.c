@@ -12,6 +12,7 @@
 
 #include <rte_malloc.h>
 
+#include "nfe_cell.h"
 #include "nfe_ethdev.h"
 
 #define NFE_DEFAULT_FREE_THRESH 32u
@@ -87,6 +88,7 @@ tx_queue_limits(struct nfe_txq *q)
 	if (info->features & NFE_F_INLINE_LONG)
 		q->inline_max = RTE_MIN(info->inline_to_device, longest);
 	q->inline_len = RTE_MIN(q->inline_max, NFE_INLINE_WANTED);
+	q->short_len = RTE_MIN(q->inline_len, NFE_INLINE_SHORT);
 	q->max_segs = 1;
 	if (info->features & NFE_F_MULTI_SEG)
 		q->max_segs = RTE_MIN(info->max_segs, NFE_MAX_SEGS);
@@ -174,6 +176,7 @@ rx_queue_limits(struct nfe_rxq *q, bool scatter)
 	q->inline_max = NFE_INLINE_ONE;
 	if (info->features & NFE_F_INLINE_LONG)
 		q->inline_max = RTE_MIN(info->inline_to_host, q->buf_size);
+	nfe_rx_set_short(q);
 	q->max_segs = 1;
 	if (scatter)
 		q->max_segs = RTE_MIN(info->max_segs, NFE_MAX_SEGS);

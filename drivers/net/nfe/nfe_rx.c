@@ -16,6 +16,7 @@
 
 #include <rte_memcpy.h>
 
+#include "nfe_cell.h"
 #include "nfe_ethdev.h"
 
 static inline const uint8_t *
@@ -40,6 +41,19 @@ static inline bool
 rx_inline_len_ok(const struct nfe_rxq *q, uint32_t len)
 {
 	return len >= NFE_MIN_FRAME && len <= q->inline_max;
+}
+
+/* First word of an inline message without flags: the length of its frame; 0: anything else, or a
+ * frame that isn't short. */
+static inline uint32_t
+rx_short_len(const struct nfe_rxq *q, const uint8_t *cell)
+{
+	uint32_t head = *(const volatile nfe_cell_head *)cell, len = head >> 16;
+
+	if (unlikely((head & UINT16_MAX) != NFE_MSG_INLINE || len < NFE_MIN_FRAME ||
+		     len > q->short_len))
+		return 0;
+	return len;
 }
 
 static inline bool
@@ -122,6 +136,81 @@ rx_inline(struct nfe_rxq *q, const union nfe_msg *msg)
 		rte_memcpy(data + first, rx_cell(q, q->cons + 1), len - first);
 	q->count.got_inline++;
 	return m;
+}
+
+/* As many mbufs as there are, up to nb: a small pool must not starve the queue. */
+static uint32_t
+rx_get_mbufs(struct nfe_rxq *q, struct rte_mbuf **mbufs, uint32_t nb)
+{
+	uint32_t got = nb;
+
+	while (got > 0 && rte_mempool_get_bulk(q->pool, (void **)mbufs, got) < 0)
+		got /= 2;
+	return got;
+}
+
+void
+nfe_rx_set_short(struct nfe_rxq *q)
+{
+	struct rte_mbuf m = { .data_off = RTE_PKTMBUF_HEADROOM, .nb_segs = 1, .port = q->port_id };
+
+	rte_mbuf_refcnt_set(&m, 1);
+	memcpy(&q->rearm, &m.rearm_data, sizeof(q->rearm));
+	q->short_len = q->buf_size < NFE_INLINE_SHORT ? NFE_INLINE_ONE :
+							RTE_MIN(q->inline_max, NFE_INLINE_SHORT);
+}
+
+/* A fresh mbuf is as its pool keeps it: one segment, one reference. */
+static inline void
+rx_short_fill(const struct nfe_rxq *q, struct rte_mbuf *m, const uint8_t *cell, uint32_t len)
+{
+	char *data = (char *)m->buf_addr + RTE_PKTMBUF_HEADROOM;
+
+	memcpy(&m->rearm_data, &q->rearm, sizeof(q->rearm));
+	m->ol_flags = 0;
+	m->packet_type = 0;
+	m->pkt_len = len;
+	m->data_len = len;
+	/* Of fixed size, so without a loop: behind the frame there is room. */
+	memcpy(data, cell + NFE_CELL_HEAD, NFE_INLINE_ONE);
+	if (len > NFE_INLINE_ONE)
+		memcpy(data + NFE_INLINE_ONE, cell + NFE_MSG_SIZE, NFE_MSG_SIZE);
+}
+
+/*
+ * The usual short frames, from their cells right into fresh mbufs, up to a message that is anything
+ * else. The first word of a message is read once and checked, the rest is nothing but frame (64 B:
+ * 61 cycles in the benchmark's loop, 93 when each cell was copied first and each mbuf allocated).
+ */
+static uint16_t
+rx_short_burst(struct nfe_rxq *q, struct rte_mbuf **pkts, uint16_t nb_pkts, uint32_t avail)
+{
+	uint32_t end = q->cons + avail, got = 0, cells;
+	uint64_t bytes = 0;
+	uint16_t n;
+
+	for (n = 0; n < nb_pkts && q->cons != end; n++, q->cons += cells) {
+		const uint8_t *cell = rx_cell(q, q->cons);
+		uint32_t len = rx_short_len(q, cell);
+
+		cells = nfe_inline_cells(len);
+		if (unlikely(len == 0 || !rx_cells_ok(q, q->cons, cells, end - q->cons)))
+			break;
+		if (n == got)
+			got += rx_get_mbufs(q, &pkts[n], RTE_MIN(nb_pkts - n, end - q->cons));
+		if (unlikely(n == got))
+			break;
+		for (uint32_t i = 0; i < cells && end - q->cons > NFE_CELLS_AHEAD + i; i++)
+			rte_prefetch0(rx_cell(q, q->cons + NFE_CELLS_AHEAD + i));
+		rx_short_fill(q, pkts[n], cell, len);
+		bytes += len;
+	}
+	if (got > n)
+		rte_mempool_put_bulk(q->pool, (void **)&pkts[n], got - n);
+	q->count.got_inline += n;
+	q->count.packets += n;
+	q->count.bytes += bytes;
+	return n;
 }
 
 /* The buffers of a DMA message as a chain; NULL: refused, counted. */
@@ -228,18 +317,6 @@ rx_take_one(struct nfe_rxq *q, const union nfe_msg *msg, bool *full)
 	return m;
 }
 
-/* As many mbufs as there are, up to nb: a small pool must not starve the queue. */
-static uint32_t
-rx_get_mbufs(struct nfe_rxq *q, struct rte_mbuf **mbufs, uint32_t nb)
-{
-	uint32_t got = nb;
-
-	while (got > 0 && rte_mempool_get_bulk(q->pool, (void **)mbufs, got) < 0)
-		got /= 2;
-	q->count.nombuf += nb - got;
-	return got;
-}
-
 /* False: the device can't reach this buffer in one region (it lies across two). */
 static inline bool
 rx_post(struct nfe_rxq *q, const struct nfe_map *map, struct rte_mbuf *m)
@@ -267,6 +344,7 @@ nfe_rx_refill(struct nfe_rxq *q)
 		uint32_t want = RTE_MIN(room, NFE_BURST_CHUNK), refused = 0;
 		uint32_t got = rx_get_mbufs(q, mbufs, want);
 
+		q->count.nombuf += want - got;
 		for (uint32_t i = 0; i < got; i++)
 			if (!rx_post(q, map, mbufs[i]))
 				mbufs[refused++] = mbufs[i];
@@ -280,40 +358,55 @@ nfe_rx_refill(struct nfe_rxq *q)
 		nfe_idx_publish(q->db_fill_prod, q->fill_prod); /* W1 */
 }
 
+/* One message of any kind; 0: no mbuf for it now, it stays. Otherwise its cells, and in *m its
+ * frame or NULL. */
+static uint32_t
+rx_message(struct nfe_rxq *q, uint32_t avail, struct rte_mbuf **m)
+{
+	union nfe_msg msg;
+	uint32_t cells;
+	bool full = false;
+
+	*m = NULL;
+	nfe_cell64_copy(&msg, rx_cell(q, q->cons)); /* rule 1 */
+	cells = rx_msg_cells(q, &msg);
+	if (unlikely(!rx_cells_ok(q, q->cons, cells, avail))) {
+		q->count.bad_truncated++;
+		return RTE_MIN(cells, avail);
+	}
+	*m = rx_take_one(q, &msg, &full);
+	if (unlikely(full)) {
+		q->count.nombuf++;
+		return 0;
+	}
+	if (likely(*m != NULL)) {
+		q->count.packets++;
+		q->count.bytes += (*m)->pkt_len;
+	}
+	return cells;
+}
+
 uint16_t
 nfe_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 {
 	struct nfe_rxq *q = queue;
-	uint32_t avail, cells, old;
-	union nfe_msg msg;
-	bool full = false;
+	uint32_t old, end, cells;
 	uint16_t n = 0;
 
 	if (unlikely(!nfeh_gate_enter(&q->gate)))
 		return 0;
 	old = q->cons;
-	for (avail = nfe_rx_avail(q); n < nb_pkts && avail > 0; avail -= cells) {
-		struct rte_mbuf *m = NULL;
-
-		nfe_cell_copy(&msg, rx_cell(q, q->cons), sizeof(msg)); /* rule 1 */
-		cells = rx_msg_cells(q, &msg);
-		if (unlikely(!rx_cells_ok(q, q->cons, cells, avail))) {
-			q->count.bad_truncated++;
-			cells = RTE_MIN(cells, avail);
-		} else {
-			m = rx_take_one(q, &msg, &full);
-			if (unlikely(full))
-				break;
-		}
-		if (likely(m != NULL)) {
-			q->count.packets++;
-			q->count.bytes += m->pkt_len;
-			pkts[n++] = m;
-		}
+	end = old + nfe_rx_avail(q);
+	while (n < nb_pkts && q->cons != end) {
+		n += rx_short_burst(q, &pkts[n], nb_pkts - n, end - q->cons);
+		if (likely(n == nb_pkts || q->cons == end))
+			break;
+		cells = rx_message(q, end - q->cons, &pkts[n]);
+		if (unlikely(cells == 0))
+			break;
 		q->cons += cells;
+		n += pkts[n] != NULL;
 	}
-	if (unlikely(full))
-		q->count.nombuf++;
 	if (q->cons != old)
 		nfe_idx_publish(q->db_cons, q->cons); /* W2 */
 	if (q->fill_max - (q->fill_prod - q->fill_end) >= q->free_thresh)

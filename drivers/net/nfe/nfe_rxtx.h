@@ -28,6 +28,7 @@
 #include "nfe_zone.h"
 
 #define NFE_BURST_CHUNK 64u /* mbufs taken from and given to a pool at once */
+#define NFE_CELLS_AHEAD 16u /* prefetched; 8 to 32 make no difference */
 #define NFE_INLINE_WANTED 124u /* bytes, two cells; longer frames are cheaper by reference */
 
 /* Counters of a queue, written by its data thread. The first two are the ethdev's own statistics,
@@ -58,6 +59,7 @@ struct nfe_txq {
 	uint32_t nb_held;    /* mbufs in sw[] */
 	uint32_t free_thresh; /* reclaim when fewer cells are free */
 	uint32_t map_hit;
+	uint32_t short_len;  /* bytes; up to here a frame in one mbuf takes the short way */
 	uint32_t inline_len; /* bytes; frames up to here always go inline */
 	uint32_t inline_max; /* bytes; what the device takes inline at most */
 	uint32_t max_segs;
@@ -91,6 +93,8 @@ struct nfe_rxq {
 	uint32_t map_hit;
 	uint32_t buf_size;  /* bytes of each posted buffer */
 	uint32_t inline_max; /* bytes; what the device may send inline */
+	uint32_t short_len;  /* bytes; inline frames up to here take the short way */
+	uint64_t rearm;      /* rearm_data of each mbuf received */
 	uint32_t max_segs;  /* 1 without scatter */
 	uint32_t max_frame; /* bytes */
 	uint16_t port_id;
@@ -119,6 +123,7 @@ uint16_t nfe_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
 /* What the control path needs of them, on the data thread or while the queue is not polled. */
 uint32_t nfe_tx_reclaim(struct nfe_txq *q, uint32_t max); /* frees at most max mbufs; how many */
 void nfe_rx_refill(struct nfe_rxq *q);
+void nfe_rx_set_short(struct nfe_rxq *q); /* what follows from port_id, buf_size and inline_max */
 uint32_t nfe_rx_avail(struct nfe_rxq *q);
 /* 8.2 Fill index of the last published message that carries one. */
 uint32_t nfe_rx_scan_fill_end(struct nfe_rxq *q);

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * The PMD's bursts on queues made by hand: the short way and the general way must do the same, and
+ * nothing stale may travel (rule 20). No device: the test writes what one would.
+ */
+#include <stdlib.h>
+
+#include <nfe_ethdev.h>
+
+#include "eal.h"
+#include "test.h"
+
+#define SIZE	    32u /* cells */
+#define FIRST_INDEX 0xfffffff0u
+#define BUF_SIZE    512u
+#define POOL_SIZE   127u
+#define CANARY	    0xee
+#define LONGEST	    252u /* bytes, inline */
+#define ROUNDS	    2000u
+
+static struct rte_mempool *pool;
+static struct nfe_port port;
+
+struct rx { /* a receive queue, and what lies around it */
+	struct nfe_rxq q;
+	uint32_t db[2];
+	struct nfe_status status;
+	uint8_t cells[SIZE * NFE_MSG_SIZE] __attribute__((aligned(64)));
+};
+
+struct tx {
+	struct nfe_txq q;
+	uint32_t db;
+	struct nfe_status status;
+	struct rte_mbuf *sw[SIZE];
+	uint8_t cells[SIZE * NFE_MSG_SIZE] __attribute__((aligned(64)));
+};
+
+static int
+setup(void)
+{
+	TEST_NEEDS_EAL();
+	if (pool == NULL)
+		pool = rte_pktmbuf_pool_create("nfe_rxtx", POOL_SIZE, 0, 0,
+					       RTE_PKTMBUF_HEADROOM + BUF_SIZE, SOCKET_ID_ANY);
+	TEST_TRUE(pool != NULL);
+	return TEST_OK;
+}
+
+static void
+rx_init(struct rx *r)
+{
+	memset(r, 0, sizeof(*r));
+	r->q = (struct nfe_rxq){
+		.size = SIZE,
+		.mask = SIZE - 1,
+		.cons = FIRST_INDEX,
+		.cells = r->cells,
+		.db_cons = &r->db[0],
+		.db_fill_prod = &r->db[1],
+		.status = &r->status,
+		.buf_size = BUF_SIZE,
+		.inline_max = LONGEST,
+		.max_segs = 1,
+		.max_frame = 1514,
+		.free_thresh = SIZE + 1, /* never: it posts no buffers */
+		.pool = pool,
+		.port = &port,
+		.port_id = 7,
+	};
+	r->status.rq_prod = FIRST_INDEX;
+	nfe_rx_set_short(&r->q);
+}
+
+static void
+tx_init(struct tx *t)
+{
+	memset(t, 0, sizeof(*t));
+	t->q = (struct nfe_txq){
+		.size = SIZE,
+		.mask = SIZE - 1,
+		.prod = FIRST_INDEX,
+		.cons = FIRST_INDEX,
+		.free_thresh = 1,
+		.inline_len = 124,
+		.short_len = 124,
+		.inline_max = LONGEST,
+		.max_segs = 1,
+		.max_frame = 1514,
+		.cells = t->cells,
+		.db_prod = &t->db,
+		.status = &t->status,
+		.sw = t->sw,
+		.port = &port,
+	};
+	t->status.sq_cons = FIRST_INDEX;
+	t->status.sq_event = FIRST_INDEX - 1000; /* awake */
+}
+
+/* A frame of random bytes somewhere in an mbuf full of canaries. */
+static struct rte_mbuf *
+make_frame(uint32_t len)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+	uint32_t gap = (uint32_t)rand() % 8;
+
+	if (m == NULL)
+		return NULL;
+	memset(m->buf_addr, CANARY, m->buf_len);
+	m->data_off = rand() % 2 ? gap : m->buf_len - len - gap;
+	m->data_len = m->pkt_len = len;
+	for (uint32_t i = 0; i < len; i++)
+		rte_pktmbuf_mtod(m, uint8_t *)[i] = rand();
+	return m;
+}
+
+/* 4.2, byte by byte. */
+static uint32_t
+write_inline(uint8_t *cells, const uint8_t *frame, uint32_t len)
+{
+	uint32_t nb = nfe_inline_cells(len);
+	union nfe_msg *msg = (union nfe_msg *)cells;
+
+	memset(cells, 0, nb * NFE_MSG_SIZE);
+	msg->in.type = NFE_MSG_INLINE;
+	msg->in.len = len;
+	memcpy(cells + offsetof(struct nfe_msg_inline, frame), frame, len);
+	return nb;
+}
+
+static int
+short_frames_make_cells_without_stale_bytes(void)
+{
+	uint8_t want[4 * NFE_MSG_SIZE] __attribute__((aligned(64)));
+	struct tx t;
+
+	TEST_EQ(setup(), TEST_OK);
+	srand(1);
+	tx_init(&t);
+	for (uint32_t i = 0; i < ROUNDS; i++) {
+		uint32_t len = NFE_MIN_FRAME + i % (124 - NFE_MIN_FRAME + 1), nb;
+		struct rte_mbuf *m = make_frame(len);
+
+		TEST_TRUE(m != NULL);
+		memset(t.cells, CANARY, sizeof(t.cells));
+		nb = write_inline(want, rte_pktmbuf_mtod(m, uint8_t *), len);
+		TEST_EQ(nfe_tx_burst(&t.q, &m, 1), 1);
+		TEST_MEM_EQ(&t.cells[((t.db - nb) & (SIZE - 1)) * NFE_MSG_SIZE], want,
+			    nb * NFE_MSG_SIZE);
+		t.status.sq_cons = t.db;
+		nfe_tx_reclaim(&t.q, UINT32_MAX);
+	}
+	TEST_EQ(t.q.count.sent_inline, ROUNDS);
+	TEST_TRUE(rte_mempool_full(pool));
+	return TEST_OK;
+}
+
+static int
+two_cells_do_not_wrap(void)
+{
+	struct rte_mbuf *m;
+	struct tx t;
+
+	TEST_EQ(setup(), TEST_OK);
+	tx_init(&t);
+	t.q.prod = t.q.cons = t.status.sq_cons = SIZE - 1;
+	m = make_frame(64);
+	TEST_TRUE(m != NULL);
+	TEST_EQ(nfe_tx_burst(&t.q, &m, 1), 1);
+	TEST_EQ(t.cells[(SIZE - 1) * NFE_MSG_SIZE], NFE_MSG_NOP);
+	TEST_EQ(t.cells[0], NFE_MSG_INLINE);
+	TEST_EQ(t.db, SIZE + 2);
+	return TEST_OK;
+}
+
+/* A message as a device might write it, some of them refused. Returns its cells. */
+static uint32_t
+write_any(uint8_t *cells, uint32_t room)
+{
+	uint32_t len = NFE_MIN_FRAME + rand() % (rand() % 4 ? 111 : LONGEST - NFE_MIN_FRAME + 1);
+	union nfe_msg *msg = (union nfe_msg *)cells;
+	uint8_t frame[LONGEST];
+	uint32_t nb;
+
+	for (uint32_t i = 0; i < len; i++)
+		frame[i] = rand();
+	if (nfe_inline_cells(len) > room)
+		len = NFE_MIN_FRAME;
+	nb = write_inline(cells, frame, len);
+	switch (rand() % 16) {
+	case 0:
+		msg->flags = 1 << rand() % 8;
+		break;
+	case 1:
+		msg->type = rand() % 2 ? NFE_MSG_NOP : NFE_MSG_INVALID;
+		return 1;
+	case 2:
+		msg->in.len = rand() % NFE_MIN_FRAME;
+		return 1;
+	case 3:
+		msg->in.len = rand() % 2 ? LONGEST : LONGEST + 1; /* more cells than there are */
+		break;
+	}
+	return nb;
+}
+
+static int
+frames_equal(const struct rte_mbuf *a, const struct rte_mbuf *b)
+{
+	TEST_EQ(a->pkt_len, b->pkt_len);
+	TEST_EQ(a->data_len, b->data_len);
+	TEST_EQ(a->data_off, RTE_PKTMBUF_HEADROOM);
+	TEST_EQ(b->data_off, RTE_PKTMBUF_HEADROOM);
+	TEST_EQ(a->port, 7);
+	TEST_EQ(b->port, 7);
+	TEST_EQ(a->nb_segs, 1);
+	TEST_EQ(rte_mbuf_refcnt_read(a), 1);
+	TEST_EQ(a->ol_flags, b->ol_flags);
+	TEST_EQ(a->packet_type, b->packet_type);
+	TEST_TRUE(a->next == NULL);
+	TEST_MEM_EQ(rte_pktmbuf_mtod(a, void *), rte_pktmbuf_mtod(b, void *), a->data_len);
+	return TEST_OK;
+}
+
+static int
+compare_bursts(struct rx *a, struct rx *b, uint16_t burst)
+{
+	struct rte_mbuf *from_a[SIZE], *from_b[SIZE];
+	uint16_t n = nfe_rx_burst(&a->q, from_a, burst);
+
+	TEST_EQ(nfe_rx_burst(&b->q, from_b, burst), n);
+	TEST_EQ(a->q.cons, b->q.cons);
+	for (uint16_t i = 0; i < n; i++)
+		TEST_EQ(frames_equal(from_a[i], from_b[i]), TEST_OK);
+	rte_pktmbuf_free_bulk(from_a, n);
+	rte_pktmbuf_free_bulk(from_b, n);
+	TEST_MEM_EQ(&a->q.count, &b->q.count, sizeof(a->q.count));
+	return TEST_OK;
+}
+
+/* The general way copies each cell before it looks at it; the short way must agree with it. */
+static int
+short_way_receives_as_the_general_one(void)
+{
+	struct rx a, b;
+
+	TEST_EQ(setup(), TEST_OK);
+	srand(2);
+	rx_init(&a);
+	rx_init(&b);
+	TEST_EQ(a.q.short_len, 124);
+	b.q.short_len = 0;
+	for (uint32_t i = 0; i < ROUNDS; i++) {
+		uint32_t prod = a.status.rq_prod, n = 1 + rand() % 12;
+
+		for (; n > 0 && prod - a.q.cons <= SIZE / 2; n--)
+			prod += write_any(&a.cells[(prod & (SIZE - 1)) * NFE_MSG_SIZE],
+					  SIZE - (prod & (SIZE - 1)));
+		memcpy(b.cells, a.cells, sizeof(b.cells));
+		a.status.rq_prod = b.status.rq_prod = prod;
+		TEST_EQ(compare_bursts(&a, &b, 1 + rand() % SIZE), TEST_OK);
+	}
+	TEST_TRUE(a.q.count.packets > ROUNDS && a.q.count.bad_type > 0 &&
+		  a.q.count.bad_length > 0 && a.q.count.bad_truncated > 0);
+	TEST_TRUE(rte_mempool_full(pool));
+	return TEST_OK;
+}
+
+static int
+frames_wait_when_the_pool_is_empty(void)
+{
+	struct rte_mbuf *held[POOL_SIZE], *got[4];
+	const uint8_t frame[64] = { 1 };
+	struct rx r;
+
+	TEST_EQ(setup(), TEST_OK);
+	rx_init(&r);
+	for (uint32_t i = 0; i < 3; i++)
+		r.status.rq_prod +=
+			write_inline(&r.cells[(r.status.rq_prod & (SIZE - 1)) * NFE_MSG_SIZE],
+				     frame, sizeof(frame));
+	TEST_EQ(rte_mempool_get_bulk(pool, (void **)held, POOL_SIZE), 0);
+	TEST_EQ(nfe_rx_burst(&r.q, got, 4), 0);
+	TEST_EQ(r.q.count.nombuf, 1);
+	TEST_EQ(r.q.cons, FIRST_INDEX);
+	rte_mempool_put(pool, held[0]); /* one is enough for one frame */
+	TEST_EQ(nfe_rx_burst(&r.q, got, 4), 1);
+	TEST_EQ(r.q.count.nombuf, 2);
+	rte_mempool_put_bulk(pool, (void **)&held[1], POOL_SIZE - 1);
+	TEST_EQ(nfe_rx_burst(&r.q, &got[1], 3), 2);
+	TEST_EQ(r.q.count.packets, 3);
+	TEST_EQ(r.q.count.bytes, 3 * sizeof(frame));
+	rte_pktmbuf_free_bulk(got, 3);
+	TEST_TRUE(rte_mempool_full(pool));
+	return TEST_OK;
+}
+
+/* Cells are copied whole, so a pool with the smallest buffers takes one-cell frames only. */
+static int
+small_buffers_are_not_overrun(void)
+{
+	struct rx r;
+
+	rx_init(&r);
+	r.q.buf_size = NFE_MSG_SIZE;
+	nfe_rx_set_short(&r.q);
+	TEST_EQ(r.q.short_len, NFE_INLINE_ONE);
+	r.q.buf_size = 2 * NFE_MSG_SIZE;
+	r.q.inline_max = 100;
+	nfe_rx_set_short(&r.q);
+	TEST_EQ(r.q.short_len, 100);
+	return TEST_OK;
+}
+
+static const struct test_case cases[] = {
+	TEST_CASE(short_frames_make_cells_without_stale_bytes),
+	TEST_CASE(two_cells_do_not_wrap),
+	TEST_CASE(short_way_receives_as_the_general_one),
+	TEST_CASE(frames_wait_when_the_pool_is_empty),
+	TEST_CASE(small_buffers_are_not_overrun),
+};
+TEST_SUITE(nfe_rxtx, cases);
