@@ -142,7 +142,7 @@ class Flood:
 
         def senders():
             queues = self.lab.telemetry(self.switch, "/vif/queues,a")
-            return [queue["channel"] for queue in queues.values() if queue["sq"]["host_idx"] > 0]
+            return [queue["channel"] for queue in queues.values() if queue["sq_host"] > 0]
         wait_until(lambda: len(senders()) == QUEUES, f"answers of {QUEUES} queues", 20)
 
     def stop_and_start(self):
