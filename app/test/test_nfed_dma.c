@@ -663,6 +663,39 @@ hugepage_is_mapped_and_replaced_whole(void)
 	return TEST_OK;
 }
 
+/* Faults of this thread while it writes once to each page. */
+static long
+faults_of_touching(uint8_t *base, unsigned int pages)
+{
+	struct rusage before, after;
+
+	getrusage(RUSAGE_THREAD, &before);
+	for (unsigned int i = 0; i < pages; i++)
+		*(volatile uint8_t *)&base[i * PAGE] = 1;
+	getrusage(RUSAGE_THREAD, &after);
+	return after.ru_minflt - before.ru_minflt;
+}
+
+/* The allowance is for 256 pages in 16 s: the second mapping is beyond it, and works as well. */
+static int
+memory_is_mapped_ahead_within_the_allowance(void)
+{
+	const struct nfed_dma_limits ahead = { .max_maps = 4, .max_files = 1,
+					       .max_ahead = 256 * PAGE };
+	struct nfed_dma *dma = nfed_dma_create(&ahead);
+	struct mapped first, second;
+
+	TEST_EQ(nfed_dma_add(dma, IOVA, 256 * PAGE, 3, filled_memfd(256, 0), 0), 0);
+	TEST_EQ(map(dma, IOVA, 256 * PAGE, RW, &first), 0);
+	TEST_EQ(map(dma, IOVA, 256 * PAGE, RW, &second), 0);
+	TEST_TRUE(faults_of_touching(first.base, 256) < 4); /* none, but the stack may grow */
+	TEST_TRUE(faults_of_touching(second.base, 256) >= 4);
+	nfed_dma_unmap(dma, second.handle);
+	nfed_dma_unmap(dma, first.handle);
+	nfed_dma_destroy(dma);
+	return TEST_OK;
+}
+
 static const struct test_case cases[] = {
 	TEST_CASE(mapped_range_is_the_guests_memory),
 	TEST_CASE(one_descriptor_is_kept_per_file),
@@ -683,5 +716,6 @@ static const struct test_case cases[] = {
 	TEST_CASE(two_threads_may_fault_together),
 	TEST_CASE(unknown_faults_keep_their_default_action),
 	TEST_CASE(hugepage_is_mapped_and_replaced_whole),
+	TEST_CASE(memory_is_mapped_ahead_within_the_allowance),
 };
 TEST_SUITE(nfed_dma, cases);

@@ -75,6 +75,7 @@ attach(struct vifsw *s, struct vifsw_guest *guest)
 
 	memcpy(c.function.mac, conf->port.mac.addr_bytes, sizeof(c.function.mac));
 	set_limits(&c.function.limits, conf, &s->share);
+	c.dma.max_ahead = c.function.limits.region.max_bytes;
 	if (conf->xen != VIFSW_XEN_NONE)
 		return vifsw_xen_attach(s, guest, &c.function, on_attached);
 	rc = nfed_vfio_user_create(&c, &guest->att);

@@ -19,7 +19,12 @@ struct nfed_dma;
 struct nfed_dma_limits {
 	uint32_t max_maps;  /* entries of the table */
 	uint32_t max_files; /* descriptors kept open */
+	/* Bytes whose page tables are filled when they are mapped, so that no data lcore takes a
+	 * fault for them; earned again within NFED_DMA_AHEAD_S. 0: none. */
+	uint64_t max_ahead;
 };
+
+#define NFED_DMA_AHEAD_S 16u
 
 struct nfed_dma *nfed_dma_create(const struct nfed_dma_limits *limits);
 void nfed_dma_destroy(struct nfed_dma *dma); /* all mappings must be gone */

@@ -5,7 +5,9 @@
 /*
  * Map a range of guest memory side by side into our address space: reserve, then MAP_FIXED the
  * pieces, so that translation is one add. A piece is what one mmap() can do: neighbouring maps of
- * one file at consecutive offsets become one.
+ * one file at consecutive offsets become one. Page tables are filled at once, within the guest's
+ * allowance: the time goes to the control thread (65 us per MiB of 4 KiB pages), where else each
+ * page's first touch would stop a data lcore with all neighbours (0.9 us each; medians at 2.6 GHz).
  *
  *      iova ───────────────────────────────► iova + len
  *      |lead| piece 0 (file A)  | piece 1 (file B)  |tail|
@@ -17,6 +19,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <nfe_ctrl.h>
@@ -217,10 +220,40 @@ reserve(const struct layout *l, uint8_t **start, uint64_t *reserved)
 	return 0;
 }
 
+/* Pays for len bytes out of the guest's allowance: who registers the same memory again and again
+ * must not keep the control thread busy. False: the first touches will be faults. */
+static bool
+may_map_ahead(struct nfed_dma *dma, uint64_t len)
+{
+	uint64_t most = dma->limits.max_ahead, now_ms, earned, ms;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	ms = now_ms - dma->ahead_ms;
+	earned = ms >= NFED_DMA_AHEAD_S * 1000 ? most : most / (NFED_DMA_AHEAD_S * 1000) * ms;
+	dma->ahead_ms = now_ms;
+	dma->ahead = earned > most - dma->ahead ? most : dma->ahead + earned;
+	if (len > dma->ahead)
+		return false;
+	dma->ahead -= len;
+	return true;
+}
+
+/* Holes of hugetlbfs cannot be seen; to touch them would take hugepages on our account. */
+static bool
+has_pages(const struct piece *p)
+{
+	bool full;
+
+	return !p->file->hugetlb || (nfed_dma_in_file(p->file, p->offset, p->len, &full) && full);
+}
+
 static int
-map_piece(uint8_t *base, const struct piece *p, uint32_t access)
+map_piece(uint8_t *base, const struct piece *p, uint32_t access, bool ahead)
 {
 	int prot = PROT_READ | ((access & NFE_ACCESS_WRITE) != 0 ? PROT_WRITE : 0);
+	int populate = ahead && has_pages(p) ? MAP_POPULATE : 0;
 	uint64_t lead = p->offset % p->file->block;
 	uint64_t len = lead + p->len;
 	uint8_t *want = base + p->delta - lead;
@@ -228,22 +261,23 @@ map_piece(uint8_t *base, const struct piece *p, uint32_t access)
 	len = (len + p->file->block - 1) / p->file->block * p->file->block;
 	/* NORESERVE: a guest must not drain the hugepage pool by holes that it registers. A base
 	 * that does not suit a smaller hugepage size is refused here, by EINVAL. */
-	if (mmap(want, len, prot, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, p->file->fd,
+	if (mmap(want, len, prot, MAP_SHARED | MAP_FIXED | MAP_NORESERVE | populate, p->file->fd,
 		 (off_t)(p->offset - lead)) == MAP_FAILED)
 		return -errno;
 	return 0;
 }
 
 static int
-map_pieces(const struct nfed_dma *dma, uint64_t iova, uint64_t len, uint32_t access, uint8_t *base)
+map_pieces(struct nfed_dma *dma, uint64_t iova, uint64_t len, uint32_t access, uint8_t *base)
 {
+	bool ahead = may_map_ahead(dma, len);
 	struct piece p;
 	int rc;
 
 	for (uint64_t delta = 0; delta < len; delta += p.len) {
 		rc = piece_at(dma, iova, len, delta, access, &p);
 		if (rc == 0)
-			rc = map_piece(base, &p, access);
+			rc = map_piece(base, &p, access, ahead);
 		if (rc < 0)
 			return rc;
 	}
