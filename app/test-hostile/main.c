@@ -8,8 +8,9 @@
  *
  *   test-hostile ADDRESS MODE [SEED]
  *
- * Goes on for RUN_MS, or until the switch takes its link down, and prints "hostile: done" and how
- * often the link went down. It never crashes by its own scribbling: it uses nothing that it wrote.
+ * Goes on for RUN_MS (or as the mode says), or until the switch takes its link down, and prints
+ * "hostile: done" and how often the link went down. It never crashes by its own scribbling: it uses
+ * nothing that it wrote.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -24,6 +25,7 @@
 #include <vif_priv.h>
 
 #define RUN_MS 1500
+#define PATIENT_MS 20000
 #define BURST 64
 
 static uint32_t downs;
@@ -39,6 +41,7 @@ struct mode {
 	const char *name, *help;
 	void (*step)(struct hostile *h);
 	bool silent; /* its own library may not notice and reset the function */
+	unsigned int run_ms; /* instead of RUN_MS: it takes some thousand page faults */
 };
 
 static void
@@ -226,6 +229,20 @@ close_fd:
 	close(fd);
 }
 
+/* Buffers are taken away again and again while frames go out of them and come into them: each page
+ * costs the switch a fault (rule 14). */
+static void
+step_punch(struct hostile *h)
+{
+	struct vif *v = h->vif;
+	uint8_t frame[2048];
+
+	madvise(v->bufs, v->len - (size_t)(v->bufs - v->base), MADV_REMOVE);
+	send_frames(h);
+	while (vif_recv(v, frame, sizeof(frame)) != 0)
+		;
+}
+
 static const struct mode modes[] = {
 	{ "scribble", "random writes over every shared byte", step_scribble, true },
 	{ "cells", "random messages with believable indices", step_cells, true },
@@ -236,6 +253,7 @@ static const struct mode modes[] = {
 	{ "control", "random control requests", step_control, true },
 	{ "kicks", "a storm of kicks", step_kicks, false },
 	{ "shrink", "registered memory is cut off", step_shrink, false },
+	{ "punch", "registered memory is full of holes", step_punch, false, PATIENT_MS },
 };
 
 static uint64_t
@@ -287,7 +305,7 @@ main(int argc, char **argv)
 	send_frames(&h);
 	if (mode->silent)
 		pthread_mutex_lock(&h.vif->h->lock);
-	end = now_ms() + RUN_MS;
+	end = now_ms() + (mode->run_ms != 0 ? mode->run_ms : RUN_MS);
 	while (now_ms() < end && __atomic_load_n(&downs, __ATOMIC_RELAXED) == 0)
 		mode->step(&h);
 	printf("hostile: done, link went down %u times\n", downs);

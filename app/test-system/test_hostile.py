@@ -16,6 +16,7 @@ MODES = [
     ("overrun-rq", "rq-overrun"),
     ("overrun-fq", "fq-overrun"),
     ("shrink", "memory-gone"),
+    ("punch", "memory-faults"),
     ("cells", None),
     ("fills", None),
     ("control", None),

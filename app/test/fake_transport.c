@@ -9,6 +9,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "fake_transport.h"
 
@@ -221,6 +224,7 @@ fake_guest_create(struct fake_guest *g, const struct nfed_function_conf *user)
 	}
 	g->access = NFE_ACCESS_READ | NFE_ACCESS_WRITE;
 	g->nb_pieces = 1;
+	g->mem_fd = -1;
 	g->mem = pages_alloc(FAKE_MEM_SIZE);
 	g->db = pages_alloc((size_t)(NFED_MAX_CHANNELS + 1) << NFE_DB_STRIDE_LOG2);
 	conf.db = g->db;
@@ -230,13 +234,54 @@ fake_guest_create(struct fake_guest *g, const struct nfed_function_conf *user)
 	return rc;
 }
 
+static void
+mem_free(struct fake_guest *g)
+{
+	if (g->mem_fd < 0) {
+		free(g->mem);
+		return;
+	}
+	munmap(g->mem, FAKE_MEM_SIZE);
+	close(g->mem_fd);
+}
+
 void
 fake_guest_destroy(struct fake_guest *g)
 {
 	nfed_function_destroy(g->fn);
 	g->fn = NULL;
-	free(g->mem);
+	mem_free(g);
 	free(g->db);
+}
+
+int
+fake_guest_use_file(struct fake_guest *g)
+{
+	int fd = memfd_create("guest", MFD_CLOEXEC);
+	uint8_t *mem;
+
+	if (fd < 0 || ftruncate(fd, FAKE_MEM_SIZE) < 0)
+		goto fail;
+	mem = mmap(NULL, FAKE_MEM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+	if (mem == MAP_FAILED)
+		goto fail;
+	mem_free(g);
+	g->mem = mem;
+	g->mem_fd = fd;
+	return 0;
+
+fail:
+	if (fd >= 0)
+		close(fd);
+	return -errno;
+}
+
+void
+fake_punch(struct fake_guest *g, uint64_t mem_off, uint64_t len)
+{
+	if (fallocate(g->mem_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)mem_off,
+		      (off_t)len) < 0)
+		abort(); /* the test's own mistake */
 }
 
 uint32_t

@@ -31,6 +31,7 @@ struct fake_map; /* one live mapping */
 struct fake_guest {
 	/* transport */
 	uint8_t *mem; /* FAKE_MEM_SIZE bytes, page aligned, at FAKE_IOVA for the function */
+	int mem_fd;   /* of a memfd, or -1: heap, so that ASan sees what lies beyond */
 	uint8_t *db;  /* doorbell pages, channel 0 first */
 	uint32_t access;        /* what map() grants */
 	int map_error;          /* map() fails with it, once per call, while not 0 */
@@ -62,6 +63,9 @@ struct fake_guest {
  * names one instead of the one here. 0 or a negative errno. */
 int fake_guest_create(struct fake_guest *g, const struct nfed_function_conf *conf);
 void fake_guest_destroy(struct fake_guest *g);
+/* Before anything is mapped: its memory becomes a file, so that fake_punch() can make holes. */
+int fake_guest_use_file(struct fake_guest *g);
+void fake_punch(struct fake_guest *g, uint64_t mem_off, uint64_t len);
 
 /* Write the boot block, with both indices starting at first, and GO. Returns the state after it. */
 enum nfe_state fake_guest_boot(struct fake_guest *g, uint32_t size_log2, uint32_t first);

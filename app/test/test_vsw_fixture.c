@@ -86,6 +86,8 @@ sw_add_guest(struct sw *sw, const struct sw_guest_conf *user, struct sw_guest **
 	fconf.features = conf.features ? conf.features : SW_BASIC;
 	TEST_EQ(fake_guest_create(&g->g, &fconf), 0);
 	g->fn = g->g.fn;
+	if (conf.file)
+		TEST_EQ(fake_guest_use_file(&g->g), 0);
 	g->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	TEST_TRUE(g->kick_fd >= 0);
 	vsw_vif_bind(g->port, g->fn, g->kick_fd);

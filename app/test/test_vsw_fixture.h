@@ -84,6 +84,7 @@ struct sw_guest_conf { /* zero: the default */
 	uint64_t features;  /* default SW_BASIC */
 	bool events;        /* NFE_QUEUE_F_EVENT on SQ and RQ */
 	bool no_start;      /* the channel is left to the test */
+	bool file;          /* memory that fake_punch() can take away */
 	struct vsw_vif_conf vif; /* name and MAC by number if not set */
 };
 

@@ -357,6 +357,7 @@ nfe_reason_name(enum nfe_reason reason)
 		[NFE_REASON_KICK_STORM] = "kick-storm",
 		[NFE_REASON_COMMAND] = "command",
 		[NFE_REASON_OPERATOR] = "operator",
+		[NFE_REASON_MEMORY_FAULTS] = "memory-faults",
 	};
 
 	return (unsigned int)reason < NFE_REASON_MAX ? name[reason] : "unknown";

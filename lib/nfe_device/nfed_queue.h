@@ -20,6 +20,7 @@
 
 #include <nfe_msg.h>
 #include <nfe_queue.h>
+#include <nfe_regs.h>
 
 struct nfed_queue {
 	uint8_t *entries;         /* shared */
@@ -128,6 +129,32 @@ nfed_sq_arm(struct nfed_queue *q)
 	nfe_idx_publish(q->dev_event, q->cons);
 	nfe_full_fence();
 	return nfe_idx_read(q->host_idx) == q->cons;
+}
+
+/* Have the pages of registered memory there: one byte of each is read, and means nothing. */
+static inline void
+nfed_touch(const void *addr, uint64_t len)
+{
+	const volatile uint8_t *p = addr;
+
+	for (uint64_t i = 0; i < len; i += NFE_PAGE_SIZE)
+		(void)p[i];
+	if (len > 0)
+		(void)p[len - 1];
+}
+
+/* The same for the words of a queue, and its next cells of 64 bytes. */
+static inline void
+nfed_queue_touch(const struct nfed_queue *q, uint32_t cells)
+{
+	if (q->role == 0)
+		return;
+	nfed_touch(q->host_idx, sizeof(*q->host_idx));
+	nfed_touch(q->dev_idx, sizeof(*q->dev_idx));
+	if (q->host_event != NULL)
+		nfed_touch(q->host_event, sizeof(*q->host_event));
+	for (uint32_t i = 0; i < cells; i++)
+		nfed_touch(q->entries + (size_t)((q->prod + i) & q->mask) * NFE_MSG_SIZE, 1);
 }
 
 #endif /* NFED_QUEUE_H */

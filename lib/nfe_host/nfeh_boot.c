@@ -30,6 +30,7 @@ static const char *const reason_names[NFE_REASON_MAX] = {
 	[NFE_REASON_KICK_STORM] = "kick storm",
 	[NFE_REASON_COMMAND] = "command not allowed",
 	[NFE_REASON_OPERATOR] = "disabled by the operator",
+	[NFE_REASON_MEMORY_FAULTS] = "registered memory swapped out or punched",
 };
 
 /* Single-valued limits: below min the device is no use, above max we use max. */

@@ -136,6 +136,7 @@ create_shared(struct vsw *sw)
 	sw->quiet_look_tsc = hz / 1000000 * QUIET_LOOK_US;
 	sw->storm_tsc = hz / 1000000 * STORM_US;
 	sw->flood_tsc = hz * 1024 * 8 / 1000000 / sw->conf.flood_mbps * sw->nb_lcores;
+	vsw_faults_init(sw);
 	sw->nb_slots = RTE_MIN(sw->conf.max_channels, (unsigned int)UINT16_MAX);
 	sw->slot_used = calloc(sw->nb_slots, 1);
 	sw->ports = calloc(sw->conf.max_ports, sizeof(*sw->ports));

@@ -333,6 +333,8 @@ deliver_guest(struct vsw_lcore *lc, struct vsw_chan *c, uint16_t node)
 
 	if (shared)
 		rte_spinlock_lock(&c->lock);
+	if (unlikely(lc->probing))
+		vsw_faults_sink(lc, c->ch);
 	s.room = s.rq->capacity - (s.rq->prod - s.rq->cons);
 	put_list(&s, node);
 	publish(&s);

@@ -216,6 +216,8 @@ vsw_chan_poll(struct vsw_lcore *lc, struct vsw_chan *c)
 	lc->nb_frames = lc->nb_segs = 0;
 	while (p.first < p.cells && (used = parse_message(&p)) != 0)
 		p.first += used;
+	if (unlikely(lc->probing))
+		vsw_faults_source(lc, c->ch);
 	vsw_count(lc, c->port, NFE_STAT_from_frames, lc->nb_frames);
 	vsw_count(lc, c->port, NFE_STAT_from_bytes, p.bytes);
 	vsw_forward(lc, &c->fdb_cache);

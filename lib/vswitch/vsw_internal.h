@@ -147,6 +147,16 @@ struct vsw_bucket {
 	uint64_t filled; /* TSC */
 };
 
+/* Page faults that an lcore may take, or that the memory of a port's guest may cause. */
+struct vsw_fault_limit {
+	int64_t at_once;
+	uint64_t tsc_each; /* TSC cycles in which one more is earned */
+};
+struct vsw_fault_bucket {
+	int64_t left; /* below 0: too many */
+	uint64_t filled; /* TSC */
+};
+
 struct vsw_node {
 	uint16_t frame;
 	uint16_t next;
@@ -168,6 +178,11 @@ struct vsw_lcore {
 	struct vsw_mail *mail; /* atomic mailbox, one at a time */
 	uint64_t (*cnt)[NFE_STAT_MAX]; /* by port id: this lcore's share */
 	struct vsw_bucket *flood;      /* by port id: what it may still flood */
+	struct vsw_fault_bucket *faults; /* by port id */
+	struct vsw_fault_bucket faults_watched;
+	uint64_t faults_looked, probe_until;  /* TSC */
+	uint64_t faults_seen, faults_marked;  /* of this thread, at the last look and mark */
+	bool probing; /* faults are asked for after each step */
 	struct vsw_chan **all, **hot;
 	unsigned int nb_all, nb_hot;
 	struct vsw_port **uplinks;
@@ -210,6 +225,9 @@ struct vsw {
 	struct rte_ring *learn; /* u64: mac | port << 48, from lcores to the control thread */
 	uint64_t idle_tsc, look_tsc, quiet_look_tsc, storm_tsc;
 	uint64_t flood_tsc; /* TSC cycles in which one KiB of flooded copies is earned */
+	uint64_t fault_look_tsc; /* between two looks at the faults of an lcore */
+	struct vsw_fault_limit faults_watch;
+	struct vsw_fault_limit faults_guest; /* at once one more per hugepage that it may register */
 	unsigned int nb_lcores, next_lcore;
 	struct vsw_lcore *lcore[VSW_MAX_LCORES];
 	uint8_t *slot_used;
@@ -253,6 +271,15 @@ bool vsw_lcore_turn(struct vsw_lcore *lc); /* one round over all that is hot; tr
 void vsw_lcore_look(struct vsw_lcore *lc, unsigned int timeout_us); /* for kicks and mail */
 int vsw_mail_send(struct vsw_lcore *lc, struct vsw_mail *mail);
 void vsw_lcore_wake(struct vsw_lcore *lc);
+/* vsw_faults.c */
+void vsw_faults_init(struct vsw *sw);
+void vsw_faults_look(struct vsw_lcore *lc); /* now and then: is it time to probe? */
+/* While lc->probing: faults since the last mark or charge are the guest's behind ch. */
+void vsw_faults_mark(struct vsw_lcore *lc);
+void vsw_faults_charge(struct vsw_lcore *lc, struct nfed_channel *ch);
+/* Touch what the frames of the turn, or the next frames to the guest, will need, and charge it. */
+void vsw_faults_source(struct vsw_lcore *lc, struct nfed_channel *ch);
+void vsw_faults_sink(struct vsw_lcore *lc, struct nfed_channel *ch); /* under its lock */
 /* vsw.c */
 void vsw_synchronize(struct vsw *sw); /* every lcore has left what it read before the call */
 void vsw_logf(const struct vsw *sw, const char *fmt, ...) __rte_format_printf(2, 3);

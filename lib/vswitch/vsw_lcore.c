@@ -122,6 +122,7 @@ vsw_lcore_look(struct vsw_lcore *lc, unsigned int timeout_us)
 		rte_rcu_qsbr_thread_online(lc->sw->qsbr, lc->index);
 	lc->now = rte_rdtsc();
 	lc->last_look = lc->now;
+	vsw_faults_look(lc);
 	for (int i = 0; i < n; i++) {
 		if (ev[i].data.ptr != NULL)
 			port_kicked(lc, ev[i].data.ptr);
@@ -137,6 +138,21 @@ sleep_until_kick(struct vsw_lcore *lc)
 	vsw_lcore_look(lc, lc->nb_uplinks != 0 ? lc->sw->conf.uplink_poll_us : SLEEP_MAX_US);
 }
 
+static unsigned int
+chan_poll(struct vsw_lcore *lc, struct vsw_chan *c)
+{
+	const struct vsw_datapath *dp = lc->sw->datapath;
+	unsigned int n;
+
+	if (likely(!lc->probing))
+		return dp->chan_poll(lc, c);
+	vsw_faults_mark(lc);
+	n = dp->chan_poll(lc, c);
+	if (n == 0) /* it saw nothing but this guest's memory */
+		vsw_faults_charge(lc, c->ch);
+	return n;
+}
+
 bool
 vsw_lcore_turn(struct vsw_lcore *lc)
 {
@@ -149,7 +165,7 @@ vsw_lcore_turn(struct vsw_lcore *lc)
 	for (unsigned int i = 0; i < lc->nb_hot;) {
 		struct vsw_chan *c = lc->hot[i];
 
-		if (dp->chan_poll(lc, c) != 0) {
+		if (chan_poll(lc, c) != 0) {
 			c->last_work = lc->now;
 			c->kicked = false;
 			work = true;
@@ -339,13 +355,14 @@ vsw_lcore_init(struct vsw *sw, unsigned int index)
 	lc->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	lc->cnt = rte_zmalloc(NULL, sw->conf.max_ports * sizeof(*lc->cnt), RTE_CACHE_LINE_SIZE);
 	lc->flood = rte_zmalloc(NULL, sw->conf.max_ports * sizeof(*lc->flood), 0);
+	lc->faults = rte_zmalloc(NULL, sw->conf.max_ports * sizeof(*lc->faults), 0);
 	lc->stage = rte_zmalloc(NULL, chans * sizeof(*lc->stage), RTE_CACHE_LINE_SIZE);
 	lc->dsts = rte_zmalloc(NULL, VSW_NODES * sizeof(*lc->dsts), RTE_CACHE_LINE_SIZE);
 	lc->all = rte_zmalloc(NULL, chans * sizeof(*lc->all), 0);
 	lc->hot = rte_zmalloc(NULL, chans * sizeof(*lc->hot), 0);
 	lc->uplinks = rte_zmalloc(NULL, sw->conf.max_ports * sizeof(*lc->uplinks), 0);
-	if (lc->epfd < 0 || lc->wake_fd < 0 || lc->cnt == NULL || lc->flood == NULL || lc->stage == NULL ||
-	    lc->dsts == NULL || lc->all == NULL || lc->hot == NULL || lc->uplinks == NULL)
+	if (lc->epfd < 0 || lc->wake_fd < 0 || lc->cnt == NULL || lc->flood == NULL || lc->faults == NULL ||
+	    lc->stage == NULL || lc->dsts == NULL || lc->all == NULL || lc->hot == NULL || lc->uplinks == NULL)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < sw->conf.max_ports; i++)
 		lc->flood[i].bytes = VSW_FLOOD_BURST;
@@ -372,6 +389,7 @@ vsw_lcore_fini(struct vsw *sw, unsigned int index)
 	rte_free(lc->all);
 	rte_free(lc->dsts);
 	rte_free(lc->stage);
+	rte_free(lc->faults);
 	rte_free(lc->flood);
 	rte_free(lc->cnt);
 	rte_free(lc);

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * Page faults of a data lcore, and who pays for them (rule 14). Registered memory is mapped ahead, so
+ * a fault on it means that a guest punched holes into its file or had it swapped out. The kernel
+ * mends it, at 2 us a page, up to 3000 pages in one turn, and all neighbours wait.
+ *
+ *          more than WATCH_PER_S faults, whosoever
+ *    WATCH ──────────────────────────────────────────► PROBE
+ *      ▲                                                 │
+ *      └──── as many ms later as there were faults ──────┘
+ *
+ * Watching is one system call per ms. Probing asks after each step whose memory it was, at 0.2 us a
+ * question, and touches what a copy will need just before it: pages of the source first, then those
+ * of the destination, so that each pays for its own. Nobody pays for what is left: our own memory,
+ * and pages that vanish between touch and copy.
+ *
+ * Some faults are innocent: hugepages of a file with holes are mapped late, and khugepaged moves up to
+ * 8 * 512 pages in 10 s. The allowances are above that.
+ *
+ * Runs on the data lcore.
+ */
+#include <sys/resource.h>
+
+#include <rte_cycles.h>
+
+#include "vsw_internal.h"
+
+#define LOOK_MS 1
+#define WATCH_PER_S 1000  /* faults of an lcore that nobody looks into */
+#define WATCH_AT_ONCE 1024
+#define PROBE_MAX_MS 1000
+#define GUEST_PER_S 500   /* that a guest may cause for ever, on each lcore */
+#define GUEST_AT_ONCE 2048
+#define LAZY_PAGE_SHIFT 21 /* and one per hugepage */
+#define MAJOR_COST 100    /* a fault that waits for a disk, in minor ones */
+
+void
+vsw_faults_init(struct vsw *sw)
+{
+	uint64_t hz = rte_get_tsc_hz();
+
+	sw->fault_look_tsc = hz / 1000 * LOOK_MS;
+	sw->faults_watch = (struct vsw_fault_limit){ WATCH_AT_ONCE, hz / WATCH_PER_S };
+	sw->faults_guest = (struct vsw_fault_limit){ GUEST_AT_ONCE, hz / GUEST_PER_S };
+}
+
+/* Takes n out of the bucket; true: there were not so many. A new one is full. */
+static bool
+overdrawn(struct vsw_fault_bucket *b, const struct vsw_fault_limit *limit, uint64_t now, uint64_t n)
+{
+	uint64_t earned = (now - b->filled) / limit->tsc_each;
+
+	if (b->filled == 0 || earned > (uint64_t)limit->at_once)
+		earned = (uint64_t)limit->at_once;
+	b->filled = now;
+	b->left = RTE_MIN(b->left + (int64_t)earned, limit->at_once) - (int64_t)n;
+	return b->left < 0;
+}
+
+/* Of the calling thread so far. */
+static uint64_t
+faults_now(void)
+{
+	struct rusage usage = { 0 };
+
+	getrusage(RUSAGE_THREAD, &usage);
+	return (uint64_t)usage.ru_minflt + (uint64_t)usage.ru_majflt * MAJOR_COST;
+}
+
+void
+vsw_faults_look(struct vsw_lcore *lc)
+{
+	const struct vsw *sw = lc->sw;
+	uint64_t now, more;
+
+	if (lc->now - lc->faults_looked < sw->fault_look_tsc)
+		return;
+	now = faults_now();
+	more = lc->faults_looked == 0 ? 0 : now - lc->faults_seen;
+	lc->faults_looked = lc->now;
+	lc->faults_seen = now;
+	if (more > 0 && overdrawn(&lc->faults_watched, &sw->faults_watch, lc->now, more))
+		lc->probe_until = lc->now + RTE_MIN(more, (uint64_t)PROBE_MAX_MS) *
+				  (rte_get_tsc_hz() / 1000);
+	lc->probing = lc->now < lc->probe_until;
+}
+
+void
+vsw_faults_mark(struct vsw_lcore *lc)
+{
+	lc->faults_marked = faults_now();
+}
+
+void
+vsw_faults_charge(struct vsw_lcore *lc, struct nfed_channel *ch)
+{
+	const struct vsw_port *port = ((struct vsw_chan *)ch->owner_data)->port;
+	struct vsw_fault_limit limit = lc->sw->faults_guest;
+	uint64_t before = lc->faults_marked;
+
+	vsw_faults_mark(lc);
+	if (lc->faults_marked == before)
+		return;
+	vsw_count(lc, port, NFE_STAT_from_faults, lc->faults_marked - before);
+	limit.at_once += (int64_t)(ch->regions->limits.max_bytes >> LAZY_PAGE_SHIFT);
+	if (overdrawn(&lc->faults[port->id], &limit, lc->now, lc->faults_marked - before))
+		nfed_fault(ch, NFE_REASON_MEMORY_FAULTS);
+}
+
+void
+vsw_faults_source(struct vsw_lcore *lc, struct nfed_channel *ch)
+{
+	for (unsigned int i = 0; i < lc->nb_segs; i++)
+		nfed_touch(lc->segs[i].addr, lc->segs[i].len);
+	nfed_touch(ch->status, NFE_STATUS_SIZE);
+	nfed_queue_touch(&ch->sq, 0);
+	vsw_faults_charge(lc, ch);
+}
+
+void
+vsw_faults_sink(struct vsw_lcore *lc, struct nfed_channel *ch)
+{
+	const struct nfed_queue *fq = &ch->fq;
+	struct nfed_region *region;
+	struct nfe_fill fill;
+	uint32_t fills;
+	uint8_t *buf;
+
+	vsw_faults_mark(lc);
+	nfed_touch(ch->status, NFE_STATUS_SIZE);
+	nfed_queue_touch(&ch->rq, VSW_BURST);
+	fills = fq->role == 0 ? 0 : nfed_queue_peek(fq) - fq->cons;
+	if (fills > fq->capacity) /* a lie, found out when they are taken */
+		fills = 0;
+	for (uint32_t i = 0; i < RTE_MIN(fills, (uint32_t)VSW_BURST); i++) {
+		nfed_fq_snapshot(fq, i, &fill);
+		if (nfed_region_at(ch->regions, fill.key, fill.offset, fq->buf_size,
+				   NFE_ACCESS_WRITE, &region, &buf) == NFED_XLATE_OK)
+			nfed_touch(buf, fq->buf_size);
+	}
+	vsw_faults_charge(lc, ch);
+}
