@@ -32,6 +32,7 @@
 
 #include <rte_alarm.h>
 #include <rte_cycles.h>
+#include <rte_eal.h>
 #include <rte_eal_memconfig.h>
 #include <rte_errno.h>
 #include <rte_memory.h>
@@ -448,6 +449,8 @@ nfe_mem_start(struct nfe_port *port)
 	LIST_INIT(&mem->regions);
 	snprintf(mem->name, sizeof(mem->name), "net_nfe.%u", port->dev->data->port_id);
 	port->mem = mem;
+	if (rte_eal_has_hugepages() == 0)
+		NFE_LOG(NOTICE, "%s: no hugepages: it works, but slower", port->name);
 
 	/* Locked, so that nothing comes or goes between the walk and the first event. */
 	rte_mcfg_mem_read_lock();
