@@ -556,6 +556,25 @@ storm_of_kicks_without_work_holds_the_channel_hot(void)
 	return sw_close(&sw);
 }
 
+/* Both lcores have a channel of the guest, and both are woken. */
+static int
+a_kick_that_two_lcores_see_is_counted_once(void)
+{
+	struct vsw_conf conf = { .nb_lcores = 2, .lcores = { 1, 2 }, .idle_us = 10 };
+	struct sw_guest_conf two = { .channels = 2 };
+	uint64_t one = 1;
+	struct sw sw;
+
+	SW_DO(three_open(&sw, &conf, &two));
+	TEST_TRUE(B(sw)->port->chan[1]->lcore != B(sw)->port->chan[2]->lcore);
+	for (unsigned int i = 1; i <= 5; i++) {
+		TEST_EQ(write(B(sw)->kick_fd, &one, sizeof(one)), sizeof(one));
+		SW_DO(sw_turn(&sw));
+		TEST_EQ(sw_stat(B(sw), NFE_STAT_from_kicks), i);
+	}
+	return sw_close(&sw);
+}
+
 static const struct test_case cases[] = {
 	TEST_CASE(full_queue_and_empty_fill_queue_drop_there),
 	TEST_CASE(frames_beyond_mtu_or_buffers_are_dropped),
@@ -575,5 +594,6 @@ static const struct test_case cases[] = {
 	TEST_CASE(channel_with_work_does_not_fall_asleep),
 	TEST_CASE(guest_that_may_not_kick_is_never_idle),
 	TEST_CASE(storm_of_kicks_without_work_holds_the_channel_hot),
+	TEST_CASE(a_kick_that_two_lcores_see_is_counted_once),
 };
 TEST_SUITE(vsw_egress, cases);

@@ -93,15 +93,22 @@ try_idle(struct vsw_lcore *lc, unsigned int i)
 	return true;
 }
 
+/* Each lcore with channels of the port sees the kick; that of the first one counts it. */
 static void
 port_kicked(struct vsw_lcore *lc, struct vsw_port *port)
 {
-	vsw_count(lc, port, NFE_STAT_from_kicks, 1);
+	bool first = true;
+
 	for (unsigned int i = 1; i <= NFED_MAX_CHANNELS; i++) {
 		struct vsw_chan *c = __atomic_load_n(&port->chan[i], __ATOMIC_ACQUIRE);
 
-		if (c != NULL && c->lcore == lc)
+		if (c == NULL)
+			continue;
+		if (c->lcore == lc) {
+			vsw_count(lc, port, NFE_STAT_from_kicks, first);
 			make_hot(lc, c, true);
+		}
+		first = false;
 	}
 }
 
