@@ -14,6 +14,20 @@ ABI_7_3 = 7 << 16 | 3
 NOBODY = 65534
 # Root that may not read everything: files of others are refused as they are to any user.
 NO_OVERRIDE = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"]
+# Starts a program to which io_setup() is refused, as when fs.aio-max-nr is used up: a seccomp filter.
+NO_AIO = [sys.executable, "-c", """
+import ctypes, errno, os, struct, sys
+IO_SETUP, RET_ERRNO, RET_ALLOW = 206, 0x00050000, 0x7fff0000
+code = struct.pack("=HBBI", 0x20, 0, 0, 0) + struct.pack("=HBBI", 0x15, 0, 1, IO_SETUP)
+code += struct.pack("=HBBI", 0x06, 0, 0, RET_ERRNO | errno.EAGAIN)
+code += struct.pack("=HBBI", 0x06, 0, 0, RET_ALLOW)
+buffer = ctypes.create_string_buffer(code)
+program = struct.pack("=H6xQ", len(code) // 8, ctypes.addressof(buffer))
+prctl = ctypes.CDLL(None, use_errno=True).prctl
+assert prctl(38, 1, 0, 0, 0) == 0, "no_new_privs"
+assert prctl(22, 2, ctypes.create_string_buffer(program), 0, 0) == 0, "seccomp"
+os.execv(sys.argv[1], sys.argv[1:])
+"""]
 
 
 class Errors:
@@ -68,6 +82,27 @@ def daemon(errors, lab, switch):
     errors.fails("uplink without ethdev", [*argv, "--", "--config", path], "net_nothing0")
 
 
+def slowness(lab):
+    return [] if lab.memory == "huge" else ["no hugepages: it works, but slower"]
+
+
+def no_aio(tap, lab):
+    """Each thread that signals guests is named before the switch is ready; without hugepages it says so."""
+    path = os.path.join(lab.run_dir, "no-aio.conf")
+    write_file(path, switch_config(lab, ["a"]).replace(lab.socket_dir, lab.run_dir + "/no-aio"))
+    with tap.case("no kernel AIO, no hugepages", lab):
+        switch = lab.start("no-aio", [*NO_AIO, lab.program("vif-switch"), *lab.eal_args("no-aio", 64, 3),
+                                      "--", "--config", path])
+        switch.wait_log("vif-switch: ready")
+        early = switch.log().split("vif-switch: ready")[0]
+        for lcore in range(3):
+            expect(f"lcore {lcore}: no kernel AIO" in early and "fs.aio-max-nr" in early,
+                   f"lcore {lcore} is not named:\n{early}")
+        for words in slowness(lab):
+            expect(words in early, f"slowness is not named:\n{early}")
+        switch.stop()
+
+
 def testpmd(lab, devargs, *args):
     return ["sh", "-c", "exec \"$0\" \"$@\" < /dev/null", "dpdk-testpmd",
             *lab.eal_args("bad", 64, 2), "-d", lab.plugin(), "--vdev", f"net_nfe0{devargs}",
@@ -85,7 +120,7 @@ def guests(errors, lab):
     errors.fails("PMD asking for a MAC that is not its own",
                  pmd(f",socket={sock},mac=02:00:00:00:00:99"), "02:00:00:00:00:99", code=False)
     errors.fails("PMD with queues of 100 entries", testpmd(lab, f",socket={sock}", "--txd=100"),
-                 "nb_tx_desc(=100)", "<= 16384", "product of 16", code=False)
+                 "nb_tx_desc(=100)", "<= 16384", "product of 16", *slowness(lab), code=False)
     errors.fails("library with rings of 100 entries",
                  [lab.program("test-traffic"), *lab.eal_args("rings", 64), "--", "--a",
                   f"vif:vfio-user:{sock}", "--b", f"vif:vfio-user:{lab.socket('b')}",
@@ -172,6 +207,7 @@ def main():
         permissions(errors, lab)
         versions(errors, lab, switch)
         operator(errors, lab, switch)
+        no_aio(tap, lab)
         with tap.case("the switch still serves", lab):
             expect(switch.alive() and lab.telemetry(switch, "/vif/list"), "it does not")
     return tap.plan()

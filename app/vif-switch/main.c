@@ -41,6 +41,21 @@ start_eal(int argc, char **argv)
 		vifsw_log_error("EAL cannot start: %s", strerror(rte_errno));
 		return -rte_errno;
 	}
+	if (rte_eal_has_hugepages() == 0)
+		vifsw_log("no hugepages: it works, but slower");
+	return 0;
+}
+
+/* Has its thread ready to signal guests. Without, it goes on: the operator may know his guests. */
+static int
+prepare_thread(void *arg)
+{
+	int rc = vfio_user_irq_prepare();
+
+	(void)arg;
+	if (rc != 0)
+		vifsw_log_error("lcore %u: no kernel AIO (%s, see fs.aio-max-nr): a hostile guest can"
+				" block it by its interrupt eventfd", rte_lcore_id(), strerror(-rc));
 	return 0;
 }
 
@@ -176,10 +191,8 @@ run_loop(struct vifsw *s)
 		vifsw_log_error("SIGBUS guard cannot be installed: %s", strerror(-rc));
 		return rc;
 	}
-	rc = vfio_user_irq_prepare();
-	if (rc != 0)
-		vifsw_log("no kernel AIO (%s, see fs.aio-max-nr): a hostile guest can block a data"
-			  " lcore by its interrupt eventfd", strerror(-rc));
+	rte_eal_mp_remote_launch(prepare_thread, NULL, CALL_MAIN);
+	rte_eal_mp_wait_lcore();
 	s->loop = nfed_loop_create();
 	if (s->loop == NULL) {
 		rc = -errno;

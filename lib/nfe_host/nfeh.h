@@ -136,7 +136,9 @@ int nfeh_irq_fd(const struct nfeh *h, uint16_t vector);
 void nfeh_irq_clear(struct nfeh *h, uint16_t vector);
 /* Wait in freeze(): true: detach began, so go; false: timeout_ms are over. */
 bool nfeh_wait_detach(struct nfeh *h, unsigned int timeout_ms);
-/* Wake the device (after P1, P2 and a crossed event index). Any thread, never blocks long. */
+/* Wake the device (after P1, P2 and a crossed event index). Any thread, never blocks long. On a socket
+ * the first kick of a thread makes its AIO context (vfio_user_signal.h), some 20 us; where the system
+ * has none left, a hostile device may make later kicks of that thread block. */
 void nfeh_kick(struct nfeh *h, uint16_t channel);
 
 /* Configuration; remembered and replayed. */
