@@ -24,6 +24,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define CHANNELS 3
 #define REGIONS 4
+#define EXTRA_TRIGGERS 4
+
+static struct nfed_triggers *triggers;
 
 struct input {
 	const uint8_t *data;
@@ -236,6 +239,21 @@ step_run(struct fake_guest *g, struct input *in)
 		;
 }
 
+/* A read of a trigger page, a write, or a turn of the queue that all functions share. */
+static void
+step_trigger(struct fake_guest *g, struct input *in)
+{
+	uint64_t off = near(in, (CHANNELS + 2) * NFE_TRIG_COMMANDS, NFE_TRIG_AT(1));
+	uint8_t how = (uint8_t)take(in, 1);
+
+	if (how % 3 == 0)
+		nfed_trigger_write(g->fn, off);
+	else if (how % 3 == 1)
+		CHECK(nfed_trigger_read(g->fn, off, how < 240 ? 4 : how % 9) <= NFE_TRIGGER_BUSY);
+	else
+		nfed_triggers_run(triggers, how % 4);
+}
+
 static uint32_t
 users_of(const struct fake_guest *g, uint16_t region)
 {
@@ -283,11 +301,13 @@ check_books(const struct fake_guest *g)
 	CHECK(g->live_maps == regions + ctrl);
 	CHECK(g->live_maps == 0 || nfed_function_state(g->fn) != NFE_STATE_RESET);
 	CHECK(!g->order_broken);
+	CHECK(nfed_triggers_waiting(triggers) == g->fn->trigger.n);
+	CHECK(g->fn->trigger.n == 0 || nfed_function_state(g->fn) != NFE_STATE_RESET);
 }
 
 static void (*const steps[])(struct fake_guest *g, struct input *in) = {
 	step_request, step_request, step_request, step_boot, step_register, step_raw_cell,
-	step_bring_up, step_index, step_memory, step_operator, step_run,
+	step_bring_up, step_index, step_memory, step_operator, step_run, step_trigger,
 };
 
 int
@@ -304,8 +324,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	conf.limits.region = (struct nfed_region_limits){
 		.max_regions = REGIONS, .max_bytes = 0x60000, .max_mappings = 6,
 	};
-	if (fake_guest_create(&g, &conf) < 0)
-		return 0;
+	CHECK(nfed_triggers_create(NULL, 1, EXTRA_TRIGGERS, &triggers) == 0);
+	conf.triggers = triggers;
+	CHECK(fake_guest_create(&g, &conf) == 0);
 	if (take(&in, 1) % 8 != 0)
 		fake_guest_boot(&g, 5, (uint32_t)take(&in, 4));
 	while (in.left > 0) {
@@ -314,7 +335,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	nfed_function_destroy(g.fn);
 	g.fn = NULL;
-	CHECK(g.live_maps == 0 && g.running == 0);
+	CHECK(g.live_maps == 0 && g.running == 0 && nfed_triggers_waiting(triggers) == 0);
 	fake_guest_destroy(&g);
+	nfed_triggers_destroy(triggers);
 	return 0;
 }

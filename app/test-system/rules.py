@@ -17,7 +17,8 @@ NB_RULES = 20
 # What a guest can cause but is no refusal; and what is the operator's or the device's own doing.
 NO_REFUSALS = {"xen.attached", "xen.detached", "xen.events", "xen.interrupts", "xen.io_errors",
                "vfio_user.connections", "vfio_user.messages", "vfio_user.errors_sent",
-               "control.requests", "reason none", "reason kick-storm", "reason operator"}
+               "control.requests", "control.triggers", "reason none", "reason kick-storm",
+               "reason operator"}
 GUEST_SIDE = ("xstats.", "vif.", "nfeh.")
 
 

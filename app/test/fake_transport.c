@@ -75,10 +75,19 @@ fake_transport_interrupt(void *ctx, unsigned int vector)
 	g->interrupts[vector]++;
 }
 
+static void
+fake_transport_kick(void *ctx, unsigned int channel)
+{
+	struct fake_guest *g = ctx;
+
+	g->kicks[channel]++;
+}
+
 static const struct nfed_transport_ops fake_transport_ops = {
 	.map = fake_transport_map,
 	.unmap = fake_transport_unmap,
 	.interrupt = fake_transport_interrupt,
+	.kick = fake_transport_kick,
 };
 
 static int
@@ -217,6 +226,7 @@ fake_guest_create(struct fake_guest *g, const struct nfed_function_conf *user)
 	if (user != NULL) {
 		conf.limits = user->limits;
 		conf.features = user->features;
+		conf.triggers = user->triggers;
 		if (user->owner_ops != NULL) {
 			conf.owner_ops = user->owner_ops;
 			conf.owner = user->owner;

@@ -39,6 +39,7 @@ struct fake_guest {
 	struct fake_map *maps;
 	unsigned int live_maps;
 	unsigned int interrupts[NFED_MAX_CHANNELS + 1];
+	unsigned int kicks[NFED_MAX_CHANNELS + 1]; /* by trigger page */
 
 	/* owner: errors to answer with, what was seen */
 	int start_error, mac_error, rx_mode_error, mtu_error, stats_error;
@@ -59,8 +60,8 @@ struct fake_guest {
 	unsigned int events;
 };
 
-/* conf NULL: the default limits with all features, else its limits and features, and its owner if it
- * names one instead of the one here. 0 or a negative errno. */
+/* conf NULL: the default limits with all features, else its limits, features and triggers, and its
+ * owner if it names one instead of the one here. 0 or a negative errno. */
 int fake_guest_create(struct fake_guest *g, const struct nfed_function_conf *conf);
 void fake_guest_destroy(struct fake_guest *g);
 /* Before anything is mapped: its memory becomes a file, so that fake_punch() can make holes. */

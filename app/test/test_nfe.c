@@ -415,6 +415,8 @@ states_and_commands_stand_in_the_specification(void)
 	    compare(REGS, "2.2", "NFE_CMD_") != TEST_OK ||
 	    compare(REGS, "3.5", "NFE_CHAN_") != TEST_OK)
 		return TEST_FAILED;
+	if (compare(REGS, "3.4", "NFE_TRIGGER_") != TEST_OK)
+		return TEST_FAILED;
 	return compare(REGS, "2.3", "NFE_F_");
 }
 

@@ -58,6 +58,7 @@ static const struct nfed_owner_ops owner_ops = {
 /* Device, loop thread and one client with its memory. */
 struct bench {
 	struct nfed_loop *loop;
+	struct nfed_triggers *triggers;
 	struct nfed_vfio_user *att;
 	pthread_t thread;
 	bool stop;
@@ -104,6 +105,8 @@ device_up(struct bench *b)
 	conf.path = b->path;
 	conf.loop = b->loop;
 	conf.function.owner = b;
+	TEST_EQ(nfed_triggers_create(b->loop, 1, 16, &b->triggers), 0);
+	conf.function.triggers = b->triggers;
 	TEST_EQ(nfed_vfio_user_create(&conf, &b->att), 0);
 	TEST_EQ(pthread_create(&b->thread, NULL, loop_thread, b), 0);
 	return TEST_OK;
@@ -115,6 +118,7 @@ device_down(struct bench *b)
 	__atomic_store_n(&b->stop, true, __ATOMIC_RELEASE);
 	pthread_join(b->thread, NULL);
 	nfed_vfio_user_destroy(b->att);
+	nfed_triggers_destroy(b->triggers);
 	nfed_loop_destroy(b->loop);
 }
 
@@ -185,23 +189,29 @@ boot(struct bench *b)
 	wr(b, NFE_REG_BOOT_STATUS_LO, (uint32_t)IOVA + 0x2000);
 	wr(b, NFE_REG_BOOT_STATUS_HI, IOVA >> 32);
 	wr(b, NFE_REG_BOOT_SIZE_LOG2, 4);
+	wr(b, NFE_REG_ACCEPTED_LO, rd(b, NFE_REG_FEATURES_LO));
 	wr(b, NFE_REG_COMMAND, NFE_CMD_GO);
 	TEST_EQ(NFE_STATUS_STATE(rd(b, NFE_REG_STATUS)), NFE_STATE_READY);
 	return TEST_OK;
 }
 
-/* One NOP request: doorbell, kick, interrupt, answer. */
-static int
-nop(struct bench *b, uint32_t n)
+static void
+post_nop(struct bench *b, uint32_t n)
 {
 	struct nfe_req req = { .type = NFE_MSG_REQ, .op = NFE_OP_NOP, .id = (uint16_t)n };
-	struct pollfd pfd = { .fd = b->irq_fd, .events = POLLIN };
-	const struct nfe_rsp *rsp = (const void *)(b->mem + 0x1000 + 64 * (n % 16));
-	uint64_t one = 1;
 
 	memcpy(b->mem + 64 * (n % 16), &req, sizeof(req));
 	nfe_idx_publish((uint32_t *)(void *)(b->db + NFE_DB_SQ_PROD), n + 1);
-	TEST_EQ(write(b->kick_fd, &one, 8), 8);
+}
+
+/* Interrupt and answer. */
+static int
+nop_answered(struct bench *b, uint32_t n)
+{
+	struct pollfd pfd = { .fd = b->irq_fd, .events = POLLIN };
+	const struct nfe_rsp *rsp = (const void *)(b->mem + 0x1000 + 64 * (n % 16));
+	uint64_t one;
+
 	TEST_EQ(poll(&pfd, 1, TIMEOUT_MS), 1);
 	TEST_EQ(read(b->irq_fd, &one, 8), 8);
 	TEST_EQ(rsp->type, NFE_MSG_RSP);
@@ -209,6 +219,17 @@ nop(struct bench *b, uint32_t n)
 	TEST_EQ(rsp->status, 0);
 	nfe_idx_publish((uint32_t *)(void *)(b->db + NFE_DB_RQ_CONS), n + 1);
 	return TEST_OK;
+}
+
+/* One NOP request: doorbell, kick, interrupt, answer. */
+static int
+nop(struct bench *b, uint32_t n)
+{
+	const uint64_t one = 1;
+
+	post_nop(b, n);
+	TEST_EQ(write(b->kick_fd, &one, 8), 8);
+	return nop_answered(b, n);
 }
 
 /* Until the loop's thread has seen what the socket said. */
@@ -388,6 +409,29 @@ function_level_reset_is_a_reset(void)
 	return TEST_OK;
 }
 
+/* One trapped access rings and says that it was taken; the loop serves what it enqueued. */
+static int
+a_read_of_a_trigger_page_rings(void)
+{
+	uint32_t answer = UINT32_MAX;
+	struct bench b;
+
+	TEST_EQ(device_up(&b), TEST_OK);
+	TEST_EQ(client_up(&b), TEST_OK);
+	TEST_EQ(vfio_user_client_read(b.client, NFE_BAR_TRIGGER, 0, &answer, 4), 0);
+	TEST_EQ(answer, NFE_TRIGGER_NONE); /* not booted */
+	TEST_EQ(boot(&b), TEST_OK);
+	for (uint32_t n = 0; n < 50; n++) {
+		post_nop(&b, n);
+		TEST_EQ(vfio_user_client_read(b.client, NFE_BAR_TRIGGER, 0, &answer, 4), 0);
+		TEST_EQ(answer, NFE_TRIGGER_ACCEPTED);
+		TEST_EQ(nop_answered(&b, n), TEST_OK);
+	}
+	client_down(&b);
+	device_down(&b);
+	return TEST_OK;
+}
+
 /* 2.4: nothing of this changes or breaks anything. */
 static int
 odd_accesses_read_as_ones_and_write_nothing(void)
@@ -500,6 +544,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(without_bus_master_no_byte_of_memory_changes),
 	TEST_CASE(requests_wait_for_the_bus_master),
 	TEST_CASE(function_level_reset_is_a_reset),
+	TEST_CASE(a_read_of_a_trigger_page_rings),
 	TEST_CASE(odd_accesses_read_as_ones_and_write_nothing),
 	TEST_CASE(trigger_and_msix_pages_read_as_zero),
 	TEST_CASE(loop_drops_events_of_removed_descriptors),

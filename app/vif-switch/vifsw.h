@@ -23,6 +23,7 @@
 #include <jansson.h>
 #include <nfed_loop.h>
 #include <nfed_share.h>
+#include <nfed_trigger.h>
 #include <nfed_vfio_user.h>
 #include <nfed_xen.h>
 #include <vsw.h>
@@ -66,6 +67,7 @@ struct vifsw {
 	struct nfed_loop *loop;
 	struct vsw *sw;
 	struct nfed_share share; /* of each VIF */
+	struct nfed_triggers *triggers; /* of all functions with a socket */
 	struct vifsw_guest *guests; /* config->nb_vifs, in the order of the configuration */
 	unsigned int nb_guests;
 	struct nfed_xen *xen; /* NULL: no VIF needs it */

@@ -18,6 +18,7 @@
 #define FEATURES (NFE_F_RING_MODE | NFE_F_EVENT_IDX | NFE_F_INLINE_LONG | NFE_F_MULTI_SEG)
 #define OFFLOADS (NFE_F_CSUM_TO_DEVICE | NFE_F_CSUM_TO_HOST | NFE_F_GSO_TO_DEVICE | \
 		  NFE_F_GSO_TO_HOST)
+#define TRIGGERS_EXTRA 256 /* beyond the one entry that each function has for sure */
 #define FRAME_OVERHEAD (RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN) /* of a frame without FCS */
 #define BYTES_PER_MIB (UINT64_C(1) << 20)
 
@@ -78,6 +79,7 @@ attach(struct vifsw *s, struct vifsw_guest *guest)
 	c.dma.max_ahead = c.function.limits.region.max_bytes;
 	if (conf->xen != VIFSW_XEN_NONE)
 		return vifsw_xen_attach(s, guest, &c.function, on_attached);
+	c.function.triggers = s->triggers;
 	rc = nfed_vfio_user_create(&c, &guest->att);
 	if (rc != 0) {
 		vifsw_log_error("vif %s: socket %s: %s", conf->port.name, conf->socket, strerror(-rc));
@@ -142,6 +144,9 @@ vifsw_ports_open(struct vifsw *s)
 		vifsw_log_error("no memory for %u VIFs", config->nb_vifs);
 		return -ENOMEM;
 	}
+	rc = nfed_triggers_create(s->loop, config->nb_vifs, TRIGGERS_EXTRA, &s->triggers);
+	if (rc != 0)
+		vifsw_log_error("queue of triggers cannot be made: %s", strerror(-rc));
 	for (unsigned int i = 0; i < config->nb_uplinks && rc == 0; i++)
 		rc = add_uplink(s, &config->uplinks[i]);
 	for (unsigned int i = 0; i < config->nb_vifs && rc == 0; i++)
@@ -164,6 +169,8 @@ vifsw_ports_close(struct vifsw *s)
 		vsw_vif_remove(guest->port);
 	}
 	vifsw_xen_close(s);
+	nfed_triggers_destroy(s->triggers);
+	s->triggers = NULL;
 	free(s->guests);
 	s->guests = NULL;
 }

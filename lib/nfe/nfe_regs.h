@@ -111,6 +111,7 @@ enum nfe_command {
 #define NFE_F_CSUM_TO_HOST (UINT64_C(1) << 5)   /* 4.8 the device may, and may vouch for them */
 #define NFE_F_GSO_TO_DEVICE (UINT64_C(1) << 6)  /* 4.8 the host may leave TCP data uncut */
 #define NFE_F_GSO_TO_HOST (UINT64_C(1) << 7)    /* 4.8 the device may */
+#define NFE_F_TRIGGER (UINT64_C(1) << 8)     /* 3.4 reads of trigger pages enqueue */
 
 /* 3.3 Doorbell page of a channel (host writes, device reads; u32, free-running) */
 #define NFE_DB_SQ_PROD 0x000u
@@ -121,8 +122,18 @@ enum nfe_command {
 #define NFE_DB_CQ_EVENT 0x110u
 #define NFE_DB_CQ_CONS 0x180u
 
-/* 3.4 BAR2, one page per channel: a write of any value at offset 0 is a kick of the channel. */
+/* 3.4 BAR2, one page per channel. A write of any value at offset 0 is a kick of the channel. With
+ * NFE_F_TRIGGER a read at NFE_TRIG_AT(command) is a conditional enqueue and gives enum nfe_trigger. */
 #define NFE_TRIG_KICK 0x000u
+#define NFE_TRIG_COMMANDS 512u
+#define NFE_TRIG_AT(command) (8u * (command))
+#define NFE_TRIG_LOOK 0u /* look at the queues of the channel; the other commands are reserved */
+
+enum nfe_trigger {
+	NFE_TRIGGER_NONE = 0,     /* no trigger: nothing was enqueued, nor will it be next time */
+	NFE_TRIGGER_ACCEPTED = 1, /* the device will do it */
+	NFE_TRIGGER_BUSY = 2,     /* the queue has no room: nothing was enqueued, try again */
+};
 
 /* 3.5 Status block of a channel (512 B of host memory, 128-aligned; device writes, host reads) */
 struct nfe_status {

@@ -80,8 +80,18 @@ conf_valid(const struct nfed_function_conf *conf)
 	const struct nfed_owner_ops *ops = conf->owner_ops;
 
 	return limits_valid(&conf->limits) && conf->transport != NULL &&
-	       conf->transport->map != NULL && conf->transport->unmap != NULL && ops != NULL &&
+	       conf->transport->map != NULL && conf->transport->unmap != NULL &&
+	       (conf->triggers == NULL || conf->transport->kick != NULL) && ops != NULL &&
 	       ops->channel_start != NULL && ops->channel_stop != NULL && ops->quiesce != NULL;
+}
+
+/* NFE_TRIG_LOOK; the host may have stopped the channel since: then it is a spurious kick. */
+static void
+serve_trigger(void *ctx, struct nfed_trigger trigger)
+{
+	const struct nfed_function *fn = ctx;
+
+	fn->conf.transport->kick(fn->conf.transport_ctx, trigger.channel);
 }
 
 int
@@ -96,9 +106,18 @@ nfed_function_create(const struct nfed_function_conf *conf, struct nfed_function
 	if (fn == NULL)
 		return -ENOMEM;
 	fn->conf = *conf;
+	if (conf->triggers != NULL)
+		fn->conf.features |= NFE_F_TRIGGER;
 	fn->generation = 1;
 	rc = nfed_regions_init(&fn->regions, &conf->limits.region);
 	if (rc < 0) {
+		free(fn);
+		return rc;
+	}
+	if (conf->triggers != NULL)
+		rc = nfed_trigger_join(conf->triggers, &fn->trigger, serve_trigger, fn);
+	if (rc < 0) {
+		nfed_regions_fini(&fn->regions);
 		free(fn);
 		return rc;
 	}
@@ -124,6 +143,7 @@ release_all(struct nfed_function *fn)
 		nfed_channel_release(&fn->channel[n]);
 	nfed_regions_remove_all(fn);
 	nfed_ctrl_unmap(fn);
+	nfed_trigger_forget(&fn->trigger);
 	fn->resume = 0;
 }
 
@@ -134,6 +154,7 @@ nfed_function_destroy(struct nfed_function *fn)
 		return;
 	if (fn->state != NFE_STATE_RESET)
 		nfed_function_reset(fn);
+	nfed_trigger_leave(&fn->trigger);
 	nfed_regions_fini(&fn->regions);
 	free(fn);
 }

@@ -33,6 +33,7 @@
 #define NFED_MAX_CHANNELS 64 /* data channels of one function */
 
 struct nfed_function;
+struct nfed_triggers; /* nfed_trigger.h */
 
 struct nfed_channel {
 	struct nfed_queue sq, rq, fq; /* role == 0: not set */
@@ -60,6 +61,9 @@ struct nfed_transport_ops {
 	void (*unmap)(void *ctx, void *mapping);
 	/* Wake the guest; any thread. */
 	void (*interrupt)(void *ctx, unsigned int vector);
+	/* The guest rang for this channel by its trigger page: as if it had kicked. NULL: there are no
+	 * such pages. */
+	void (*kick)(void *ctx, unsigned int channel);
 };
 
 /* What the function asks of its owner (the switch). All on the control thread; negative errno
@@ -111,7 +115,10 @@ extern const struct nfed_limits nfed_limits_default;
 	X(memory_gone, "registered memory vanished") \
 	X(bad_register, "write to a read-only or unknown register, or of wrong width") \
 	X(bad_command, "COMMAND not allowed in this state") \
-	X(stalled, "control RQ left full while a request waited")
+	X(stalled, "control RQ left full while a request waited") \
+	X(triggers, "triggers accepted") \
+	X(trigger_busy, "triggers refused: no room in the queue") \
+	X(bad_trigger, "access to a trigger page that is no trigger and no kick")
 
 struct nfed_counters {
 #define NFED_COUNTER_FIELD(name, help) uint64_t name;
@@ -123,6 +130,7 @@ struct nfed_function_conf {
 	uint8_t mac[6];
 	struct nfed_limits limits;
 	uint64_t features; /* to offer */
+	struct nfed_triggers *triggers; /* NULL: NFE_F_TRIGGER is not offered; else it is */
 	const struct nfed_transport_ops *transport;
 	void *transport_ctx;
 	const struct nfed_owner_ops *owner_ops;

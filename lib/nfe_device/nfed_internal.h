@@ -16,6 +16,7 @@
 #define NFED_INTERNAL_H
 
 #include "nfed_function.h"
+#include "nfed_trigger.h"
 
 #define NFED_CTRL_SIZE_LOG2_MAX 8u /* cells of a control queue */
 #define NFED_CTRL_BUDGET 32u       /* requests of one nfed_control_run() */
@@ -64,6 +65,7 @@ struct nfed_function {
 	uint64_t resume; /* channels that QUIESCE stopped; bit n - 1 is channel n */
 	bool stats_valid;
 	uint64_t stats[NFE_STAT_MAX]; /* snapshot that STATS answers from */
+	struct nfed_trigger_port trigger;
 	struct nfed_counters counters;
 };
 

@@ -24,6 +24,7 @@
 #include "nfed_config.h"
 #include "nfed_dma.h"
 #include "nfed_kick.h"
+#include "nfed_trigger.h"
 #include "nfed_vfio_user.h"
 
 enum { KICK_CONTROL, KICK_DATA, NB_KICKS };
@@ -200,6 +201,14 @@ bar0_write(struct nfed_vfio_user *att, uint64_t off, const void *buf, uint32_t c
 	return 0;
 }
 
+static void
+trigger_read(struct nfed_vfio_user *att, uint64_t off, void *buf, uint32_t count)
+{
+	uint32_t answer = nfed_trigger_read(att->fn, off, count);
+
+	memcpy(buf, &answer, count < 4 ? count : 4);
+}
+
 static int
 on_region_read(void *ctx, unsigned int region, uint64_t off, void *buf, uint32_t count)
 {
@@ -207,10 +216,11 @@ on_region_read(void *ctx, unsigned int region, uint64_t off, void *buf, uint32_t
 
 	if (region == NFE_BAR_REGS)
 		return bar0_read(att, off, buf, count);
+	memset(buf, 0, count); /* MSI-X table and PBA read as 0 */
 	if (region == VFIO_PCI_CONFIG_REGION_INDEX)
 		nfed_config_read(&att->config, off, buf, count);
-	else
-		memset(buf, 0, count); /* trigger pages, MSI-X table and PBA read as 0 */
+	else if (region == NFE_BAR_TRIGGER)
+		trigger_read(att, off, buf, count);
 	return 0;
 }
 
@@ -247,8 +257,8 @@ on_region_write(void *ctx, unsigned int region, uint64_t off, const void *buf, u
 		return bar0_write(att, off, buf, count);
 	if (region == VFIO_PCI_CONFIG_REGION_INDEX)
 		config_write(att, off, buf, count);
-	else if (region == NFE_BAR_TRIGGER && off % NFE_PAGE_SIZE == NFE_TRIG_KICK)
-		nfed_kick_self(&att->kick[off < NFE_PAGE_SIZE ? KICK_CONTROL : KICK_DATA]);
+	else if (region == NFE_BAR_TRIGGER)
+		nfed_trigger_write(att->fn, off);
 	return 0;
 }
 
@@ -313,10 +323,19 @@ transport_interrupt(void *ctx, unsigned int vector)
 	vfio_user_irq_fire(att->server, vector);
 }
 
+static void
+transport_kick(void *ctx, unsigned int channel)
+{
+	struct nfed_vfio_user *att = ctx;
+
+	nfed_kick_self(&att->kick[channel == 0 ? KICK_CONTROL : KICK_DATA]);
+}
+
 static const struct nfed_transport_ops transport_ops = {
 	.map = transport_map,
 	.unmap = transport_unmap,
 	.interrupt = transport_interrupt,
+	.kick = transport_kick,
 };
 
 static void on_conn_ready(void *arg, uint32_t events);
