@@ -195,6 +195,13 @@ boot(struct bench *b)
 	return TEST_OK;
 }
 
+/* State of channel 0, as the device wrote it. */
+static uint32_t
+control_state(const struct bench *b)
+{
+	return nfe_idx_read(&((const struct nfe_status *)(const void *)(b->mem + 0x2000))->state);
+}
+
 static void
 post_nop(struct bench *b, uint32_t n)
 {
@@ -317,6 +324,7 @@ unmap_and_bus_master_reach_the_function(void)
 	TEST_EQ(boot(&b), TEST_OK);
 	TEST_EQ(set_command(&b, PCI_COMMAND_MEMORY), 0);
 	TEST_EQ(state(&b), NFE_STATE_QUIESCED);
+	TEST_EQ(control_state(&b), NFE_CHAN_STOPPED);
 	TEST_EQ(vfio_user_client_dma_unmap(b.client, IOVA, MEM_SIZE), 0);
 	TEST_EQ(state(&b), NFE_STATE_FAILED);
 	TEST_EQ(NFE_STATUS_REASON(rd(&b, NFE_REG_STATUS)), NFE_REASON_MEMORY_GONE);
@@ -381,6 +389,7 @@ requests_wait_for_the_bus_master(void)
 	pfd = (struct pollfd){ .fd = b.irq_fd, .events = POLLIN };
 	TEST_EQ(poll(&pfd, 1, TIMEOUT_MS), 1);
 	TEST_EQ(b.mem[0x1000], NFE_MSG_RSP);
+	TEST_EQ(control_state(&b), NFE_CHAN_RUNNING);
 	wr(&b, NFE_REG_COMMAND, NFE_CMD_GO);
 	TEST_EQ(state(&b), NFE_STATE_READY);
 	client_down(&b);
@@ -401,6 +410,7 @@ function_level_reset_is_a_reset(void)
 	TEST_EQ(vfio_user_client_write(b.client, VFIO_PCI_CONFIG_REGION_INDEX,
 				       NFED_CONFIG_PCIE + PCI_EXP_DEVCTL, &devctl, 2), 0);
 	TEST_EQ(state(&b), NFE_STATE_RESET);
+	TEST_EQ(control_state(&b), NFE_CHAN_NONE); /* the host need not ask a register */
 	TEST_EQ(rd(&b, NFE_REG_GENERATION), generation + 1);
 	wr(&b, NFE_REG_COMMAND, NFE_CMD_GO); /* the bus master is off again */
 	TEST_EQ(state(&b), NFE_STATE_FAILED);

@@ -142,6 +142,8 @@ release_all(struct nfed_function *fn)
 	for (unsigned int n = 1; n <= fn->conf.limits.max_channels; n++)
 		nfed_channel_release(&fn->channel[n]);
 	nfed_regions_remove_all(fn);
+	if (!fn->dma_off)
+		nfed_status_report(fn->ctrl.status, NFE_CHAN_NONE, NFE_REASON_NONE);
 	nfed_ctrl_unmap(fn);
 	nfed_trigger_forget(&fn->trigger);
 	fn->resume = 0;
@@ -209,13 +211,25 @@ nfed_function_quiesce(struct nfed_function *fn)
 	nfed_transition(fn, NFE_STATE_QUIESCED, NFE_REASON_NONE, "");
 }
 
+/* What the state of the function means for the control channel (3.5). */
+static enum nfe_chan_state
+control_state(const struct nfed_function *fn)
+{
+	if (fn->state == NFE_STATE_FAILED)
+		return NFE_CHAN_ERROR;
+	return fn->dma_off ? NFE_CHAN_STOPPED : NFE_CHAN_RUNNING;
+}
+
 /* Channels that ran stay stopped when the master comes back: the host says GO (2.2). */
 void
 nfed_function_set_master(struct nfed_function *fn, bool on)
 {
+	if (fn->dma_off == !on)
+		return;
 	if (!on)
 		nfed_function_quiesce(fn); /* its last words still go out */
 	fn->dma_off = !on;
+	nfed_status_report(fn->ctrl.status, control_state(fn), fn->reason);
 }
 
 void
