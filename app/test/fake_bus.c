@@ -99,6 +99,7 @@ command(struct fake_device *d, uint32_t value)
 		d->rq_prod = d->regs[NFE_REG_BOOT_RQ_INDEX / 8];
 		nfe_idx_publish(&status_block(d)->sq_cons, d->sq_cons);
 		nfe_idx_publish(&status_block(d)->rq_prod, d->rq_prod);
+		nfe_idx_publish(&status_block(d)->state, NFE_CHAN_RUNNING);
 		set_state(d, NFE_STATE_READY, 0);
 	}
 }
@@ -279,7 +280,7 @@ fb_connect(struct nfe_bus *bus, unsigned int timeout_ms)
 static int
 fb_hup_fd(struct nfe_bus *bus)
 {
-	return to_fake(bus)->hup_fd;
+	return to_fake(bus)->dev->like_pci ? -1 : to_fake(bus)->hup_fd;
 }
 
 static int
@@ -377,6 +378,25 @@ fb_kick(struct nfe_bus *bus, unsigned int channel)
 		poke(d->kick_fd);
 }
 
+static int
+fb_ring(struct nfe_bus *bus, unsigned int channel)
+{
+	struct fake_device *d = to_fake(bus)->dev;
+	int answer = NFE_TRIGGER_NONE;
+
+	pthread_mutex_lock(&d->lock);
+	d->rings++;
+	if (d->ring_busy > 0) {
+		d->ring_busy--;
+		answer = NFE_TRIGGER_BUSY;
+	} else if (is_ready(d) && channel == 0) {
+		answer = NFE_TRIGGER_ACCEPTED;
+		poke(d->kick_fd);
+	}
+	pthread_mutex_unlock(&d->lock);
+	return answer;
+}
+
 static const struct nfe_bus_ops fake_bus_ops = {
 	.name = "fake",
 	.create = fb_create,
@@ -390,6 +410,7 @@ static const struct nfe_bus_ops fake_bus_ops = {
 	.mem_unmap = fb_mem_unmap,
 	.irq_fd = fb_irq_fd,
 	.kick = fb_kick,
+	.ring = fb_ring,
 };
 
 static void
@@ -454,6 +475,16 @@ fake_device_die(struct fake_device *d)
 {
 	pthread_mutex_lock(&d->lock);
 	hang_up_locked(d);
+	pthread_mutex_unlock(&d->lock);
+}
+
+void
+fake_device_reset(struct fake_device *d, bool status_told)
+{
+	pthread_mutex_lock(&d->lock);
+	if (status_told)
+		nfe_idx_publish(&status_block(d)->state, NFE_CHAN_NONE);
+	command(d, NFE_CMD_RESET);
 	pthread_mutex_unlock(&d->lock);
 }
 

@@ -45,12 +45,15 @@ struct fake_device {
 	bool go_hangs;                  /* GO -> BOOTING for ever */
 	int fail_map;                   /* mem_map number fail_map (from 1) is refused; 0: none */
 	int connect_error;              /* negative errno for every connect */
+	bool like_pci;                  /* before the attach: nothing tells of a hang-up */
+	unsigned int ring_busy;         /* so many rings are answered BUSY */
 
 	/* What happened. */
 	struct nfe_req log[FAKE_LOG_MAX];
 	unsigned int nb_log;
 	unsigned int connects, resets, writes, map_calls;
 	uint32_t kicks[FAKE_CHANNELS + 1];
+	uint32_t rings;
 	struct {
 		uint64_t iova, len;
 	} map[FAKE_MAPS];
@@ -71,6 +74,8 @@ void fake_device_fini(struct fake_device *d); /* nobody may be attached */
 /* Hang up; connects fail with -ECONNREFUSED until power_on, which also clears the counters. */
 void fake_device_die(struct fake_device *d);
 void fake_device_power_on(struct fake_device *d);
+/* As by FLR: the host is not told, unless the device still could write to the status block. */
+void fake_device_reset(struct fake_device *d, bool status_told);
 bool fake_device_powered(struct fake_device *d);
 /* A cell of the test's making on the control receive queue, with an interrupt. */
 void fake_device_inject(struct fake_device *d, const void *cell);

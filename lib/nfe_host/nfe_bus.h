@@ -63,6 +63,9 @@ struct nfe_bus_ops {
 	void (*irq_raise)(struct nfe_bus *bus, unsigned int vector);
 	/* Wake the device for this channel. Any thread. */
 	void (*kick)(struct nfe_bus *bus, unsigned int channel);
+	/* The same, and hear whether the device takes it: enum nfe_trigger (3.4), -ENODEV if it is gone.
+	 * Only with NFE_F_TRIGGER. NULL: not on this bus. */
+	int (*ring)(struct nfe_bus *bus, unsigned int channel);
 	/* Only where a kick may need a round trip that a data thread must not make: the control
 	 * thread polls the fd for reading and calls deferred(). Both NULL otherwise. */
 	int (*deferred_fd)(struct nfe_bus *bus);

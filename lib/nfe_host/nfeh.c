@@ -177,15 +177,25 @@ nfeh_run(struct nfeh *h, nfeh_op op, void *arg, bool down_too)
 	return rc;
 }
 
-/* On a bus that tells nothing: was the function reset behind our back (FLR), or taken away? */
+/*
+ * On a bus that tells nothing: was the function reset behind our back (FLR), or taken away? Its last
+ * word stands in the status block, which costs a load. A register costs a trap: seldom, for a function
+ * that had no chance to speak.
+ */
 static void
-look_at_registers_locked(struct nfeh *h)
+look_for_reset_locked(struct nfeh *h)
 {
+	uint32_t state = nfe_idx_read(&h->ctl->status.state), generation = 0;
 	uint64_t now = nfeh_now_ms();
-	uint32_t generation = 0;
 	int rc;
 
-	if (h->bus->ops->hup_fd(h->bus) >= 0 || now - h->looked_ms < NFEH_TICK_MS)
+	if (h->bus->ops->hup_fd(h->bus) >= 0)
+		return;
+	if (state != NFE_CHAN_RUNNING) {
+		nfeh_fail_locked(h, "control channel in state %u: the function was reset", state);
+		return;
+	}
+	if (now - h->looked_ms < NFEH_TICK_MS)
 		return;
 	h->looked_ms = now;
 	rc = h->bus->ops->reg_read(h->bus, NFE_REG_GENERATION, &generation);
@@ -221,7 +231,7 @@ service_locked(struct nfeh *h)
 		nfeh_fail_locked(h, "control channel failed: %s",
 				 nfeh_reason_name(nfe_idx_read(&h->ctl->status.reason)));
 	else
-		look_at_registers_locked(h);
+		look_for_reset_locked(h);
 }
 
 static void
@@ -239,7 +249,7 @@ wait_for_work(struct nfeh *h)
 	uint64_t count;
 	ssize_t n;
 
-	poll(pfd, 5, pfd[2].fd >= 0 ? NFEH_TICK_MS : NFEH_NO_IRQ_TICK_MS);
+	poll(pfd, 5, pfd[2].fd >= 0 && pfd[3].fd >= 0 ? NFEH_TICK_MS : NFEH_LOOK_MS);
 	n = read(h->wake_fd, &count, sizeof(count)); /* non-blocking; the state is what counts */
 	(void)n;
 }

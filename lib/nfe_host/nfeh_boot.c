@@ -225,7 +225,8 @@ read_mac(struct nfeh *h, struct nfeh_info *info)
 static int
 negotiate_features(struct nfeh *h, struct nfeh_info *info, bool again)
 {
-	uint64_t wanted = again ? h->info.features : h->features;
+	uint64_t own = h->bus->ops->ring != NULL ? NFE_F_TRIGGER : 0; /* what clients don't see */
+	uint64_t wanted = again ? h->info.features : h->features | own;
 	uint64_t required = again ? h->info.features : h->required;
 	uint64_t offered = 0;
 	int rc = reg_read64(h, NFE_REG_FEATURES_LO, NFE_REG_FEATURES_HI, &offered);

@@ -28,7 +28,7 @@
 #define NFEH_RETRY_MS 10       /* between connects while nobody listens */
 #define NFEH_REFUSED_MS 1000   /* between replays that fail, and after a FAILED function */
 #define NFEH_TICK_MS 1000      /* the control thread looks at the status block */
-#define NFEH_NO_IRQ_TICK_MS 50 /* the same without interrupts: events wait as long */
+#define NFEH_LOOK_MS 50        /* the same where interrupts or hang-ups are not told */
 
 #define NFEH_CTL_LOG2 6u
 #define NFEH_CTL_CELLS (1u << NFEH_CTL_LOG2)

@@ -180,6 +180,26 @@ nfeh_drain_locked(struct nfeh *h)
 	nfe_idx_publish(doorbell(h, NFE_DB_RQ_EVENT), h->rq_cons);
 }
 
+/* Where the answer costs no more than the kick we hear at once that the function was reset or is
+ * gone, instead of after a deadline. -ERESTART then. */
+static int
+ring_control(struct nfeh *h)
+{
+	int answer = NFE_TRIGGER_BUSY;
+
+	if (h->bus->ops->ring != NULL && (h->info.features & NFE_F_TRIGGER) != 0)
+		answer = h->bus->ops->ring(h->bus, 0);
+	if (answer == NFE_TRIGGER_ACCEPTED)
+		return 0;
+	if (answer == NFE_TRIGGER_BUSY) {
+		h->bus->ops->kick(h->bus, 0); /* never refused */
+		return 0;
+	}
+	nfeh_drain_locked(h); /* an event may say it better */
+	nfeh_fail_locked(h, "the function takes no requests: it was reset, or it is gone");
+	return -ERESTART;
+}
+
 /* -ETIMEDOUT at once: the device let more requests lie than there is room for. */
 static int
 post(struct nfeh *h, const struct nfe_req *req, struct nfeh_pending **out)
@@ -187,6 +207,7 @@ post(struct nfeh *h, const struct nfe_req *req, struct nfeh_pending **out)
 	uint32_t used = h->sq_prod - nfe_idx_read(&h->ctl->status.sq_cons); /* R2 */
 	struct nfeh_pending *p = find_pending(h, NFEH_FREE, 0);
 	struct nfe_req cell = *req;
+	int rc;
 
 	if (p == NULL || used >= NFEH_CTL_CELLS) {
 		if (used > NFEH_CTL_CELLS)
@@ -201,9 +222,11 @@ post(struct nfeh *h, const struct nfe_req *req, struct nfeh_pending **out)
 	h->sq_prod++;
 	h->counters.requests++;
 	nfe_idx_publish(doorbell(h, NFE_DB_SQ_PROD), h->sq_prod); /* W1 */
-	h->bus->ops->kick(h->bus, 0); /* always: the control path need not save a system call */
 	*out = p;
-	return 0;
+	rc = ring_control(h); /* always: the control path need not save a system call */
+	if (rc < 0)
+		p->state = NFEH_FREE;
+	return rc;
 }
 
 /* 0: something may have happened. */
@@ -261,7 +284,7 @@ nfeh_request_locked(struct nfeh *h, const struct nfe_req *req, struct nfe_rsp *r
 	int rc = post(h, req, &p);
 
 	if (rc < 0) {
-		h->counters.timeouts++;
+		*(rc == -ERESTART ? &h->counters.restarts : &h->counters.timeouts) += 1;
 		return rc;
 	}
 	rc = await(h, p, timeout_ms);

@@ -320,6 +320,20 @@ pb_kick(struct nfe_bus *bus, unsigned int channel)
 				       NFE_TRIG_KICK);
 }
 
+/* A read cannot be merged or dropped on its way, so its answer is about this very ring. */
+static int
+pb_ring(struct nfe_bus *bus, unsigned int channel)
+{
+	const struct pci_bus *pb = to_pci(bus);
+	uint32_t answer;
+
+	if (channel >= bus->nb_db)
+		return NFE_TRIGGER_NONE;
+	answer = rte_read32(pb->trig + ((size_t)channel << pb->trig_stride_log2) +
+			    NFE_TRIG_AT(NFE_TRIG_LOOK));
+	return answer == GONE ? -ENODEV : (int)answer;
+}
+
 static const struct nfe_bus_ops pci_bus_ops = {
 	.name = "pci",
 	.create = pb_create,
@@ -335,6 +349,7 @@ static const struct nfe_bus_ops pci_bus_ops = {
 	.mem_unmap = pb_mem_unmap,
 	.irq_fd = pb_irq_fd,
 	.kick = pb_kick,
+	.ring = pb_ring,
 };
 
 RTE_INIT(nfe_bus_pci_register)
