@@ -80,6 +80,23 @@ def attach(tap, lab, switch, vm):
         tap.diagnose(f"guest memory: {state['bytes'] >> 20} MiB in {state['regions']} regions")
 
 
+def triggers(tap, lab, switch, vm):
+    with tap.case("trigger pages: a read rings, and hears whether it was taken", lab):
+        def read(offset, width=32):
+            return int(vm.run(f"bar 0000:01:00.0 2 {offset} {width}"), 16)
+        before = lab.telemetry(switch, "/vif/info,a")["control"]
+        expect(before["triggers"] > 0, f"the driver's own requests ring: {before}")
+        answers = [read(offset) for offset in (0, 0x1000, 0x1000)]
+        expect(answers == [1, 1, 1], f"control channel and channel 1: {answers}")
+        odd = [read(0x1008), read(0x1ff8), read(0x2000), read(0x1000, 16), read(0x1000, 64)]
+        expect(odd == [0] * 5, f"reserved commands, no such channel, other widths: {odd}")
+        vm.run("bar 0000:01:00.0 2 0x1000 32 1")
+        after = lab.telemetry(switch, "/vif/info,a")["control"]
+        counted = {name: after[name] - before[name] for name in before}
+        expect(counted["triggers"] == 3 and counted["bad_trigger"] >= 5, counted)
+        check_accounting(lab, switch, ["a", "echo"])
+
+
 def echo(tap, lab, switch, vm):
     with tap.case("VM and process: testpmd's counters are the switch's counters", lab):
         before, stats = lab.vif_stats(switch, "a"), port_stats(vm)
@@ -250,6 +267,7 @@ def main():
                   ).wait_log("vif-echo: ready")
         vm = bed.start("vm", [lab.socket("a"), lab.socket("b")])
         attach(tap, lab, switch, vm)
+        triggers(tap, lab, switch, vm)
         echo(tap, lab, switch, vm)
         function_reset(tap, lab, switch, vm)
         bytes_checked(tap, lab, switch, vm)

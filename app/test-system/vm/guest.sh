@@ -26,6 +26,12 @@ bind() {
 	done
 }
 
+# bar DEVICE BAR OFFSET WIDTH [VALUE]: one access of so many bits from the VM's CPU.
+bar() {
+	base=$(sed -n "$(($2 + 1))s/ .*//p" "/sys/bus/pci/devices/$1/resource")
+	busybox devmem $((base + $3)) "$4" ${5+"$5"}
+}
+
 # wait_for SECONDS COMMAND...
 wait_for() {
 	left=$(($1 * 10))
