@@ -375,23 +375,23 @@ awake_device_is_not_kicked(void)
 	return TEST_OK;
 }
 
+/* Takes buffers in bursts of 1 to 5, and gives them back in two parts. */
 static void *
 buf_hammer(void *arg)
 {
 	struct vif *vif = arg;
 
 	for (unsigned int i = 0; i < 100000; i++) {
-		int32_t a = vif_buf_get(vif), b = vif_buf_get(vif);
-		uint32_t *mark = a >= 0 ? vif_buf(vif, (uint32_t)a) : NULL;
+		uint32_t bufs[5], n = vif_buf_get_burst(vif, bufs, 1 + i % RTE_DIM(bufs));
 
-		if (mark != NULL && (*mark)++ != 0)
-			return arg; /* somebody else has it too */
-		if (mark != NULL && --*mark != 0)
-			return arg;
-		if (a >= 0)
-			vif_buf_put(vif, (uint32_t)a);
-		if (b >= 0)
-			vif_buf_put(vif, (uint32_t)b);
+		for (unsigned int k = 0; k < n; k++)
+			if ((*(uint32_t *)vif_buf(vif, bufs[k]))++ != 0)
+				return arg; /* somebody else has it too */
+		for (unsigned int k = 0; k < n; k++)
+			if (--*(uint32_t *)vif_buf(vif, bufs[k]) != 0)
+				return arg;
+		vif_buf_put_burst(vif, bufs, n / 2);
+		vif_buf_put_burst(vif, &bufs[n / 2], n - n / 2);
 	}
 	return NULL;
 }
@@ -416,6 +416,38 @@ two_threads_share_the_buffers(void)
 	return TEST_OK;
 }
 
+static int
+sent_buffers_are_counted_whatever_becomes_of_them(void)
+{
+	uint8_t frame[MAX_FRAME] = { 0 };
+	struct dev dev;
+	struct vif *vif = dev_open(&dev, 0);
+	union nfe_msg cell;
+	int32_t buf = vif_buf_get(vif);
+	uint32_t sent;
+
+	TEST_EQ(vif_msg_dma(vif, &cell, (uint32_t)buf, 0, 100), 1);
+	TEST_EQ(vif->sent_bufs, 1);
+	vif_buf_put(vif, (uint32_t)buf); /* built, not enqueued */
+	TEST_EQ(vif->sent_bufs, 0);
+	TEST_EQ(vif_send(vif, frame, 60), 0); /* with nothing but inline messages no cell is read */
+	TEST_EQ(dev_take(&dev, frame), 60);
+	TEST_EQ(vif_reclaim(vif), 0);
+	TEST_EQ(vif->reclaimed, 1);
+	TEST_EQ(vif_send(vif, frame, MAX_FRAME), 0);
+	TEST_EQ(vif_send(vif, frame, 60), 0);
+	sent = vif->sent_bufs;
+	TEST_EQ(bufs_in_state(vif, VIF_BUF_SENT), sent);
+	TEST_TRUE(sent > 1);
+	while (dev_take(&dev, frame) > 0)
+		;
+	TEST_EQ(vif_reclaim(vif), sent);
+	TEST_EQ(vif->sent_bufs, 0);
+	TEST_EQ(bufs_in_state(vif, VIF_BUF_FREE), BUFS);
+	dev_close(vif);
+	return TEST_OK;
+}
+
 static const struct test_case cases[] = {
 	TEST_CASE(stock_ring_calls_and_the_device_see_the_same_queue),
 	TEST_CASE(nops_fill_the_array_before_a_message_that_would_wrap),
@@ -432,5 +464,6 @@ static const struct test_case cases[] = {
 	TEST_CASE(sleeper_asks_for_the_next_message_and_looks_again),
 	TEST_CASE(awake_device_is_not_kicked),
 	TEST_CASE(two_threads_share_the_buffers),
+	TEST_CASE(sent_buffers_are_counted_whatever_becomes_of_them),
 };
 TEST_SUITE(vif_queue, cases);

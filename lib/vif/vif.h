@@ -76,9 +76,13 @@ int vif_stats(struct vif *vif, uint64_t value[NFE_STAT_MAX]);
 uint32_t vif_buf_size(const struct vif *vif);
 uint32_t vif_nb_bufs(const struct vif *vif);
 void *vif_buf(const struct vif *vif, uint32_t buf);
-/* Stack of free buffers, lock-free, any thread. -1: none free. */
+/* Stack of free buffers, lock-free, any thread. -1: none free. A buffer whose message was built and
+ * then not enqueued is put by the sending thread. */
 int32_t vif_buf_get(struct vif *vif);
 void vif_buf_put(struct vif *vif, uint32_t buf);
+/* The same for up to n at the price of one; how many there were. */
+unsigned int vif_buf_get_burst(struct vif *vif, uint32_t *bufs, unsigned int n);
+void vif_buf_put_burst(struct vif *vif, const uint32_t *bufs, unsigned int n);
 /* Memory of the program's own (for example a memfd) as a further region: gives its key. Address,
  * length and fd_offset are multiples of the page size. -EFAULT on Xen: only what the library
  * allocated can be granted. */
@@ -128,9 +132,9 @@ struct vif_seg {
  * bytes (shorter frames go inline). */
 unsigned int vif_msg_inline(union nfe_msg *cells, unsigned int nb_cells, const void *frame,
 			    uint32_t len);
-unsigned int vif_msg_dma(const struct vif *vif, union nfe_msg *cell, uint32_t buf, uint32_t offset,
+unsigned int vif_msg_dma(struct vif *vif, union nfe_msg *cell, uint32_t buf, uint32_t offset,
 			 uint32_t len);
-unsigned int vif_msg_dma_segs(const struct vif *vif, union nfe_msg *cells, unsigned int nb_cells,
+unsigned int vif_msg_dma_segs(struct vif *vif, union nfe_msg *cells, unsigned int nb_cells,
 			      const struct vif_seg *segs, unsigned int nb_segs);
 
 struct vif_rx { /* a received message, checked */

@@ -6,10 +6,12 @@
  * Free buffers of a VIF: a lock-free stack of indices in private memory, so that the sending and
  * the receiving thread can share the buffers. The top carries a count of changes in its upper half:
  * without it a pop that slept while its buffer was popped and pushed again would install a stale
- * next (ABA). A stack rather than a queue: the buffer used last is the one in the cache.
+ * next (ABA). A stack rather than a queue: the buffer used last is the one in the cache. Several at
+ * once cost one atomic operation, as one does.
  *
  * The state of each buffer says who owns it; only the owner changes it, so a cookie from the
- * device is worth nothing unless that buffer is posted (rule 16).
+ * device is worth nothing unless that buffer is posted (rule 16). Posted is the receiving thread's
+ * to set and to clear, sent the sending one's: so a look and a store do, whatever the device says.
  */
 #include <assert.h>
 #include <errno.h>
@@ -47,48 +49,87 @@ vif_bufs_fini(struct vif *vif)
 bool
 vif_buf_move(const struct vif *vif, uint32_t buf, enum vif_buf_state from, enum vif_buf_state to)
 {
-	uint8_t expected = (uint8_t)from;
-
-	if (buf >= vif->nb_bufs)
-		return false;
 	/* Relaxed: ownership travels with the stack's and the rings' own release and acquire. */
-	return __atomic_compare_exchange_n(&vif->buf_state[buf], &expected, (uint8_t)to, false,
-					   __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+	if (buf >= vif->nb_bufs ||
+	    __atomic_load_n(&vif->buf_state[buf], __ATOMIC_RELAXED) != (uint8_t)from)
+		return false;
+	__atomic_store_n(&vif->buf_state[buf], (uint8_t)to, __ATOMIC_RELAXED);
+	return true;
+}
+
+/* What is read on the way down is stale if others were faster: the count of changes says so. */
+unsigned int
+vif_buf_get_burst(struct vif *vif, uint32_t *bufs, unsigned int n)
+{
+	uint64_t old = __atomic_load_n(&vif->buf_top, __ATOMIC_ACQUIRE);
+	unsigned int got;
+	uint32_t buf;
+
+	do {
+		buf = (uint32_t)old;
+		for (got = 0; got < n && buf != VIF_BUF_NONE; got++) {
+			bufs[got] = buf;
+			buf = __atomic_load_n(&vif->buf_next[buf], __ATOMIC_RELAXED);
+		}
+		if (got == 0)
+			return 0;
+	} while (!__atomic_compare_exchange_n(&vif->buf_top, &old, TOP(old, buf), false,
+					      __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+	for (unsigned int i = 0; i < got; i++)
+		__atomic_store_n(&vif->buf_state[bufs[i]], VIF_BUF_APP, __ATOMIC_RELAXED);
+	return got;
 }
 
 int32_t
 vif_buf_get(struct vif *vif)
 {
-	uint64_t old = __atomic_load_n(&vif->buf_top, __ATOMIC_ACQUIRE);
-	uint32_t buf, next;
+	uint32_t buf;
 
-	do {
-		buf = (uint32_t)old;
-		if (buf == VIF_BUF_NONE)
-			return -1;
-		next = __atomic_load_n(&vif->buf_next[buf], __ATOMIC_RELAXED);
-	} while (!__atomic_compare_exchange_n(&vif->buf_top, &old, TOP(old, next), false,
-					      __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
-	__atomic_store_n(&vif->buf_state[buf], VIF_BUF_APP, __ATOMIC_RELAXED);
-	return (int32_t)buf;
+	return vif_buf_get_burst(vif, &buf, 1) == 1 ? (int32_t)buf : -1;
 }
 
-/* Also for a buffer whose message was built and then not enqueued. */
-void
-vif_buf_put(struct vif *vif, uint32_t buf)
+/* Was it the application's? Also a buffer whose message was built and then not enqueued. */
+static bool
+give_up(struct vif *vif, uint32_t buf)
 {
-	bool owned = vif_buf_move(vif, buf, VIF_BUF_APP, VIF_BUF_FREE) ||
-		     vif_buf_move(vif, buf, VIF_BUF_SENT, VIF_BUF_FREE);
+	if (vif_buf_move(vif, buf, VIF_BUF_APP, VIF_BUF_FREE))
+		return true;
+	if (!vif_buf_move(vif, buf, VIF_BUF_SENT, VIF_BUF_FREE))
+		return false;
+	vif->sent_bufs--;
+	return true;
+}
+
+void
+vif_buf_put_burst(struct vif *vif, const uint32_t *bufs, unsigned int n)
+{
+	uint32_t first = VIF_BUF_NONE, last = VIF_BUF_NONE;
 	uint64_t old;
 
-	assert(owned); /* the application puts a buffer twice, or one that it never had */
-	if (!owned)
+	for (unsigned int i = 0; i < n; i++) {
+		bool owned = give_up(vif, bufs[i]);
+
+		assert(owned); /* the application puts a buffer twice, or one that it never had */
+		if (!owned)
+			continue;
+		if (last == VIF_BUF_NONE)
+			last = bufs[i];
+		__atomic_store_n(&vif->buf_next[bufs[i]], first, __ATOMIC_RELAXED);
+		first = bufs[i];
+	}
+	if (first == VIF_BUF_NONE)
 		return;
 	old = __atomic_load_n(&vif->buf_top, __ATOMIC_RELAXED);
 	do {
-		__atomic_store_n(&vif->buf_next[buf], (uint32_t)old, __ATOMIC_RELAXED);
-	} while (!__atomic_compare_exchange_n(&vif->buf_top, &old, TOP(old, buf), false,
+		__atomic_store_n(&vif->buf_next[last], (uint32_t)old, __ATOMIC_RELAXED);
+	} while (!__atomic_compare_exchange_n(&vif->buf_top, &old, TOP(old, first), false,
 					      __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+}
+
+void
+vif_buf_put(struct vif *vif, uint32_t buf)
+{
+	vif_buf_put_burst(vif, &buf, 1);
 }
 
 void *

@@ -100,14 +100,38 @@ vif_send(struct vif *vif, const void *frame, uint32_t len)
 	return len <= vif->inline_limit ? send_inline(vif, frame, len) : send_dma(vif, frame, len);
 }
 
+struct freed { /* buffers on their way back */
+	uint32_t buf[VIF_BURST];
+	unsigned int n, total;
+};
+
+static void
+free_flush(struct vif *vif, struct freed *f)
+{
+	vif_buf_put_burst(vif, f->buf, f->n);
+	f->total += f->n;
+	f->n = 0;
+}
+
+static void
+free_sent(struct vif *vif, uint32_t buf, struct freed *f)
+{
+	if (!vif_buf_move(vif, buf, VIF_BUF_SENT, VIF_BUF_APP))
+		return;
+	vif->sent_bufs--;
+	f->buf[f->n++] = buf;
+	if (f->n == VIF_BURST)
+		free_flush(vif, f);
+}
+
 /* Buffers of one consumed message. The ring's memory is the device's to write, so only buffers
  * that are sent are freed: a device that lies harms frames that it was given to read anyway. */
-static unsigned int
-reclaim_msg(struct vif *vif, const union nfe_msg *msg, uint32_t index, unsigned int cells)
+static void
+reclaim_msg(struct vif *vif, const union nfe_msg *msg, uint32_t index, unsigned int cells,
+	    struct freed *freed)
 {
 	unsigned int nb_segs = RTE_MIN(msg->tx.hints.nsegs, 1 + (cells - 1) * NFE_SEGS_PER_CELL);
 	union nfe_msg more = { 0 };
-	unsigned int freed = 0;
 
 	for (unsigned int i = 0; i < nb_segs; i++) {
 		struct nfe_seg_tx seg = { .key = msg->tx.key, .offset = msg->tx.offset };
@@ -117,38 +141,44 @@ reclaim_msg(struct vif *vif, const union nfe_msg *msg, uint32_t index, unsigned 
 			unsigned int slot = (i - 1) % NFE_SEGS_PER_CELL;
 
 			if (slot == 0)
-				nfe_cell_copy(&more, vif_ring_at(&vif->send, ++index),
-					      NFE_MSG_SIZE);
+				nfe_cell64_copy(&more, vif_ring_at(&vif->send, ++index));
 			seg = more.seg_tx[slot];
 		}
 		if (seg.key != vif->key || seg.offset < vif->bufs_offset)
 			continue;
 		buf = (seg.offset - vif->bufs_offset) / vif->buf_size;
-		if (buf >= vif->nb_bufs ||
-		    !vif_buf_move(vif, (uint32_t)buf, VIF_BUF_SENT, VIF_BUF_APP))
-			continue;
-		vif_buf_put(vif, (uint32_t)buf);
-		freed++;
+		if (buf < vif->nb_bufs)
+			free_sent(vif, (uint32_t)buf, freed);
 	}
-	return freed;
 }
 
 /* The application sent more than a ring's worth without vif_reclaim(): the messages are gone, but
  * when nothing is outstanding every sent buffer is free. */
-static unsigned int
-reclaim_all(struct vif *vif, uint32_t prod, uint32_t cons)
+static void
+reclaim_all(struct vif *vif, uint32_t prod, uint32_t cons, struct freed *freed)
 {
-	unsigned int freed = 0;
-
 	if (prod != cons)
-		return 0;
+		return;
 	for (uint32_t buf = 0; buf < vif->nb_bufs; buf++)
-		if (vif_buf_move(vif, buf, VIF_BUF_SENT, VIF_BUF_APP)) {
-			vif_buf_put(vif, buf);
-			freed++;
-		}
+		free_sent(vif, buf, freed);
 	vif->reclaimed = cons;
-	return freed;
+}
+
+static void
+reclaim_up_to(struct vif *vif, uint32_t cons, struct freed *freed)
+{
+	while (vif->reclaimed != cons) {
+		union nfe_msg msg;
+		unsigned int n;
+
+		nfe_cell64_copy(&msg, vif_ring_at(&vif->send, vif->reclaimed));
+		n = vif_msg_cells(vif, &msg);
+		if (n > cons - vif->reclaimed)
+			n = cons - vif->reclaimed; /* overwritten: go on at a sure boundary */
+		else if (msg.type == NFE_MSG_DMA_TX)
+			reclaim_msg(vif, &msg, vif->reclaimed, n, freed);
+		vif->reclaimed += n;
+	}
 }
 
 unsigned int
@@ -156,34 +186,41 @@ vif_reclaim(struct vif *vif)
 {
 	uint32_t cons = nfe_idx_read(vif->send.cons); /* R2 */
 	uint32_t prod = *vif->send.prod;
-	unsigned int freed = 0;
+	bool overwritten = prod - vif->reclaimed > vif->send.size;
+	struct freed freed = { .n = 0 };
 
 	if (cons == vif->reclaimed)
 		return 0;
-	if (prod - cons > vif->send.capacity) {
+	/* It is ahead, or went back: the way to it would lead once around all 2^32 indices. */
+	if (prod - cons > vif->send.capacity ||
+	    (!overwritten && cons - vif->reclaimed > prod - vif->reclaimed)) {
 		vif->counters.bad_send_cons++;
 		return 0;
 	}
-	if (prod - vif->reclaimed > vif->send.size)
-		return reclaim_all(vif, prod, cons);
-	/* It went back: the way to it would lead once around all 2^32 indices. */
-	if (cons - vif->reclaimed > prod - vif->reclaimed) {
-		vif->counters.bad_send_cons++;
-		return 0;
-	}
-	while (vif->reclaimed != cons) {
-		union nfe_msg msg;
-		unsigned int n;
+	if (vif->sent_bufs == 0) /* inline messages only: not worth looking at */
+		vif->reclaimed = cons;
+	else if (overwritten)
+		reclaim_all(vif, prod, cons, &freed);
+	else
+		reclaim_up_to(vif, cons, &freed);
+	free_flush(vif, &freed);
+	return freed.total;
+}
 
-		nfe_cell_copy(&msg, vif_ring_at(&vif->send, vif->reclaimed), NFE_MSG_SIZE);
-		n = vif_msg_cells(vif, &msg);
-		if (n > cons - vif->reclaimed)
-			n = cons - vif->reclaimed; /* overwritten: go on at a sure boundary */
-		else if (msg.type == NFE_MSG_DMA_TX)
-			freed += reclaim_msg(vif, &msg, vif->reclaimed, n);
-		vif->reclaimed += n;
+/* Write fill entries for the application's buffers. */
+static void
+post(struct vif *vif, uint32_t prod, const uint32_t *bufs, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		struct nfe_fill entry = {
+			.key = vif->key,
+			.offset = vif->bufs_offset + (uint64_t)bufs[i] * vif->buf_size,
+			.cookie = bufs[i],
+		};
+
+		nfe_cell_copy(vif_ring_at(&vif->fill, prod + i), &entry, sizeof(entry));
+		vif_buf_move(vif, bufs[i], VIF_BUF_APP, VIF_BUF_POSTED);
 	}
-	return freed;
 }
 
 unsigned int
@@ -191,28 +228,22 @@ vif_refill(struct vif *vif, unsigned int n)
 {
 	struct vif_ring *ring = &vif->fill;
 	int32_t posted = vif_ring_used(ring);
-	uint32_t prod = *ring->prod;
-	unsigned int i;
+	uint32_t prod = *ring->prod, bufs[VIF_BURST];
+	unsigned int done = 0, got = VIF_BURST;
 
 	if (posted < 0) {
 		vif->counters.overrun++;
 		return 0;
 	}
 	n = RTE_MIN(n, vif->fill_target - RTE_MIN((uint32_t)posted, vif->fill_target));
-	for (i = 0; i < n; i++) {
-		int32_t buf = vif_buf_get(vif);
-		struct nfe_fill entry = { .key = vif->key };
-
-		if (buf < 0)
-			break;
-		entry.offset = vif->bufs_offset + (uint64_t)buf * vif->buf_size;
-		entry.cookie = (uint32_t)buf;
-		nfe_cell_copy(vif_ring_at(ring, prod + i), &entry, sizeof(entry));
-		vif_buf_move(vif, (uint32_t)buf, VIF_BUF_APP, VIF_BUF_POSTED);
+	while (done < n && got == VIF_BURST) {
+		got = vif_buf_get_burst(vif, bufs, RTE_MIN(n - done, VIF_BURST));
+		post(vif, prod + done, bufs, got);
+		done += got;
 	}
-	if (i > 0)
-		vif_ring_produce(ring, i);
-	return i;
+	if (done > 0)
+		vif_ring_produce(ring, done);
+	return done;
 }
 
 /* Copy a frame out and give its buffers back. */

@@ -54,7 +54,7 @@ seg_offset(const struct vif *vif, const struct vif_seg *s)
 }
 
 unsigned int
-vif_msg_dma_segs(const struct vif *vif, union nfe_msg *cells, unsigned int nb_cells,
+vif_msg_dma_segs(struct vif *vif, union nfe_msg *cells, unsigned int nb_cells,
 		 const struct vif_seg *segs, unsigned int nb_segs)
 {
 	unsigned int n, i;
@@ -80,12 +80,12 @@ vif_msg_dma_segs(const struct vif *vif, union nfe_msg *cells, unsigned int nb_ce
 		s->offset = seg_offset(vif, &segs[i]);
 	}
 	for (i = 0; i < nb_segs; i++)
-		vif_buf_move(vif, segs[i].buf, VIF_BUF_APP, VIF_BUF_SENT);
+		vif->sent_bufs += vif_buf_move(vif, segs[i].buf, VIF_BUF_APP, VIF_BUF_SENT);
 	return n;
 }
 
 unsigned int
-vif_msg_dma(const struct vif *vif, union nfe_msg *cell, uint32_t buf, uint32_t offset, uint32_t len)
+vif_msg_dma(struct vif *vif, union nfe_msg *cell, uint32_t buf, uint32_t offset, uint32_t len)
 {
 	struct vif_seg seg = { .buf = buf, .offset = offset, .len = len };
 
@@ -274,8 +274,10 @@ vif_msg_read(struct vif *vif, const union nfe_msg *cells, unsigned int nb_cells,
 	rx->data = NULL;
 	if (nb_cells == 0)
 		return 0;
-	nfe_cell_copy(&msg, cells, NFE_MSG_SIZE);
+	nfe_cell64_copy(&msg, cells);
 	n = vif_msg_cells(vif, &msg);
+	for (unsigned int i = VIF_CELLS_AHEAD; i < VIF_CELLS_AHEAD + n && i < nb_cells; i++)
+		__builtin_prefetch(&cells[i]);
 	if (n <= nb_cells) {
 		read_checked(vif, &msg, cells, rx);
 	} else if (n <= cells_published(vif, cells, nb_cells)) {

@@ -24,6 +24,8 @@
 
 #define VIF_CHANNEL 1u        /* the one data channel that the library uses */
 #define VIF_INLINE_LIMIT 124u /* bytes: two cells; longer frames are cheaper by DMA */
+#define VIF_CELLS_AHEAD 16u   /* prefetched for reading */
+#define VIF_BURST 64u         /* buffers taken and given at once, cells prefetched for writing */
 #define VIF_BUF_NONE UINT32_MAX
 
 enum vif_buf_state { /* who owns a buffer */
@@ -38,6 +40,7 @@ struct vif {
 	struct vif_ring send;
 	uint32_t kicked;     /* producer index that the last vif_kick() saw */
 	uint32_t reclaimed;  /* messages before this index gave their buffers back */
+	uint32_t sent_bufs;  /* buffers in messages that were built; 0: nothing to reclaim */
 	uint32_t pad_cells;  /* NOPs before the cells that vif_send_cells() gave out */
 	/* receiving thread */
 	struct vif_ring recv __attribute__((aligned(64)));
