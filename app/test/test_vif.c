@@ -300,6 +300,115 @@ attach_refuses_bad_configuration(void)
 	return TEST_OK;
 }
 
+/* An IPv4 frame up to where its TCP header starts, for hints to be right or wrong about. */
+static void
+make_tcp(uint8_t frame[NFE_HDR_COPY])
+{
+	memset(frame, 0, NFE_HDR_COPY);
+	frame[12] = 0x08;
+	frame[14] = 0x45;
+	frame[23] = NFE_L4_TCP;
+}
+
+static int
+hinted_message_is_byte_for_byte_the_contract(void)
+{
+	const struct nfe_hints h = { .gso_size = 100, .csum_start = 34, .csum_off = 16,
+				     .gso_type = NFE_GSO_TCPV4, .nsegs = 99 };
+	const uint8_t both = NFE_MSG_F_CSUM_PARTIAL | NFE_MSG_F_GSO;
+	struct vif_seg segs[2] = { { 0, 0, 200 }, { 1, 0, 70 } };
+	union nfe_msg plain[2], cells[2];
+	struct dev dev;
+	struct vif *vif = dev_open(&dev, 0);
+
+	TEST_EQ(vif_msg_hinted(vif, cells, 2, segs, 2, both, &h), 0); /* not negotiated */
+	vif->send_flags = NFE_MSG_F_CSUM_PARTIAL;
+	TEST_EQ(vif_msg_hinted(vif, cells, 2, segs, 2, both, &h), 0);
+	vif->send_flags = both;
+	TEST_EQ(vif_msg_hinted(vif, cells, 2, segs, 2, NFE_MSG_F_CSUM_OK, &h), 0);
+	fill_random(vif_buf(vif, 0), 200);
+	TEST_EQ(vif_msg_hinted(vif, cells, 2, segs, 2, both, &h), 2);
+	TEST_EQ(vif_msg_dma_segs(vif, plain, 2, segs, 2), 2);
+	plain[0].tx.flags = both;
+	plain[0].tx.hints = h;
+	plain[0].tx.hints.nsegs = 2;
+	TEST_MEM_EQ(cells, plain, sizeof(cells));
+	dev_close(vif);
+	return TEST_OK;
+}
+
+/* A frame of two buffers with these flags and hints, to a VIF that negotiated some. */
+static int
+receive_hinted(uint8_t negotiated, uint8_t flags, const struct nfe_hints *h, struct vif_rx *rx,
+	       struct vif_rx_counters *counters)
+{
+	struct dev dev;
+	struct vif *vif = dev_open(&dev, 0);
+	struct nfe_fill fill[2];
+	union nfe_msg m[2] = { 0 };
+
+	vif->recv_flags = negotiated;
+	vif_refill(vif, 10);
+	fill[0] = dev_take_fill(&dev);
+	fill[1] = dev_take_fill(&dev);
+	m[0] = good_rx(&fill[0], 2);
+	m[0].rx.flags = flags;
+	m[0].rx.len = BUF_SIZE;
+	m[0].rx.hints = *h;
+	m[0].rx.hints.nsegs = 2;
+	make_tcp(m[0].rx.hdr);
+	m[1].seg_rx[0] = (struct nfe_seg_rx){ .cookie = fill[1].cookie, .len = 50 };
+	dev_give(&dev, m, 2);
+	TEST_EQ(vif_msg_read(vif, vif_ring_at(&vif->recv, 0), 2, rx), 2);
+	*counters = vif->counters;
+	TEST_EQ(bufs_in_state(vif, VIF_BUF_APP), rx->nb_segs);
+	dev_close(vif);
+	return TEST_OK;
+}
+
+static int
+hints_from_the_device_are_checked(void)
+{
+	const uint8_t csum = NFE_MSG_F_CSUM_PARTIAL, gso = csum | NFE_MSG_F_GSO,
+		      all = gso | NFE_MSG_F_CSUM_OK;
+	const struct {
+		uint8_t negotiated, flags;
+		struct nfe_hints h;
+		uint64_t good, bad_type, bad_hints;
+	} row[] = {
+		{ all, csum, { .csum_start = 34, .csum_off = 16 }, 1, 0, 0 },
+		{ all, gso, { .csum_start = 34, .csum_off = 16, .gso_size = 100, .gso_type = 1 },
+		  1, 0, 0 },
+		{ all, NFE_MSG_F_CSUM_OK, { 0 }, 1, 0, 0 },
+		{ all, csum, { .csum_start = 35, .csum_off = 16 }, 0, 0, 1 },
+		{ all, csum, { .csum_start = 34, .csum_off = 6 }, 0, 0, 1 },
+		{ all, gso, { .csum_start = 34, .csum_off = 16, .gso_size = 1, .gso_type = 1 },
+		  0, 0, 1 },
+		{ all, gso, { .csum_start = 34, .csum_off = 16, .gso_size = 100, .gso_type = 2 },
+		  0, 0, 1 },
+		{ all, NFE_MSG_F_CSUM_OK, { .csum_start = 34 }, 0, 0, 1 },
+		{ all, 0, { .vlan_tci = 1 }, 0, 0, 1 },
+		{ csum, gso, { .csum_start = 34, .csum_off = 16, .gso_size = 100, .gso_type = 1 },
+		  0, 1, 0 },
+		{ 0, NFE_MSG_F_CSUM_OK, { 0 }, 0, 1, 0 },
+		{ all, NFE_MSG_F_VLAN, { 0 }, 0, 1, 0 },
+	};
+
+	for (unsigned int i = 0; i < RTE_DIM(row); i++) {
+		struct vif_rx_counters c;
+		struct vif_rx rx;
+
+		TEST_EQ(receive_hinted(row[i].negotiated, row[i].flags, &row[i].h, &rx, &c), TEST_OK);
+		TEST_ASSERT_MSG(c.frames == row[i].good && c.bad_type == row[i].bad_type &&
+				c.bad_hints == row[i].bad_hints, "row %u", i);
+		TEST_EQ(rx.len, row[i].good ? BUF_SIZE + 50 : 0);
+		TEST_EQ(rx.flags, row[i].good ? row[i].flags : 0);
+		if (row[i].good)
+			TEST_EQ(rx.hints.gso_size, row[i].h.gso_size);
+	}
+	return TEST_OK;
+}
+
 static const struct test_case cases[] = {
 	TEST_CASE(inline_message_is_byte_for_byte_the_contract),
 	TEST_CASE(dma_message_is_byte_for_byte_the_contract),
@@ -310,6 +419,8 @@ static const struct test_case cases[] = {
 	TEST_CASE(buffers_given_back_are_free_again),
 	TEST_CASE(message_not_published_whole_is_skipped_whole),
 	TEST_CASE(message_cut_by_a_short_peek_is_left_for_the_next_one),
+	TEST_CASE(hinted_message_is_byte_for_byte_the_contract),
+	TEST_CASE(hints_from_the_device_are_checked),
 	TEST_CASE(attach_refuses_bad_configuration),
 };
 TEST_SUITE(vif, cases);

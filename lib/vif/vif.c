@@ -76,13 +76,32 @@ static const struct nfeh_client_ops client_ops = {
 	.indices = vif_replay_indices,
 };
 
+#define OFFLOADS (NFE_F_CSUM_TO_DEVICE | NFE_F_CSUM_TO_HOST | NFE_F_GSO_TO_DEVICE | \
+		  NFE_F_GSO_TO_HOST)
+
+/* 4.8: segmentation means nothing without checksums, and needs several segments. */
+static void
+offload_setup(struct vif *vif)
+{
+	uint64_t f = vif->info.features;
+	bool gso = f & NFE_F_MULTI_SEG;
+
+	if (f & NFE_F_CSUM_TO_DEVICE)
+		vif->send_flags = NFE_MSG_F_CSUM_PARTIAL |
+				  (gso && (f & NFE_F_GSO_TO_DEVICE) ? NFE_MSG_F_GSO : 0);
+	if (f & NFE_F_CSUM_TO_HOST)
+		vif->recv_flags = NFE_MSG_F_CSUM_PARTIAL | NFE_MSG_F_CSUM_OK |
+				  (f & NFE_F_GSO_TO_HOST ? NFE_MSG_F_GSO : 0);
+}
+
 static int
 host_attach(struct vif *vif, const char *address, const struct vif_conf *conf)
 {
 	struct nfeh_conf host = {
 		.name = vif->name,
 		.address = address,
-		.features = NFE_F_RING_MODE | NFE_F_EVENT_IDX | NFE_F_INLINE_LONG | NFE_F_MULTI_SEG,
+		.features = NFE_F_RING_MODE | NFE_F_EVENT_IDX | NFE_F_INLINE_LONG | NFE_F_MULTI_SEG |
+			    (conf->offload ? OFFLOADS : 0),
 		.required = NFE_F_RING_MODE | (conf->sleep ? NFE_F_EVENT_IDX : 0),
 		.first_index = conf->first_index,
 		.mem_bytes = vif_mem_len(conf),
@@ -95,6 +114,7 @@ host_attach(struct vif *vif, const char *address, const struct vif_conf *conf)
 	if (rc != 0)
 		return rc; /* logged by nfeh */
 	vif->info = *nfeh_info(vif->h);
+	offload_setup(vif);
 	if (!(vif->info.features & NFE_F_MULTI_SEG))
 		vif->info.max_segs = 1;
 	if (!(vif->info.features & NFE_F_INLINE_LONG))
@@ -262,6 +282,18 @@ vif_max_frame(const struct vif *vif)
 	uint32_t max_segs = RTE_MIN(vif->info.max_segs, NFE_MAX_SEGS);
 
 	return RTE_MIN(vif->info.max_frame, max_segs * vif->buf_size);
+}
+
+uint8_t
+vif_send_flags(const struct vif *vif)
+{
+	return vif->send_flags;
+}
+
+uint8_t
+vif_recv_flags(const struct vif *vif)
+{
+	return vif->recv_flags & (NFE_MSG_F_CSUM_PARTIAL | NFE_MSG_F_GSO);
 }
 
 uint32_t

@@ -34,6 +34,7 @@
 #include <rte_ring_peek_zc.h>
 
 #include <nfe_ctrl.h>
+#include <nfe_hints.h>
 #include <nfe_msg.h>
 
 #ifdef __cplusplus
@@ -51,6 +52,7 @@ struct vif_conf { /* zero: the default */
 	unsigned int buf_size;  /* bytes, multiple of 64, default 2048 */
 	uint32_t first_index;   /* tests: start near the wrap */
 	bool sleep;             /* ask for wake-ups: vif_wait(), vif_fd() */
+	bool offload; /* take and give checksum and segmentation hints, if the switch does (4.8) */
 	/* On the control thread; first inside vif_attach() itself. May be NULL. */
 	void (*link)(void *ctx, bool up);
 	void *ctx;
@@ -68,6 +70,9 @@ void vif_mac(const struct vif *vif, uint8_t mac[6]);
 bool vif_link(const struct vif *vif);
 uint32_t vif_max_inline(const struct vif *vif); /* bytes, to the switch */
 uint32_t vif_max_frame(const struct vif *vif);  /* bytes that vif_send() takes */
+/* NFE_MSG_F_CSUM_PARTIAL and _GSO as far as messages to and from the switch may carry them. */
+uint8_t vif_send_flags(const struct vif *vif);
+uint8_t vif_recv_flags(const struct vif *vif);
 uint32_t vif_max_mtu(const struct vif *vif);    /* bytes of layer 3 */
 int vif_set_mtu(struct vif *vif, uint32_t mtu);
 int vif_stats(struct vif *vif, uint64_t value[NFE_STAT_MAX]);
@@ -137,8 +142,18 @@ unsigned int vif_msg_dma(struct vif *vif, union nfe_msg *cell, uint32_t buf, uin
 unsigned int vif_msg_dma_segs(struct vif *vif, union nfe_msg *cells, unsigned int nb_cells,
 			      const struct vif_seg *segs, unsigned int nb_segs);
 
+/* With conf.offload: the checksum of the frame is open, or it is TCP to be cut into parts, as flags
+ * and hints say; hints.nsegs is not looked at. flags: out of vif_send_flags(); with GSO the frame
+ * has up to NFE_GSO_MAX_FRAME bytes. What does not fit is dropped by the switch, so check with
+ * nfe_hints_valid(). */
+unsigned int vif_msg_hinted(struct vif *vif, union nfe_msg *cells, unsigned int nb_cells,
+			    const struct vif_seg *segs, unsigned int nb_segs, uint8_t flags,
+			    const struct nfe_hints *hints);
+
 struct vif_rx { /* a received message, checked */
 	uint32_t len;        /* bytes of the frame; 0: none in it (NOP, RET, refused) */
+	uint8_t flags;       /* with conf.offload: NFE_MSG_F_*, out of vif_recv_flags() or CSUM_OK */
+	struct nfe_hints hints; /* of CSUM_PARTIAL and GSO, checked by nfe_hints_valid() */
 	unsigned int nb_segs; /* buffers, now yours: send or vif_buf_put() them; 0: inline */
 	const uint8_t *data; /* inline: the frame, in the ring until the dequeue is finished */
 	struct vif_seg seg[NFE_MAX_SEGS];
@@ -161,6 +176,7 @@ unsigned int vif_msg_read(struct vif *vif, const union nfe_msg *cells, unsigned 
 	X(ret_copy, "buffers given back: copy failed") \
 	X(bad_type, "message of unknown type or with flags not negotiated") \
 	X(bad_len, "frame or segment of a length out of range") \
+	X(bad_hints, "checksum or segmentation hints that do not fit the frame") \
 	X(bad_segs, "number of segments or cookies out of range") \
 	X(bad_cookie, "buffer that is not posted") \
 	X(bad_fill_end, "fill index ahead of what was posted") \

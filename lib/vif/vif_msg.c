@@ -57,18 +57,30 @@ unsigned int
 vif_msg_dma_segs(struct vif *vif, union nfe_msg *cells, unsigned int nb_cells,
 		 const struct vif_seg *segs, unsigned int nb_segs)
 {
+	static const struct nfe_hints none;
+
+	return vif_msg_hinted(vif, cells, nb_cells, segs, nb_segs, 0, &none);
+}
+
+unsigned int
+vif_msg_hinted(struct vif *vif, union nfe_msg *cells, unsigned int nb_cells,
+	       const struct vif_seg *segs, unsigned int nb_segs, uint8_t flags,
+	       const struct nfe_hints *hints)
+{
 	unsigned int n, i;
 
-	if (!segs_fit(vif, segs, nb_segs))
+	if (!segs_fit(vif, segs, nb_segs) || (flags & ~vif->send_flags))
 		return 0;
 	n = nfe_dma_cells(nb_segs);
 	if (n > nb_cells)
 		return 0;
 	memset(cells, 0, n * sizeof(*cells)); /* rule 20 */
 	cells->tx.type = NFE_MSG_DMA_TX;
+	cells->tx.flags = flags;
 	cells->tx.len = (uint16_t)(segs[0].len - NFE_HDR_COPY);
 	cells->tx.key = vif->key;
 	cells->tx.offset = seg_offset(vif, &segs[0]) + NFE_HDR_COPY;
+	cells->tx.hints = *hints;
 	cells->tx.hints.nsegs = (uint8_t)nb_segs;
 	memcpy(cells->tx.hdr, (uint8_t *)vif_buf(vif, segs[0].buf) + segs[0].offset, NFE_HDR_COPY);
 	for (i = 1; i < nb_segs; i++) {
@@ -135,13 +147,16 @@ static void
 read_inline(struct vif *vif, const union nfe_msg *msg, const union nfe_msg *cells,
 	    struct vif_rx *rx)
 {
-	if (msg->flags != 0)
+	if (msg->flags & ~(vif->recv_flags & NFE_MSG_F_CSUM_OK)) {
+		vif->counters.bad_type++;
 		return;
+	}
 	if (msg->in.len < NFE_MIN_FRAME || msg->in.len > vif->info.inline_to_host) {
 		vif->counters.bad_len++;
 		return;
 	}
 	rx->len = msg->in.len;
+	rx->flags = msg->flags;
 	rx->data = (const uint8_t *)cells + offsetof(struct nfe_msg_inline, frame);
 }
 
@@ -150,6 +165,7 @@ static bool
 read_segs(struct vif *vif, const union nfe_msg *msg, const union nfe_msg *cells, struct vif_rx *rx)
 {
 	union nfe_msg more = { 0 };
+	uint32_t max_frame = msg->flags & NFE_MSG_F_GSO ? NFE_GSO_MAX_FRAME : vif->info.max_frame;
 	bool good = true;
 	uint32_t sum = 0;
 
@@ -176,12 +192,26 @@ read_segs(struct vif *vif, const union nfe_msg *msg, const union nfe_msg *cells,
 		}
 		sum += seg.len; /* at most 16 times 64 KB */
 	}
-	if (good && (sum < NFE_MIN_FRAME || sum > vif->info.max_frame)) {
+	if (good && (sum < NFE_MIN_FRAME || sum > max_frame)) {
 		vif->counters.bad_len++;
 		good = false;
 	}
 	rx->len = sum;
 	return good;
+}
+
+/* 4.8. A message that is refused all the same gives its buffers back. */
+static bool
+hints_fit(struct vif *vif, const union nfe_msg *msg, const struct vif_rx *rx)
+{
+	if (msg->flags & ~vif->recv_flags) {
+		vif->counters.bad_type++;
+		return false;
+	}
+	if (nfe_hints_valid(msg->flags, &msg->rx.hints, msg->rx.hdr, rx->len))
+		return true;
+	vif->counters.bad_hints++;
+	return false;
 }
 
 static void
@@ -194,8 +224,11 @@ read_dma(struct vif *vif, const union nfe_msg *msg, const union nfe_msg *cells, 
 		vif->counters.bad_segs++;
 		return;
 	}
-	if (read_segs(vif, msg, cells, rx) && msg->flags == 0)
+	if (read_segs(vif, msg, cells, rx) && hints_fit(vif, msg, rx)) {
+		rx->flags = msg->flags;
+		rx->hints = msg->rx.hints;
 		return;
+	}
 	for (unsigned int i = 0; i < rx->nb_segs; i++)
 		vif_buf_put(vif, rx->seg[i].buf);
 	rx->nb_segs = 0;
@@ -205,6 +238,7 @@ read_dma(struct vif *vif, const union nfe_msg *msg, const union nfe_msg *cells, 
 static void
 read_ret(struct vif *vif, const union nfe_msg *msg)
 {
+	vif->counters.bad_type += msg->flags != 0; /* refused, but its buffers come back */
 	see_fill_end(vif, msg->ret.fill_end);
 	if (msg->ret.n == 0 || msg->ret.n > NFE_RET_COOKIES) {
 		vif->counters.bad_segs++;
@@ -245,7 +279,6 @@ read_checked(struct vif *vif, const union nfe_msg *msg, const union nfe_msg *cel
 {
 	if (msg->type == NFE_MSG_NOP)
 		return;
-	vif->counters.bad_type += msg->flags != 0; /* refused, but its buffers come back */
 	switch (msg->type) {
 	case NFE_MSG_INLINE:
 		read_inline(vif, msg, cells, rx);
@@ -271,6 +304,7 @@ vif_msg_read(struct vif *vif, const union nfe_msg *cells, unsigned int nb_cells,
 
 	rx->len = 0;
 	rx->nb_segs = 0;
+	rx->flags = 0;
 	rx->data = NULL;
 	if (nb_cells == 0)
 		return 0;

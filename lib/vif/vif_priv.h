@@ -57,6 +57,7 @@ struct vif {
 	int irq_fd;              /* -1: does not sleep */
 	uint32_t key;            /* of the region with all of this */
 	uint32_t inline_limit;   /* vif_send: longer goes by DMA */
+	uint8_t send_flags, recv_flags; /* NFE_MSG_F_* negotiated, 4.8 */
 	struct nfeh_info info;
 	struct nfeh *h;
 	char *name;
