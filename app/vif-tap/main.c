@@ -28,12 +28,15 @@
 #define MTU_MAX 65500u      /* the frame fits one buffer of 64 KB */
 #define FRAME_OVERHEAD 18u  /* bytes of Ethernet header and one VLAN tag */
 #define RING_SIZE 1024u     /* messages: what a TCP window of a megabyte bursts */
+#define BUF_SIZE_PLAIN 2048u /* bytes */
+#define BUF_SIZE_HINTS 8192u /* 64 KB are eight buffers, of 14 that a message may have */
+#define XEN_NB_BUFS 512u     /* each page of them is a grant: 4 MB as without hints */
 #define FULL_RETRY_MS 1     /* a full send ring is looked at again after this, wake-up or not */
 
 struct options {
 	const char *vif, *tap, *address;
 	uint32_t mtu;
-	bool mtu_given, up;
+	bool mtu_given, up, no_offload;
 };
 
 struct app {
@@ -41,6 +44,7 @@ struct app {
 	struct vif *vif;
 	struct pump pump;
 	int tap, signals, link_changed, epoll;
+	bool hints; /* before each frame of the tap */
 	bool stop;
 };
 
@@ -48,11 +52,13 @@ static int
 usage(FILE *out)
 {
 	fprintf(out, "usage: vif-tap --vif ADDRESS --tap NAME [--mtu N] [--up] [--address CIDR]\n"
+		     "               [--no-offload]\n"
 		     "  --vif ADDRESS   vfio-user:PATH of the VIF's socket, or xen:N in a Xen domain\n"
 		     "  --tap NAME      interface to create, in the current network namespace\n"
 		     "  --mtu N         bytes, of VIF and interface (default %u)\n"
 		     "  --up            set the interface up\n"
 		     "  --address CIDR  IPv4 address to give it, such as 192.0.2.11/24\n"
+		     "  --no-offload    checksums and segments are made by this kernel, not left open\n"
 		     "  --help          this text\n", MTU_DEFAULT);
 	return -EINVAL;
 }
@@ -78,7 +84,8 @@ parse_options(int argc, char **argv, struct options *o)
 	static const struct option table[] = {
 		{ "vif", required_argument, NULL, 'v' }, { "tap", required_argument, NULL, 't' },
 		{ "mtu", required_argument, NULL, 'm' }, { "up", no_argument, NULL, 'u' },
-		{ "address", required_argument, NULL, 'a' }, { "help", no_argument, NULL, 'h' },
+		{ "address", required_argument, NULL, 'a' }, { "no-offload", no_argument, NULL, 'n' },
+		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
 	int c;
@@ -90,6 +97,7 @@ parse_options(int argc, char **argv, struct options *o)
 		case 't': o->tap = optarg; break;
 		case 'a': o->address = optarg; break;
 		case 'u': o->up = true; break;
+		case 'n': o->no_offload = true; break;
 		case 'm':
 			if (parse_mtu(optarg, &o->mtu) != 0)
 				return -EINVAL;
@@ -128,11 +136,15 @@ static int
 attach(struct app *app)
 {
 	uint32_t frame = app->opt.mtu + FRAME_OVERHEAD;
+	uint32_t least = app->opt.no_offload ? BUF_SIZE_PLAIN : BUF_SIZE_HINTS;
 	struct vif_conf conf = {
 		.name = "vif-tap",
 		.ring_size = RING_SIZE,
-		.buf_size = frame <= 2048 ? 2048 : (frame + 63) / 64 * 64,
+		.nb_bufs = strncmp(app->opt.vif, "xen:", 4) == 0 && !app->opt.no_offload ?
+				   XEN_NB_BUFS : 0,
+		.buf_size = frame <= least ? least : (frame + 63) / 64 * 64,
 		.sleep = true,
+		.offload = !app->opt.no_offload,
 		.link = link_changed,
 		.ctx = app,
 	};
@@ -155,15 +167,21 @@ attach(struct app *app)
 static int
 tap_setup(struct app *app)
 {
+	uint8_t send = vif_send_flags(app->vif), recv = vif_recv_flags(app->vif), mac[6];
+	unsigned int offload = (send | recv) != 0 ? TAP_HINTS : 0;
 	const struct options *o = &app->opt;
-	uint8_t mac[6];
 	int rc;
 
-	app->tap = tap_open(o->tap);
+	offload |= send & NFE_MSG_F_CSUM_PARTIAL ? TAP_CSUM : 0;
+	offload |= send & NFE_MSG_F_GSO ? TAP_TSO : 0;
+	app->hints = offload & TAP_HINTS;
+	app->tap = tap_open(o->tap, offload);
 	if (app->tap < 0)
 		return app->tap;
 	vif_mac(app->vif, mac);
 	rc = tap_set_mac(o->tap, mac);
+	if (rc == 0 && (offload & TAP_TSO))
+		rc = tap_set_max_parts(o->tap, NFE_GSO_MAX_PARTS);
 	if (rc == 0)
 		rc = tap_set_mtu(o->tap, o->mtu);
 	if (rc == 0 && o->address != NULL)
@@ -308,7 +326,7 @@ main(int argc, char **argv)
 	rc = tap_setup(&app);
 	if (rc != 0)
 		goto detach;
-	pump_init(&app.pump, app.vif, app.tap);
+	pump_init(&app.pump, app.vif, app.tap, app.hints);
 	rc = epoll_setup(&app);
 	if (rc != 0)
 		goto close_tap;

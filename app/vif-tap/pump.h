@@ -20,7 +20,10 @@
 struct pump {
 	struct vif *vif;
 	int tap;
-	int32_t buf;      /* to read the next frame into; -1: none */
+	bool hints;       /* a struct virtio_net_hdr is before each frame of the tap */
+	uint32_t need;    /* buffers that the longest frame may take */
+	uint32_t nb_bufs; /* got already, to read the next frame into */
+	uint32_t bufs[NFE_MAX_SEGS];
 	bool tap_pending; /* the tap may have frames: not yet read until EAGAIN */
 	bool send_full;   /* no room in the send ring: the tap waits */
 	bool no_buffer;   /* likewise, for want of a buffer */
@@ -29,7 +32,7 @@ struct pump {
 	uint64_t from_tap_dropped; /* longer than the VIF takes */
 };
 
-void pump_init(struct pump *p, struct vif *vif, int tap);
+void pump_init(struct pump *p, struct vif *vif, int tap, bool hints);
 /* Each returns how much it moved; PUMP_BATCH: there may be more. */
 unsigned int pump_to_tap(struct pump *p);
 unsigned int pump_from_tap(struct pump *p); /* kick the VIF after it */

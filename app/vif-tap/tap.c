@@ -4,13 +4,14 @@
 
 /*
  * Set-up of the tap interface by ioctl(2): once at the start of vif-tap, and its carrier whenever
- * the VIF's link changes. No offloads: the kernel computes checksums and cuts segments before it
- * gives us a frame.
+ * the VIF's link changes. Without TAP_HINTS the kernel computes checksums and cuts segments before
+ * it gives us a frame.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <netinet/in.h>
@@ -31,8 +32,23 @@ say(int err, const char *name, const char *what)
 	return err;
 }
 
+/* Which checksums and segments the kernel may leave to us. */
+static int
+set_offload(int fd, const char *name, unsigned int offload)
+{
+	unsigned long flags = 0;
+
+	if (offload & TAP_CSUM)
+		flags |= TUN_F_CSUM;
+	if (offload & TAP_TSO)
+		flags |= TUN_F_TSO4 | TUN_F_TSO6;
+	if (ioctl(fd, TUNSETOFFLOAD, flags) != 0)
+		return say(-errno, name, "cannot set its offloads");
+	return 0;
+}
+
 int
-tap_open(const char *name)
+tap_open(const char *name, unsigned int offload)
 {
 	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL };
 	size_t len = strlen(name);
@@ -44,12 +60,19 @@ tap_open(const char *name)
 		return -EINVAL;
 	}
 	memcpy(ifr.ifr_name, name, len);
+	if (offload & TAP_HINTS)
+		ifr.ifr_flags |= IFF_VNET_HDR;
 	fd = open(TUN_DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return say(-errno, name, "cannot open " TUN_DEVICE
 			   " (is the tun module there, are you root?)");
-	if (ioctl(fd, TUNSETIFF, &ifr) == 0)
-		return fd;
+	if (ioctl(fd, TUNSETIFF, &ifr) == 0) {
+		err = offload & TAP_HINTS ? set_offload(fd, name, offload) : 0;
+		if (err == 0)
+			return fd;
+		close(fd);
+		return err;
+	}
 	err = -errno;
 	close(fd);
 	if (err == -EBUSY || if_nametoindex(name) != 0)
@@ -90,6 +113,40 @@ tap_set_mtu(const char *name, uint32_t mtu)
 	struct ifreq ifr = { .ifr_mtu = (int)mtu };
 
 	return interface_ioctl(name, SIOCSIFMTU, &ifr, "cannot set the MTU");
+}
+
+/* The switch takes no frame that makes more parts (4.8): a path of tiny segments must not stall. */
+int
+tap_set_max_parts(const char *name, uint32_t parts)
+{
+	struct {
+		struct nlmsghdr nl;
+		struct ifinfomsg link;
+		struct rtattr attr;
+		uint32_t value;
+	} req = {
+		.nl = { .nlmsg_len = sizeof(req), .nlmsg_type = RTM_NEWLINK,
+			.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK },
+		.link = { .ifi_family = AF_UNSPEC, .ifi_index = (int)if_nametoindex(name) },
+		.attr = { .rta_len = sizeof(req.attr) + sizeof(req.value),
+			  .rta_type = IFLA_GSO_MAX_SEGS },
+		.value = parts,
+	};
+	struct {
+		struct nlmsghdr nl;
+		struct nlmsgerr err;
+		uint8_t more[512];
+	} answer = { .err.error = -EPROTO };
+	int sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE), rc = 0;
+
+	if (sock < 0)
+		return say(-errno, name, "socket");
+	if (send(sock, &req, sizeof(req), 0) < 0 || recv(sock, &answer, sizeof(answer), 0) < 0)
+		rc = -errno;
+	else
+		rc = answer.err.error;
+	close(sock);
+	return rc == 0 ? 0 : say(rc, name, "cannot limit segmentation");
 }
 
 int
