@@ -29,6 +29,7 @@ struct nfe_bus_mem { /* page-aligned, zeroed; a multiple of the page size */
 struct nfe_bus_ops {
 	const char *name; /* prefix of an address: "vfio-user" */
 	bool own_memory;  /* the device can be let into nothing but what mem_alloc() gave */
+	unsigned int answer_ms; /* how long the device may take for GO, RESET, a request; 0: 2000 */
 	/* address is what follows "name:". Allocates only; connects nothing. */
 	int (*create)(const char *address, struct nfe_bus **bus);
 	void (*destroy)(struct nfe_bus *bus);

@@ -269,6 +269,7 @@ xb_kick(struct nfe_bus *bus, unsigned int channel)
 const struct nfe_bus_ops nfe_bus_xen = {
 	.name = "xen",
 	.own_memory = true,
+	.answer_ms = XB_ANSWER_MS,
 	.create = xb_create,
 	.destroy = xb_destroy,
 	.connect = xb_connect,

@@ -27,7 +27,10 @@
 #define XB_MAX_CHANNELS 1024u
 #define XB_PIECES 8u
 #define XB_MAX_INDEX ((NFE_XEN_MAX_PAGES + NFE_XEN_INDEX_REFS - 1) / NFE_XEN_INDEX_REFS)
-#define XB_RESET_MS 2000 /* until Closed, and until InitWait again */
+/* Until Closed, until InitWait again, and for what the bus is not asked about. Xenstore and the back
+ * end wait for dom0's CPUs, which the start or end of a big domain keeps busy for seconds. */
+#define XB_ANSWER_MS 10000
+#define XB_LOOK_MS 50 /* a look at a state that has not changed yet */
 #define XB_AGAIN_MS 20   /* a back end that was there before: others retry for us */
 
 #define XB_STATE(state) (1u << NFE_XEN_##state)

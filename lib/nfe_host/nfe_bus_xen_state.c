@@ -184,11 +184,11 @@ reset(struct xen_bus *xb)
 	rc = xb_set_state(xb, NFE_XEN_CLOSING);
 	xb->state = NFE_XEN_CLOSING;
 	if (rc == 0)
-		rc = xb_wait_backend(xb, let_go, XB_RESET_MS, &state);
+		rc = xb_wait_backend(xb, let_go, XB_ANSWER_MS, &state);
 	if (rc == 0)
 		rc = xb_set_state(xb, NFE_XEN_INITIALISING);
 	if (rc == 0)
-		rc = xb_wait_backend(xb, XB_STATE(INIT_WAIT), XB_RESET_MS, &state);
+		rc = xb_wait_backend(xb, XB_STATE(INIT_WAIT), XB_ANSWER_MS, &state);
 	if (rc < 0)
 		return rc;
 	xb->state = NFE_XEN_INITIALISING;
@@ -228,11 +228,15 @@ failed(struct xen_bus *xb)
 static int
 status(struct xen_bus *xb, uint32_t *value)
 {
-	uint32_t link = 0;
+	uint32_t link = 0, back;
 	int rc = 0;
 
 	*value = xb->state == NFE_XEN_INITIALISED ? NFE_STATE_BOOTING : NFE_STATE_RESET;
-	switch (xb_backend_state(xb)) {
+	/* After GO this is asked every millisecond: that is not passed on to xenstored. */
+	if (xb->state != NFE_XEN_INITIALISED ||
+	    xb_wait_backend(xb, XB_STATE(CONNECTED) | XB_STATE(CLOSING), XB_LOOK_MS, &back) < 0)
+		back = xb_backend_state(xb);
+	switch (back) {
 	case NFE_XEN_CONNECTED:
 		if (xb->state == NFE_XEN_INITIALISED)
 			rc = connected(xb);

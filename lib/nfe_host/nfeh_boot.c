@@ -121,7 +121,8 @@ check_identity(struct nfeh *h, struct nfeh_info *info)
 static int
 wait_state(struct nfeh *h, enum nfe_state to, uint32_t *status)
 {
-	uint64_t deadline = nfeh_now_ms() + NFEH_BOOT_MS;
+	unsigned int timeout_ms = nfeh_answer_ms(h);
+	uint64_t deadline = nfeh_now_ms() + timeout_ms;
 
 	for (;;) {
 		int rc = reg_read(h, NFE_REG_STATUS, status);
@@ -134,7 +135,7 @@ wait_state(struct nfeh *h, enum nfe_state to, uint32_t *status)
 			return -EIO;
 		if (nfeh_now_ms() >= deadline) {
 			nfeh_log(h, 0, "function in state %u instead of %u after %u ms",
-				 NFE_STATUS_STATE(*status), to, NFEH_BOOT_MS);
+				 NFE_STATUS_STATE(*status), to, timeout_ms);
 			return -ETIMEDOUT;
 		}
 		rc = nfeh_sleep(h, nfeh_now_ms() + STATE_POLL_MS);

@@ -22,8 +22,7 @@
 #include "nfeh.h"
 
 #define NFEH_CONNECT_MS 2000   /* connect, and each transport request */
-#define NFEH_BOOT_MS 2000      /* RESET or GO until the state is reached */
-#define NFEH_REQUEST_MS 2000   /* request until its response */
+#define NFEH_ANSWER_MS 2000    /* RESET or GO until the state is reached, request until response */
 #define NFEH_LINK_WAIT_MS 2000 /* a call while the device is away */
 #define NFEH_RETRY_MS 10       /* between connects while nobody listens */
 #define NFEH_REFUSED_MS 1000   /* between replays that fail, and after a FAILED function */
@@ -135,6 +134,12 @@ struct nfeh {
 	struct nfeh_channel *channels; /* info.max_channels + 1, by number */
 	struct nfeh_config config;
 };
+
+static inline unsigned int
+nfeh_answer_ms(const struct nfeh *h)
+{
+	return h->bus->ops->answer_ms != 0 ? h->bus->ops->answer_ms : NFEH_ANSWER_MS;
+}
 
 /* nfeh.c */
 void nfeh_log(struct nfeh *h, int level, const char *fmt, ...)

@@ -308,9 +308,9 @@ nfeh_call_locked(struct nfeh *h, struct nfe_req *req, enum nfe_op op, struct nfe
 	int rc;
 
 	req->op = op;
-	rc = nfeh_request_locked(h, req, rsp != NULL ? rsp : &mine, NFEH_REQUEST_MS);
+	rc = nfeh_request_locked(h, req, rsp != NULL ? rsp : &mine, nfeh_answer_ms(h));
 	if (rc == -ETIMEDOUT)
-		nfeh_fail_locked(h, "%s not answered after %u ms", op_names[op], NFEH_REQUEST_MS);
+		nfeh_fail_locked(h, "%s not answered after %u ms", op_names[op], nfeh_answer_ms(h));
 	return rc;
 }
 
