@@ -340,6 +340,37 @@ vif_serves_one_device_and_only_the_one_it_is_for(void)
 	return TEST_OK;
 }
 
+static unsigned int nb_strangers;
+
+static void
+count_strangers(const char *line)
+{
+	nb_strangers += strstr(line, "no VIF") != NULL;
+}
+
+/* While VIFs are made one by one, devices of those to come are no news. One of nobody's is. */
+static int
+devices_of_vifs_to_come_are_no_strangers(void)
+{
+	struct xt_world t;
+
+	TEST_EQ(xt_open(&t), TEST_OK);
+	xt_make_device(t.dom0, 5, 0, "a");
+	xt_make_device(t.dom0, 6, 0, "b");
+	xt_run(&t);
+	xt_stop_backend(&t);
+	nb_strangers = 0;
+	t.log = count_strangers;
+	TEST_EQ(xt_start_backend(&t), TEST_OK);
+	xt_run(&t);
+	TEST_EQ(nb_strangers, 0);
+	xt_make_device(t.dom0, 6, 1, "c");
+	xt_run(&t);
+	TEST_TRUE(nb_strangers > 0);
+	xt_close(&t);
+	return TEST_OK;
+}
+
 static int
 killed_back_end_is_noticed_and_its_successor_serves_the_same_grants(void)
 {
@@ -468,6 +499,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(crashed_domain_is_let_go),
 	TEST_CASE(two_domains_do_not_notice_each_other),
 	TEST_CASE(vif_serves_one_device_and_only_the_one_it_is_for),
+	TEST_CASE(devices_of_vifs_to_come_are_no_strangers),
 	TEST_CASE(killed_back_end_is_noticed_and_its_successor_serves_the_same_grants),
 	TEST_CASE(ended_back_end_says_closed),
 	TEST_CASE(killed_front_end_is_followed_by_the_next),

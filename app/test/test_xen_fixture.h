@@ -57,6 +57,7 @@ struct xt_world {
 	struct nfed_loop *loop;
 	struct nfed_xen *xen;
 	struct nfed_xen_vif *vif[2]; /* "a" and "b" */
+	void (*log)(const char *line);
 };
 
 static inline struct nfed_xen_vif_conf
@@ -83,7 +84,7 @@ static inline int
 xt_start_backend(struct xt_world *t)
 {
 	static const char *const names[] = { "a", "b" };
-	struct nfed_xen_conf conf = { .loop = t->loop };
+	struct nfed_xen_conf conf = { .loop = t->loop, .log = t->log };
 
 	TEST_EQ(xenio_fake_open(t->w, 0, &t->x), 0);
 	conf.x = t->x;
@@ -110,6 +111,7 @@ xt_stop_backend(struct xt_world *t)
 static inline int
 xt_open(struct xt_world *t)
 {
+	t->log = NULL;
 	t->w = xenio_fake_create();
 	TEST_TRUE(t->w != NULL);
 	xenio_fake_add_domain(t->w, 5);

@@ -30,7 +30,7 @@
 #define RING_SIZE 1024u     /* messages: what a TCP window of a megabyte bursts */
 #define BUF_SIZE_PLAIN 2048u /* bytes */
 #define BUF_SIZE_HINTS 8192u /* 64 KB are eight buffers, of 14 that a message may have */
-#define XEN_NB_BUFS 512u     /* each page of them is a grant: 4 MB as without hints */
+#define XEN_BUF_BYTES (896u * 4096u) /* with the rings, within gntalloc's default of 1024 pages */
 #define FULL_RETRY_MS 1     /* a full send ring is looked at again after this, wake-up or not */
 
 struct options {
@@ -140,8 +140,6 @@ attach(struct app *app)
 	struct vif_conf conf = {
 		.name = "vif-tap",
 		.ring_size = RING_SIZE,
-		.nb_bufs = strncmp(app->opt.vif, "xen:", 4) == 0 && !app->opt.no_offload ?
-				   XEN_NB_BUFS : 0,
 		.buf_size = frame <= least ? least : (frame + 63) / 64 * 64,
 		.sleep = true,
 		.offload = !app->opt.no_offload,
@@ -150,6 +148,8 @@ attach(struct app *app)
 	};
 	int rc;
 
+	if (strncmp(app->opt.vif, "xen:", 4) == 0)
+		conf.nb_bufs = XEN_BUF_BYTES / conf.buf_size;
 	app->vif = vif_attach(app->opt.vif, &conf);
 	if (app->vif == NULL)
 		return -errno;

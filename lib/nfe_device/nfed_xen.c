@@ -136,6 +136,8 @@ device_found(struct nfed_xen *xen, uint16_t domid, uint32_t number, const char *
 	struct nfed_xen_vif *v = find_named(xen, name);
 	struct xenio_domain info;
 
+	if (xen->looking_for != NULL && xen->looking_for != v)
+		return;
 	if (v == NULL) {
 		nfed_xen_log(xen, "xen %u/%u: no VIF %.40s with \"xen\" here", domid, number, name);
 	} else if (!v->conf.any && (v->conf.domid != domid || v->conf.number != number)) {
@@ -187,6 +189,14 @@ scan_domain(struct nfed_xen *xen, uint16_t domid)
 		    find_bound(xen, domid, number) == NULL)
 			device_look(xen, domid, number);
 	free(names);
+}
+
+void
+nfed_xen_find(struct nfed_xen *xen, const struct nfed_xen_vif *v)
+{
+	xen->looking_for = v;
+	nfed_xen_scan(xen);
+	xen->looking_for = NULL;
 }
 
 /* All devices there are; those that went are found by their VIFs. */

@@ -22,6 +22,7 @@ struct nfed_xen {
 	uint16_t domid; /* ours */
 	char dir[XENIO_PATH_MAX]; /* of all back ends */
 	struct nfed_xen_vif *vifs;
+	const struct nfed_xen_vif *looking_for; /* NULL: any */
 };
 
 struct nfed_xen_arena {
@@ -64,6 +65,8 @@ void nfed_xen_log(const struct nfed_xen *xen, const char *format, ...)
 void nfed_xen_unbind(struct nfed_xen_vif *v, const char *why);
 /* Look for the device of a VIF that came later than its device. */
 void nfed_xen_scan(struct nfed_xen *xen);
+/* Only for the device of v, saying nothing of others: their VIFs may not be there yet. */
+void nfed_xen_find(struct nfed_xen *xen, const struct nfed_xen_vif *v);
 
 /* nfed_xen_state.c */
 /* The VIF has a device now: publish, InitWait, and act on the front end's state. */

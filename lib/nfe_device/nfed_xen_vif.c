@@ -216,7 +216,7 @@ nfed_xen_vif_create(struct nfed_xen *xen, const struct nfed_xen_vif_conf *conf,
 	v->next = xen->vifs;
 	xen->vifs = v;
 	*out = v;
-	nfed_xen_scan(xen);
+	nfed_xen_find(xen, v);
 	return 0;
 }
 

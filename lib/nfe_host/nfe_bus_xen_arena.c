@@ -12,10 +12,28 @@
  * else lies in them; so memory comes from here or cannot be shared. Called with nfeh's lock.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "nfe_bus_xen_priv.h"
+
+#define GNTALLOC_LIMIT "/sys/module/xen_gntalloc/parameters/limit"
+
+/* Of all processes of this domain together, in pages; 0: not known. */
+static unsigned int
+gntalloc_limit(void)
+{
+	FILE *file = fopen(GNTALLOC_LIMIT, "re");
+	unsigned int limit = 0;
+
+	if (file == NULL)
+		return 0;
+	if (fscanf(file, "%9u", &limit) != 1)
+		limit = 0;
+	fclose(file);
+	return limit;
+}
 
 static int
 grant(struct xen_bus *xb, uint32_t nr_pages, uint32_t *refs, void **addr)
@@ -24,8 +42,8 @@ grant(struct xen_bus *xb, uint32_t nr_pages, uint32_t *refs, void **addr)
 
 	if (rc == 0)
 		return 0;
-	return xb_fail(xb, rc, "granting %u pages: %s; the limit is "
-		       "/sys/module/xen_gntalloc/parameters/limit", nr_pages, strerror(-rc));
+	return xb_fail(xb, rc, "granting %u pages more than %u: %s; this domain's limit is %u in "
+		       GNTALLOC_LIMIT, nr_pages, xb->nr_pages, strerror(-rc), gntalloc_limit());
 }
 
 /* Nothing of it is seen by anybody before the index is. */
