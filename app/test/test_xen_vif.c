@@ -165,6 +165,41 @@ removed(struct server *s, struct vif *vif)
 	return TEST_OK;
 }
 
+static struct xenio *front;
+
+static int
+open_and_remember(void *arg, struct xenio **x)
+{
+	int rc = open_in_guest(arg, x);
+
+	front = *x;
+	return rc;
+}
+
+/* As with gntalloc's limit: pages count until the back end has let go of them. */
+static int
+killed_front_end_is_followed_though_pages_are_short(void)
+{
+	struct xenio_fake_counts c;
+	struct server s;
+	struct vif *vif;
+
+	TEST_EQ(server_open(&s), TEST_OK);
+	xenio_open_with(open_and_remember, s.t.w);
+	vif = attach();
+	TEST_TRUE(vif != NULL);
+	xenio_fake_counts(s.t.w, &c);
+	xenio_fake_limit(s.t.w, c.granted + 1);
+	xenio_fake_mute(front);
+	vif_detach(vif);
+	vif = attach();
+	TEST_TRUE(vif != NULL);
+	TEST_EQ(send_frames(vif, 4), TEST_OK);
+	TEST_EQ(recv_frames(vif, 4), TEST_OK);
+	vif_detach(vif);
+	return server_close(&s);
+}
+
 static int
 device_taken_away_and_given_back_goes_on(void)
 {
@@ -229,6 +264,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(control_answers_and_second_client_is_busy),
 	TEST_CASE(frames_come_back_while_both_ends_sleep),
 	TEST_CASE(back_end_killed_or_ended_and_started_loses_no_frame_and_no_grant),
+	TEST_CASE(killed_front_end_is_followed_though_pages_are_short),
 	TEST_CASE(device_taken_away_and_given_back_goes_on),
 	TEST_CASE(reset_and_boot_again_over_the_same_connection),
 	TEST_CASE(no_device_and_no_switch_are_told_apart),

@@ -122,8 +122,10 @@ xb_open(struct xen_bus *xb)
 		xb->x->ops->close(xb->x);
 		xb->x = NULL;
 		xb->back[0] = '\0';
+		return rc;
 	}
-	return rc;
+	xb_succeed(xb);
+	return 0;
 }
 
 /* The bounds that make every later computation safe. */

@@ -30,6 +30,7 @@
 /* Until Closed, until InitWait again, and for what the bus is not asked about. Xenstore and the back
  * end wait for dom0's CPUs, which the start or end of a big domain keeps busy for seconds. */
 #define XB_ANSWER_MS 10000
+#define XB_SUCCEED_MS 2000 /* for the pages of a predecessor */
 #define XB_LOOK_MS 50 /* a look at a state that has not changed yet */
 #define XB_AGAIN_MS 20   /* a back end that was there before: others retry for us */
 
@@ -91,6 +92,9 @@ int xb_set_state(struct xen_bus *xb, enum nfe_xen_state state);
 /* Until the back end is in one of the states; -ETIMEDOUT. */
 int xb_wait_backend(struct xen_bus *xb, uint32_t states, unsigned int timeout_ms, uint32_t *state);
 uint32_t xb_backend_state(struct xen_bus *xb); /* UNKNOWN: none */
+/* A predecessor that was killed left its pages with the back end, and they count against the limit
+ * of this domain: the back end is told to let go before we grant ours. Without an answer we try. */
+void xb_succeed(struct xen_bus *xb);
 int xb_read_registers(struct xen_bus *xb);
 int xb_reg_read(struct nfe_bus *bus, uint32_t reg, uint32_t *value);
 int xb_reg_write(struct nfe_bus *bus, uint32_t reg, uint32_t value);

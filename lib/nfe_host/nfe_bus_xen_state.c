@@ -113,6 +113,20 @@ xb_find_backend(struct xen_bus *xb)
 	return rc;
 }
 
+void
+xb_succeed(struct xen_bus *xb)
+{
+	uint32_t back = xb_backend_state(xb);
+
+	if (back != NFE_XEN_CONNECTED && back != NFE_XEN_CLOSING)
+		return;
+	if (xb_pump_start(xb) < 0 || xb_set_state(xb, NFE_XEN_INITIALISING) < 0)
+		return; /* the connect to come says why */
+	xb->state = NFE_XEN_INITIALISING;
+	(void)xb_wait_backend(xb, ~(XB_STATE(CONNECTED) | XB_STATE(CLOSING)), XB_SUCCEED_MS, &back);
+	xb->bus.why[0] = '\0';
+}
+
 int
 xb_read_registers(struct xen_bus *xb)
 {

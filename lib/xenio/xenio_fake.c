@@ -497,6 +497,14 @@ xenio_fake_crash_domain(struct xenio_fake *w, uint16_t domid)
 }
 
 void
+xenio_fake_limit(struct xenio_fake *w, unsigned int nb_pages)
+{
+	pthread_mutex_lock(&w->lock);
+	w->share_limit = nb_pages;
+	pthread_mutex_unlock(&w->lock);
+}
+
+void
 xenio_fake_fail(struct xenio_fake *w, enum xenio_fake_call call, unsigned int n, int error)
 {
 	pthread_mutex_lock(&w->lock);

@@ -42,6 +42,9 @@ enum xenio_fake_call {
 	XENIO_FAKE_CALLS
 };
 void xenio_fake_fail(struct xenio_fake *w, enum xenio_fake_call call, unsigned int n, int error);
+/* Pages that may be granted, by all domains together, those given back but still mapped included;
+ * 0: no limit. Beyond it share fails with -ENOSPC. */
+void xenio_fake_limit(struct xenio_fake *w, unsigned int nb_pages);
 /* The next n transactions end with -EAGAIN. */
 void xenio_fake_conflict(struct xenio_fake *w, unsigned int n);
 

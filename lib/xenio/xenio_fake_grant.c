@@ -62,6 +62,14 @@ close_fd:
 	return rc;
 }
 
+static bool
+within_limit_locked(const struct xenio_fake *w, unsigned int nb_pages)
+{
+	for (const struct fake_share *s = w->shares; s != NULL; s = s->next)
+		nb_pages += s->nb_pages;
+	return w->share_limit == 0 || nb_pages <= w->share_limit;
+}
+
 int
 fake_share(struct xenio *x, uint16_t domid, unsigned int nb_pages, uint32_t *refs, void **addr)
 {
@@ -74,6 +82,8 @@ fake_share(struct xenio *x, uint16_t domid, unsigned int nb_pages, uint32_t *ref
 	*s = (struct fake_share){ .h = h, .owner = h->domid, .peer = domid, .nb_pages = nb_pages };
 	pthread_mutex_lock(&h->w->lock);
 	rc = fake_ordered_locked(h->w, XENIO_FAKE_SHARE);
+	if (rc == 0 && !within_limit_locked(h->w, nb_pages))
+		rc = -ENOSPC;
 	if (rc == 0)
 		rc = back_share(s);
 	if (rc < 0) {

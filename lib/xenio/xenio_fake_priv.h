@@ -116,6 +116,7 @@ struct xenio_fake {
 	uint32_t next_ref, next_tx;
 	int next_port;
 	unsigned int conflicts;
+	unsigned int share_limit; /* pages, 0: none */
 	unsigned int fail_in[XENIO_FAKE_CALLS];
 	int fail_with[XENIO_FAKE_CALLS];
 	uint64_t notifies;

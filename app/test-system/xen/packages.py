@@ -29,7 +29,8 @@ WANTED = {  # package: the files that we need of it
     "xenstore-utils": ["./usr/bin/xenstore"],
     "busybox-static": ["./bin/busybox"],
 }
-KERNEL_FILES = ["./boot/vmlinuz-*", "*/kernel/drivers/xen/*.ko", "*/kernel/drivers/net/tun.ko"]
+KERNEL_FILES = ["./boot/vmlinuz-*", "*/kernel/drivers/xen/*.ko", "*/kernel/drivers/net/tun.ko",
+                "*/kernel/drivers/net/veth.ko"]
 APT = ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=3"]
 DOWNLOAD_TIMEOUT_S = 300
 COMPLETE = "complete"  # file whose presence says that a cached directory is whole
