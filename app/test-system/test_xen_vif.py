@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 the NFE authors
 """VIFs of Xen domains, on real Xen: two domUs on a switch in dom0, memory by grants, wake-ups by
-event channels. Ping, copied files and counted frames; the switch is killed and started again, a
-domU writes nonsense, is destroyed, comes back. Judged by counts, never by time."""
+event channels; the guest library and the PMD, in the stock testpmd too. Ping, copied files, counted
+frames. The switch is killed and started again; programs in a domU are; a domU writes nonsense,
+suspends, crashes, reboots, is destroyed. What the switch holds of a domain is counted. Judged by
+counts, never by time."""
 import json
 import re
 import sys
@@ -11,17 +13,23 @@ import sys
 from lab import Lab, Tap, expect
 from traffic import perfect
 from xen.bed import Results
-from xen.scenario import BOTH_UP, SWITCH, check_boot, check_sums, have_xen, make_bed
+from xen.scenario import BOTH_UP, PLUGIN, SWITCH, check_boot, check_sums, have_xen, make_bed
 
 FRAMES = 5000
-PINGS = 20
-KILLS = 3
+BUSY_FRAMES = 20000
+FRAMES_PER_EVENT = 20
+PINGS = 10
+KILLS = 2
+CYCLES = 6
 FILE_KIB = 2048
 CONFIG = """socket-dir /run/vsw
 vif tap1 mac 02:00:00:00:00:10 queues 2 xen any
 vif tap2 mac 02:00:00:00:00:11 queues 2 xen any
 vif gen1 mac 02:00:00:00:00:12 queues 2 xen any
 vif gen2 mac 02:00:00:00:00:13 queues 2 xen any
+"""
+MIX_CONFIG = CONFIG + """vif proc mac 02:00:00:00:00:14
+uplink wire port net_af_packet0
 """
 # attach GUEST N VIF: the nodes of doc/xen-protocol.md, while no switch runs yet. Later ones are
 # made by vif-ctl, which waits for the switch.
@@ -53,11 +61,11 @@ tap()
         2>&1 & until_true 60 grep -q ready /tmp/tap.log; cat /tmp/tap.log"
     on $1 10 "grep -q ready /tmp/tap.log"
 }}
-# pings NAME: from u1 to u2.
+# pings NAME FROM TO: TO is the last byte of an address.
 pings()
 {{
-    on u1 100 "until_true 60 ping -c 1 -W 2 192.0.2.2" || return
-    on u1 200 "ping -c {PINGS} -i 0.2 -W 30 192.0.2.2 | grep received"
+    on $2 100 "until_true 60 ping -c 1 -W 2 192.0.2.$3" || return
+    on $2 200 "ping -c {PINGS} -i 0.1 -W 30 192.0.2.$3 | grep received"
     result pings_$1 "$told"
 }}
 # copy NAME: a file from u1 to u2 over TCP. The sender stops when the receiver ends its side, and
@@ -72,19 +80,98 @@ copy()
     finish u2 200
     result got_$1 "$told"
 }}
-# frames NAME COMMAND...: checked ones between two VIFs of u2, while dom0 runs the command.
+# frames NAME N COMMAND...: checked ones between two VIFs of u2, the guest library on one and the
+# PMD on the other, while dom0 runs the command.
 frames()
 {{
-    name=$1
-    shift
-    begin u2 "test-traffic --lcores 0@0 --no-huge --no-pci -m 48 -- --a vif:xen:1 --b vif:xen:2
-        --both --frames {FRAMES} --stall-ms 60000 > /tmp/frames.log 2>&1;
+    name=$1 n=$2
+    shift 2
+    begin u2 "test-traffic --lcores 0@0 --no-huge --no-pci -m 64 -d {PLUGIN}
+        --vdev net_nfe0,xen=2 -- --a vif:xen:1 --b port:net_nfe0 --both --frames $n
+        --stall-ms 60000 > /tmp/frames.log 2>&1;
         echo status \\$?; grep -a ^result /tmp/frames.log || cat /tmp/frames.log"
     "$@"
     finish u2 200
     result frames_$name "$told"
 }}
+# notifications: between the switch and the two VIFs of u2, in both directions.
+notifications()
+{{
+    for vif in gen1 gen2; do
+        vif-ctl --file-prefix vsw --json info $vif
+    done | sed -n 's/.*"\\(events\\|interrupts\\)": *\\([0-9]*\\).*/\\2/p' |
+        {{ sum=0; while read count; do sum=$((sum + count)); done; echo $sum; }}
+}}
 """
+# The stock testpmd in u1 answers pings; and says at its end what it saw.
+TESTPMD = f"""
+testpmd()
+{{
+    on u1 100 "mkfifo /tmp/in; dpdk-testpmd --lcores 0@0,1@0 --no-huge --no-pci -m 64 -d {PLUGIN}
+        --vdev net_nfe0 --no-telemetry -- --forward-mode=icmpecho --total-num-mbufs=4096
+        --disable-link-check 0<> /tmp/in > /tmp/testpmd.log 2>&1 &
+        until_true 60 grep -q 'Press enter' /tmp/testpmd.log"
+}}
+testpmd_ends()
+{{
+    on u1 100 "echo > /tmp/in; until_true 60 grep -q Bye /tmp/testpmd.log;
+        grep -c 'net_nfe0: link' /tmp/testpmd.log;
+        grep -a -A1 'Accumulated' /tmp/testpmd.log | tail -n 1; tail -n 1 /tmp/testpmd.log"
+    result testpmd "$told"
+}}
+"""
+# What the switch holds of domains: descriptors, mapped grants, event channels.
+HELD = f"""
+held()
+{{
+    pid=$(cat /run/switch.pid)
+    echo "$(ls /proc/$pid/fd | wc -l) $(grep -c gntdev /proc/$pid/maps)" \\
+        "$(grep -c evtchn: /proc/interrupts)"
+}}
+closed()
+{{
+    [ "$(xenstore-read /local/domain/0/backend/nfe/$1/state)" = 6 ]
+}}
+# Attached and gone, killed each other time, with the kernel's default limit of pages: what is not
+# given back is missing soon.
+cycles()
+{{
+    result held_before "$(held)"
+    on u1 200 "echo 1024 > /sys/module/xen_gntalloc/parameters/limit;
+        for cycle in $(seq -s ' ' {CYCLES}); do
+            vif-echo xen:0 > /tmp/echo.log 2>&1 &
+            until_true 30 grep -q ready /tmp/echo.log || exit;
+            [ \\$((cycle % 2)) = 0 ] && kill \\$! || kill -9 \\$!; wait \\$!; done; echo all"
+    result cycles "$told"
+    until_true 30 closed "$(cat /run/u1.domid)/0"
+    result held_after "$(held)"
+}}
+"""
+# A process of dom0, the wire, and a domU on one switch.
+MIX = """
+mix()
+{
+    ip link add name wire0 type veth
+    ip link set wire0 up
+    ip addr add 192.0.2.100/24 dev veth0
+    ip link set veth0 up
+    stop_switch -KILL
+    start_switch /nfe/mix.conf --vdev=net_af_packet0,iface=wire0 || return
+    start_logged proc unshare -n vif-tap --vif vfio-user:/run/vsw/proc.sock --tap vif0 --up \\
+        --address 192.0.2.50/24
+    wait_lines proc ready 1 60 || return
+    pings domu_process u1 50 && pings domu_wire u1 100 || return
+    in_proc="nsenter -n -t $(cat /run/proc.pid)"
+    until_true 60 $in_proc ping -c 1 -W 2 192.0.2.100
+    result pings_process_wire "$($in_proc ping -c PINGS -i 0.1 -W 30 192.0.2.100 | grep received)"
+    result pings_wire_domu "$(ping -c PINGS -i 0.1 -W 30 192.0.2.2 | grep received)"
+    result mix "$(stats)"
+    kill "$(cat /run/proc.pid)"
+    stop_switch -KILL
+    ip link del wire0
+    start_switch
+}
+""".replace("PINGS", str(PINGS))
 # A front end that writes nonsense, all the time.
 HOSTILE = """
 hostile()
@@ -98,11 +185,10 @@ hostile()
 }
 """
 MAIN = f"""
-# Not while u2 still attaches: its library gives up after 2 s without an answer, and under emulation
-# the end of a domain can stop dom0 for as long.
+# Not while u2 still attaches: under emulation the end of a domain can stop dom0 for seconds.
 destroy_u1()
 {{
-    wait_lines switch "vif gen2: guest attached" $((attached + 1)) 100
+    wait_lines switch "vif gen1: guest attached" $((attached + 1)) 100
     sleep 3
     xl destroy u1
 }}
@@ -110,32 +196,62 @@ gone()
 {{
     ! xl domid "$1"
 }}
+# reborn NAME: u1 comes again, gets its VIF from vif-ctl, and finds its neighbour.
+reborn()
+{{
+    wait_renewed u1 100 || return
+    until_true 100 vif-ctl xen attach u1 --vif tap1 --queues 2 || return
+    tap u1 && pings $1 u1 2
+}}
+# It goes on where it was; the back end has let go of it meanwhile.
+suspend_u1()
+{{
+    xenstore-write "$(of u1)/control/shutdown" suspend
+    until_true 60 eval "xl list u1 | grep -q -e '--s---'"
+    result suspended "$?"
+    wait_lines switch "vif tap1: .*suspended" 1 60
+    xen-resume "$(cat /run/u1.domid)"
+    result resumed "$?"
+}}
 attach_all
 start_switch || return
-tap u1 || return
 tap u2 || return
-pings first || return
+cycles
+tap u1 || return
+pings first u1 2 || return
 copy first || return
-frames quiet true || return
+before=$(notifications)
+frames quiet {BUSY_FRAMES} true
+result notifications $(($(notifications) - before))
 for cycle in $(seq {KILLS}); do
     stop_switch -KILL
     start_switch || return
-    pings kill_$cycle || return
+    pings kill_$cycle u1 2 || return
 done
 copy kills || return
+mix || return
 on u1 30 "killall -9 vif-tap"
+testpmd || return
+pings testpmd u2 1 || return
+stop_switch -KILL
+start_switch || return
+pings testpmd_kill u2 1 || return
+testpmd_ends
 tap u1 || return
-pings app || return
-frames hostile hostile
-attached=$(grep -c "vif gen2: guest attached" /run/switch.log)
-frames destroyed destroy_u1
+pings app u1 2 || return
+suspend_u1
+pings resumed u1 2 || return
+frames hostile {FRAMES} hostile
+begin u1 "echo c > /proc/sysrq-trigger"
+reborn crash || return
+begin u1 "reboot -f"
+reborn reboot || return
+result list "$(vif-ctl xen list | grep -c 'Connected *Connected')"
+attached=$(grep -c "vif gen1: guest attached" /run/switch.log)
+frames destroyed {FRAMES} destroy_u1
 until_true 60 gone u1
 result left "$(xl list | tail -n +2 | wc -l)"
-start_guest u1
-until_true 100 vif-ctl xen attach u1 --vif tap1 --queues 2 --gntalloc 16384
-tap u1 || return
-result list "$(vif-ctl xen list | grep -c 'Connected *Connected')"
-pings reborn || return
+result held_end "$(held)"
 result stats "$(stats)"
 stop_switch -TERM
 result switch_code $?
@@ -153,12 +269,32 @@ def check_copy(results, name):
            f"copy {name}: sent {sent}, got {got}")
 
 
-def check_frames(results, name):
+def check_frames(results, name, frames):
     found = re.search(r"^status (\d+) result (\{.*\})", results[f"frames_{name}"])
     expect(found, f"frames {name}: {results[f'frames_{name}']}")
     result = json.loads(found[2])
     perfect(dict(result, exit_code=int(found[1])))
-    expect(result["sent"] == 2 * FRAMES, f"frames {name}: {result}")
+    expect(result["sent"] == 2 * frames, f"frames {name}: {result}")
+
+
+def check_held(results, when):
+    expect(results[f"held_{when}"] == results["held_before"],
+           f"descriptors, mappings, event channels: {results['held_before']} before, "
+           f"{results[f'held_{when}']} {when}")
+
+
+def check_busy(results):
+    """Both ends are busy most of the time; under emulation they take turns, and may sleep then."""
+    frames, events = 2 * BUSY_FRAMES, int(results["notifications"])
+    expect(events * FRAMES_PER_EVENT < frames, f"{events} notifications for {frames} frames")
+
+
+def check_testpmd(results):
+    """Lines "link down" and "link up" for each life of the switch, and all it got was answered."""
+    found = re.match(r"(\d+) +RX-packets: (\d+) .*Bye", results["testpmd"])
+    expect(found, f"testpmd: {results['testpmd']}")
+    expect(int(found[1]) >= 2, f"{found[1]} changes of the link")
+    expect(int(found[2]) >= 2 * PINGS, f"{found[2]} frames received")
 
 
 def main():
@@ -166,31 +302,52 @@ def main():
     with Lab("xen-vif") as lab:
         if not have_xen(lab):
             tap.skip_all("built without libxen-dev")
-        bed = make_bed(lab, CONFIG)
+        bed = make_bed(lab, CONFIG, {"/nfe/mix.conf": MIX_CONFIG}, ["dpdk-testpmd"])
         results = Results()
         with tap.case("a switch in dom0 and two domUs boot", lab):
-            results = bed.boot(BOTH_UP + SWITCH + ATTACH + TRAFFIC + HOSTILE + MAIN)
+            results = bed.boot(BOTH_UP + SWITCH + ATTACH + TRAFFIC + TESTPMD + HELD + MIX +
+                               HOSTILE + MAIN)
             check_boot(results)
+        with tap.case(f"{CYCLES} times attached and gone: nothing is left"):
+            expect(results["cycles"].strip().endswith("all"), results["cycles"])
+            check_held(results, "after")
         with tap.case(f"{PINGS} pings and {FILE_KIB} KiB by TCP from domU to domU"):
             check_pings(results, "first")
             check_copy(results, "first")
-        with tap.case(f"2 x {FRAMES} checked frames between VIFs of a domU"):
-            check_frames(results, "quiet")
+        with tap.case(f"2 x {BUSY_FRAMES} checked frames between VIFs of a domU, ring and PMD"):
+            check_frames(results, "quiet", BUSY_FRAMES)
+        with tap.case(f"less than one notification for {FRAMES_PER_EVENT} of them"):
+            tap.diagnose(f"{results['notifications']} notifications")
+            check_busy(results)
         with tap.case(f"{KILLS} times kill -9 and a new start of the switch: domUs come back"):
             for cycle in range(1, KILLS + 1):
                 check_pings(results, f"kill_{cycle}")
             check_copy(results, "kills")
+        with tap.case("domU, process and wire on one switch reach each other"):
+            for pair in ("domu_process", "domu_wire", "process_wire", "wire_domu"):
+                check_pings(results, pair)
+            check_sums(json.loads(results["mix"]))
+        with tap.case("stock testpmd in a domU answers, the switch being killed meanwhile"):
+            check_pings(results, "testpmd")
+            check_pings(results, "testpmd_kill")
+            check_testpmd(results)
         with tap.case("kill -9 and a new start of an application in a domU"):
             check_pings(results, "app")
+        with tap.case("a domU that was suspended and resumed goes on"):
+            expect(results["suspended"] == "0" and results["resumed"] == "0",
+                   f"suspended: {results['suspended']}, resumed: {results['resumed']}")
+            check_pings(results, "resumed")
         with tap.case("a domU that writes nonsense harms nobody"):
             expect(results["hostile"].strip() == "wrote", results["hostile"])
-            check_frames(results, "hostile")
-        with tap.case("a domU is destroyed, nothing of it is left, nobody else notices"):
-            check_frames(results, "destroyed")
-            expect(results["left"] == "2", f"{results['left']} domains are left")
-        with tap.case("a new domU gets its VIF from vif-ctl xen attach"):
+            check_frames(results, "hostile", FRAMES)
+        with tap.case("a domU that crashed or rebooted gets its VIF again by vif-ctl xen attach"):
+            check_pings(results, "crash")
+            check_pings(results, "reboot")
             expect(results["list"] == "2", f"vif-ctl xen list: {results['list']} connected")
-            check_pings(results, "reborn")
+        with tap.case("a domU is destroyed, nothing of it is left, nobody else notices"):
+            check_frames(results, "destroyed", FRAMES)
+            expect(results["left"] == "2", f"{results['left']} domains are left")
+            check_held(results, "end")
         with tap.case("the switch ends well and its sums add up"):
             check_sums(json.loads(results["stats"]))
             expect(results["switch_code"] == "0", f"exit code {results['switch_code']}")

@@ -22,6 +22,7 @@ from xen.packages import run, xen_tree
 HERE = os.path.dirname(os.path.abspath(__file__))
 QEMU = "qemu-system-x86_64"
 BOOT_TIMEOUT_S = 280
+PATIENCE = int(os.environ.get("NFE_PATIENCE", "1"))  # all deadlines times this
 ATTEMPTS = 2
 MACHINE_MIB = 2048
 DOM0_MIB = 896
@@ -60,7 +61,7 @@ class XenBed:
             self.boots += 1
             process, results_path = self._start(initrd)
             try:
-                process.wait(BOOT_TIMEOUT_S)
+                process.wait(BOOT_TIMEOUT_S * PATIENCE)
             except LabError as error:
                 print(f"# xen: {error}", flush=True)
                 process.stop()
@@ -95,6 +96,7 @@ class XenBed:
             image.add_program(program, f"/nfe/bin/{os.path.basename(program)}")
         for path, source in self.plugins.items():
             image.add_program(source, path)
+        image.add("/nfe/patience", f"{PATIENCE}\n".encode())
         for path, text in self.files.items():
             image.add(path, text.encode() if isinstance(text, str) else text, 0o755)
         return image

@@ -2,6 +2,7 @@
 # Copyright (c) 2026 the NFE authors
 """What the Xen tests share: the bed with our programs in it, and parts of their scripts."""
 import os
+import shutil
 
 from lab import Tap, expect
 from xen.bed import XenBed, qemu_version
@@ -13,7 +14,7 @@ PROGRAMS = ("vif-switch", "vif-echo", "vif-tap", "test-traffic")
 PLUGIN = "/nfe/librte_net_nfe.so"
 # Both domUs, side by side.
 BOTH_UP = """
-start_guest u1
+start_guest u1 restart
 start_guest u2
 for guest in u1 u2; do
     on $guest 100 "cat /sys/hypervisor/type; uname -r"
@@ -21,15 +22,15 @@ for guest in u1 u2; do
 done
 result domains "$(xl list | tail -n +2 | wc -l)"
 """
-# start_switch: with /nfe/switch.conf, until it is ready. stop_switch: its exit code is in $?.
+# start_switch [CONFIG [EAL OPTIONS]]: until it is ready. stop_switch: its exit code is in $?.
 SWITCH = """
 eal="--no-huge --no-pci"
 starts=0
 start_switch()
 {
     starts=$((starts + 1))
-    start_logged switch vif-switch --lcores 0@0,1@1 $eal -m 64 --file-prefix vsw -- \\
-        --config /nfe/switch.conf
+    start_logged switch vif-switch --lcores 0@0,1@1 $eal -m 64 --file-prefix vsw ${2:-} -- \\
+        --config ${1:-/nfe/switch.conf}
     wait_lines switch "^vif-switch: ready" $starts 60
 }
 stop_switch()
@@ -44,26 +45,28 @@ stats()
 """
 
 
-def probe_path(lab):
-    return os.path.join(lab.build, "app", "test-system", "xen", "xen-probe")
+def xen_program(lab, name):
+    return os.path.join(lab.build, "app", "test-system", "xen", name)
 
 
 def have_xen(lab):
     """Without libxen-dev there is no probe, and no attachment over Xen either."""
-    return os.path.exists(probe_path(lab))
+    return os.path.exists(xen_program(lab, "xen-probe"))
 
 
-def make_bed(lab, config):
-    """A XenBed with our programs and this configuration; without Xen or QEMU all is skipped."""
+def make_bed(lab, config, files=None, installed=()):
+    """A XenBed with our programs and this configuration; without Xen or QEMU all is skipped.
+    files: more of them, path: text. installed: programs of the distribution."""
     ctl = os.path.join(os.path.dirname(__file__), "..", "..", "..", "usertools", "vif-ctl")
     try:
         qemu = qemu_version()
         programs = [lab.program(name) for name in PROGRAMS]
+        programs += [shutil.which(name) or name for name in installed]
         if have_xen(lab):
-            programs.append(probe_path(lab))
+            programs += [xen_program(lab, name) for name in ("xen-probe", "xen-resume")]
         with open(ctl, encoding="utf-8") as file:
-            files = {"/nfe/switch.conf": config, "/nfe/bin/vif-ctl": file.read()}
-        bed = XenBed(lab, programs, {PLUGIN: lab.plugin()}, files, ["tun"])
+            files = {"/nfe/switch.conf": config, "/nfe/bin/vif-ctl": file.read(), **(files or {})}
+        bed = XenBed(lab, programs, {PLUGIN: lab.plugin()}, files, ["tun", "veth"])
     except (Unavailable, ImageError) as reason:
         Tap.skip_all(f"no Xen test bed here: {reason}")
     print(f"# {qemu}; {os.path.basename(bed.tree)}", flush=True)

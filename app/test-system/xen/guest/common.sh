@@ -38,7 +38,7 @@ start_machine()
 # machine only: no result may depend on how fast the emulator is.
 until_true()
 {
-    limit=$(($(cut -d. -f1 /proc/uptime) + $1))
+    limit=$(($(cut -d. -f1 /proc/uptime) + $1 * $(cat /nfe/patience)))
     shift
     until "$@" > /dev/null 2>&1; do
         [ "$(cut -d. -f1 /proc/uptime)" -lt $limit ] || { note "gave up: $*"; return 1; }

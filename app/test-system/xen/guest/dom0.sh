@@ -22,7 +22,8 @@ follow()
     tail -n +1 -F "$2" 2> /dev/null | sed "s/^/$1| /" &
 }
 
-# start_guest NAME [MIB]: a PV domain that runs /nfe/NAME.sh. Its console is shown on ours.
+# start_guest NAME [ENDS]: a PV domain that does what it is told. Its console is shown on ours. ENDS:
+# what becomes of it when it reboots or crashes, as in xl.cfg.
 start_guest()
 {
     cat > "/run/$1.cfg" <<CONFIG
@@ -31,16 +32,27 @@ type = "pv"
 kernel = "/guest/vmlinux"
 ramdisk = "/guest/ramdisk"
 extra = "console=hvc0 quiet mitigations=off nfe.role=$1"
-memory = ${2:-256}
+memory = 256
 vcpus = 1
 tsc_mode = "native"
 on_poweroff = "destroy"
-on_crash = "destroy"
-on_reboot = "destroy"
+on_crash = "${2:-destroy}"
+on_reboot = "${2:-destroy}"
 CONFIG
     note "xl create $1"
     follow "$1" "/var/log/xen/guest-$1.log"
     xl create -q "/run/$1.cfg" && xl domid "$1" > "/run/$1.domid"
+}
+
+renewed()
+{
+    now=$(xl domid "$1" 2> /dev/null) && [ "$now" != "$(cat "/run/$1.domid")" ]
+}
+
+# wait_renewed GUEST SECONDS: until it has rebooted, which makes another domain of it.
+wait_renewed()
+{
+    until_true "$2" renewed "$1" && xl domid "$1" > "/run/$1.domid"
 }
 
 # of GUEST: its part of the xenstore.

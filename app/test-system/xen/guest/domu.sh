@@ -20,7 +20,7 @@ answer()
 }
 
 start_machine
-# The kernel's default, 1024 pages, is less than one VIF of vif-tap takes.
+# The kernel's default, 1024 pages, is for one program at a time.
 echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6 # no unasked frames
 echo $grant_pages > /sys/module/xen_gntalloc/parameters/limit
 role=$(sed -n 's/.*nfe\.role=\([a-z0-9]*\).*/\1/p' /proc/cmdline)
