@@ -9,8 +9,8 @@
  *
  * A handle belongs to whoever opened it. Calls may come from several threads, except that one
  * thread at a time takes watches, and one at a time the events of an event channel handle;
- * notify() may be called by any thread at any time. Requests to xenstore wait for xenstored,
- * which libxenstore bounds by no deadline: never call them on a data lcore.
+ * notify() may be called by any thread at any time. Requests to xenstore wait for xenstored, at most
+ * 10 s, then fail with -EIO: never call them on a data lcore.
  *
  * Paths are absolute or relative to the own domain's directory. Errors are negative errno.
  */

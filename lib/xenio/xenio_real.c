@@ -3,8 +3,8 @@
  */
 
 /*
- * xenio.h on the libraries of Xen whose interface is stable: xenstore, gnttab, evtchn. All that a
- * guest needs. Built only when they are found. Grants are opened when first used, so that a
+ * xenio.h on the libraries of Xen whose interface is stable: xenstore (xenio_store.c), gnttab, evtchn.
+ * All that a guest needs. Built only when they are found. Grants are opened when first used, so that a
  * program that only offers needs no gntdev and the other way round.
  *
  * gntalloc gives zeroed pages and nothing else lies in them (rule 15); when they are given back
@@ -26,8 +26,7 @@
 #include <xenstore.h>
 
 #include "xenio_real.h"
-
-#define MAX_PERMS 4
+#include "xenio_store.h"
 
 struct real_evt {
 	struct xenio_evt evt;
@@ -63,7 +62,7 @@ xenio_real_close(struct xenio *x)
 		xengnttab_close(r->tab);
 	if (r->claim_fd >= 0)
 		close(r->claim_fd);
-	xs_close(r->xs);
+	xenio_store_close(r->store);
 	pthread_mutex_destroy(&r->lock);
 	free(r);
 }
@@ -71,19 +70,7 @@ xenio_real_close(struct xenio *x)
 static int
 real_read(struct xenio *x, xenio_tx tx, const char *path, char *value, size_t size)
 {
-	unsigned int len = 0;
-	char *got = xs_read(to_real(x)->xs, tx, path, &len);
-
-	if (got == NULL)
-		return error_of(-EIO);
-	if (len >= size) {
-		free(got);
-		return -E2BIG;
-	}
-	memcpy(value, got, len);
-	value[len] = '\0';
-	free(got);
-	return (int)len;
+	return xenio_store_read(to_real(x)->store, tx, path, value, size);
 }
 
 static int
@@ -124,74 +111,62 @@ real_claim(struct xenio *x, const char *name)
 static int
 real_write(struct xenio *x, xenio_tx tx, const char *path, const char *value)
 {
-	return xs_write(to_real(x)->xs, tx, path, value, (unsigned int)strlen(value)) ?
-		       0 : error_of(-EIO);
+	return xenio_store_write(to_real(x)->store, tx, path, value);
 }
 
 static int
 real_mkdir(struct xenio *x, xenio_tx tx, const char *path)
 {
-	return xs_mkdir(to_real(x)->xs, tx, path) ? 0 : error_of(-EIO);
+	return xenio_store_mkdir(to_real(x)->store, tx, path);
 }
 
 static int
 real_rm(struct xenio *x, xenio_tx tx, const char *path)
 {
-	return xs_rm(to_real(x)->xs, tx, path) ? 0 : error_of(-EIO);
+	return xenio_store_rm(to_real(x)->store, tx, path);
 }
 
 static int
 real_list(struct xenio *x, xenio_tx tx, const char *path, char ***names, unsigned int *nb_names)
 {
-	*names = xs_directory(to_real(x)->xs, tx, path, nb_names);
-	return *names != NULL ? 0 : error_of(-EIO);
+	return xenio_store_list(to_real(x)->store, tx, path, names, nb_names);
 }
 
 static int
 real_set_perms(struct xenio *x, xenio_tx tx, const char *path, const struct xenio_perm *perms,
 	       unsigned int nb_perms)
 {
-	struct xs_permissions p[MAX_PERMS];
-
-	if (nb_perms == 0 || nb_perms > MAX_PERMS)
-		return -EINVAL;
-	for (unsigned int i = 0; i < nb_perms; i++) {
-		p[i].id = perms[i].domid;
-		p[i].perms = (perms[i].read ? XS_PERM_READ : 0u) |
-			     (perms[i].write ? XS_PERM_WRITE : 0u);
-	}
-	return xs_set_permissions(to_real(x)->xs, tx, path, p, nb_perms) ? 0 : error_of(-EIO);
+	return xenio_store_set_perms(to_real(x)->store, tx, path, perms, nb_perms);
 }
 
 static int
 real_tx_start(struct xenio *x, xenio_tx *tx)
 {
-	*tx = xs_transaction_start(to_real(x)->xs);
-	return *tx != XBT_NULL ? 0 : error_of(-EIO);
+	return xenio_store_tx_start(to_real(x)->store, tx);
 }
 
 static int
 real_tx_end(struct xenio *x, xenio_tx tx, bool abort)
 {
-	return xs_transaction_end(to_real(x)->xs, tx, abort) ? 0 : error_of(-EIO);
+	return xenio_store_tx_end(to_real(x)->store, tx, abort);
 }
 
 static int
 real_watch(struct xenio *x, const char *path, const char *token)
 {
-	return xs_watch(to_real(x)->xs, path, token) ? 0 : error_of(-EIO);
+	return xenio_store_watch(to_real(x)->store, path, token);
 }
 
 static int
 real_unwatch(struct xenio *x, const char *path, const char *token)
 {
-	return xs_unwatch(to_real(x)->xs, path, token) ? 0 : error_of(-EIO);
+	return xenio_store_unwatch(to_real(x)->store, path, token);
 }
 
 static int
 real_watch_fd(struct xenio *x)
 {
-	return xs_fileno(to_real(x)->xs);
+	return xs_fileno(xenio_store_xs(to_real(x)->store));
 }
 
 static void
@@ -208,7 +183,7 @@ copy_text(char *to, size_t size, const char *from)
 static int
 real_watch_next(struct xenio *x, char *path, size_t path_size, char *token, size_t token_size)
 {
-	char **got = xs_check_watch(to_real(x)->xs);
+	char **got = xs_check_watch(xenio_store_xs(to_real(x)->store));
 
 	if (got == NULL)
 		return errno == EAGAIN ? 0 : error_of(-EIO);
@@ -223,7 +198,7 @@ static int
 real_domain_info(struct xenio *x, uint16_t domid, struct xenio_domain *info)
 {
 	*info = (struct xenio_domain){ .domid = domid };
-	return xs_is_domain_introduced(to_real(x)->xs, domid) ? 0 : -ENOENT;
+	return xenio_store_domain_exists(to_real(x)->store, domid);
 }
 
 static int
@@ -445,15 +420,16 @@ int
 xenio_real_create(size_t size, struct xenio_real **out)
 {
 	struct xenio_real *r = calloc(1, size);
+	int rc;
 
 	if (r == NULL)
 		return -ENOMEM;
 	r->claim_fd = -1;
 	r->x.ops = &xenio_real_ops;
-	r->xs = xs_open(0);
-	if (r->xs == NULL) {
+	rc = xenio_store_open(&r->store);
+	if (rc < 0) {
 		free(r);
-		return -ENODEV;
+		return rc;
 	}
 	pthread_mutex_init(&r->lock, NULL);
 	*out = r;

@@ -13,12 +13,12 @@
 
 #include "xenio.h"
 
-struct xs_handle;
+struct xenio_store;
 struct xengntdev_handle;
 
 struct xenio_real {
 	struct xenio x;
-	struct xs_handle *xs;
+	struct xenio_store *store;
 	pthread_mutex_t lock; /* opening of: */
 	struct xengntdev_handle *shr, *tab; /* NULL: not used yet */
 	int claim_fd;
