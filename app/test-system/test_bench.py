@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lab import ROOT, Lab, Tap, expect  # noqa: E402
 
 BENCH = os.path.join(ROOT, "usertools", "bench")
+BENCH_TCP = os.path.join(ROOT, "usertools", "bench-tcp")
 SELF_TEST_S = 120
 EXIT_LACKS = 3
 ROUND_FIELDS = {"mode", "kind", "size", "mpps", "windows", "guest_cycles", "busy", "tx_full",
@@ -53,6 +54,20 @@ def check_results(results):
             expect(one["received"] > 0 and one["switch"]["frames"] >= one["received"] / 2, one)
 
 
+def tcp(tap, build):
+    with tempfile.NamedTemporaryFile() as out, tap.case("bench-tcp moves TCP data either way"):
+        done = subprocess.run([sys.executable, BENCH_TCP, "--build", build, "--rounds", "1",
+                               "--seconds", "1", "--ways", "nfe,bridge-hints", "--json", out.name],
+                              capture_output=True, text=True, timeout=SELF_TEST_S, check=False)
+        if done.returncode == EXIT_LACKS:  # iperf3
+            print(f"# {done.stderr.strip()}: not run")
+            return
+        expect(done.returncode == 0, f"exit code {done.returncode}:\n{done.stdout}{done.stderr}")
+        values = json.load(out)
+        expect(set(values) == {"nfe", "bridge-hints"}, values)
+        expect(all(len(rounds) == 1 and rounds[0] > 0 for rounds in values.values()), values)
+
+
 def wrong_options(tap, lab):
     cases = ((["--mode", "flood", "--size", "10"], "--size"), (["--mode", "load"], "--rate"),
              (["--mode", "dance"], "--mode must be"),
@@ -72,6 +87,7 @@ def main():
         wrong_options(tap, lab)
         build = lab.build
     self_test(tap, build)
+    tcp(tap, build)
     return tap.plan()
 
 
