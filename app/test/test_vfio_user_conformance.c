@@ -5,7 +5,24 @@
 /*
  * A raw client that breaks the rules of vfio-user one by one. Of every refusal: the error reply,
  * the counter of its reason, no descriptor left behind, and the connection as usable as before (or
- * gone, where the stream is lost).
+ * gone, where the stream is lost). Sections of QEMU's docs/interop/vfio-user.rst, and their cases:
+ *
+ *   VERSION comes first, once; major, minor  wrong_order…, bad_version…, unknown_command…
+ *   version data                             json_garbage…, version_without_json…
+ *   capabilities: max_msg_fds                client_gets_no_more_descriptors_than_it_takes
+ *   twin_socket, write_multiple: optional    unknown_capabilities_are_not_taken_up
+ *   Message sizes: argsz, size of a message  wrong_size…, impossible_message_size…, …_byte_by_byte…
+ *   Header: type, reserved bits, error       bad_header_flags…
+ *   No_reply, order of replies, Message ID   no_reply…, pipelined_requests_are_answered_in_order
+ *   Commands: unknown, server to client      unknown_command…
+ *   DMA_MAP, DMA_UNMAP                       dma_map_out_of_range…, unmap_all…; a map over another
+ *                                            and exact pieces: test_nfed_dma.c
+ *   GET_INFO, GET_REGION_INFO, …_IRQ_INFO    query_with_bad_fields…, region_info_is_short_first…
+ *   SET_IRQS                                 set_irqs…
+ *   REGION_READ, REGION_WRITE                region_access_out_of_range…; what is odd for the
+ *                                            device itself: test_nfed_vfio_user.c
+ *   Ancillary data                           unexpected_descriptors…, descriptor_…
+ *   Client disconnection                     hang_up_inside_a_message…; test_vfio_user.c
  */
 #include "test_vfio_user_fixture.h"
 
@@ -112,6 +129,9 @@ unknown_command_is_refused(void)
 		{ "DMA_WRITE likewise", 12, 16, ENOTSUP, COUNTER(bad_command), 0, { { 0 } } },
 		{ "WRITE_MULTI", 15, 16, ENOTSUP, COUNTER(bad_command), 0, { { 0 } } },
 		{ "DEVICE_FEATURE", 16, 16, ENOTSUP, COUNTER(bad_command), 0, { { 0 } } },
+		{ "MIG_DATA_READ", 17, 16, ENOTSUP, COUNTER(bad_command), 0, { { 0 } } },
+		{ "MIG_DATA_WRITE", 18, 16, ENOTSUP, COUNTER(bad_command), 0, { { 0 } } },
+		{ "14 is no command", 14, 0, ENOTSUP, COUNTER(bad_command), 0, { { 0 } } },
 		{ "65535", 65535, 0, ENOTSUP, COUNTER(bad_command), 1, { { 0 } } },
 		{ "second VERSION", 1, 4, EINVAL, COUNTER(bad_order), 0, { { 0 } } },
 	};
@@ -598,6 +618,122 @@ version_without_json_is_accepted(void)
 	return TEST_OK;
 }
 
+/* Attaches with this version data; the JSON of the reply in body. The socket, or -1. */
+static int
+attach_with(struct device *dev, const void *version, uint32_t len, char *body, uint32_t room)
+{
+	int sock = raw_connect(dev);
+	struct vfio_user_hdr hdr;
+
+	raw_request(sock, VFIO_USER_VERSION, version, len, NULL, 0);
+	dev_step(dev, 0);
+	if (raw_reply(sock, &hdr, body, room) > 4 && hdr.flags == VFIO_USER_F_REPLY)
+		return sock;
+	close(sock);
+	return -1;
+}
+
+static int
+unknown_capabilities_are_not_taken_up(void)
+{
+	struct device dev;
+	char body[256];
+	int sock;
+
+	TEST_EQ(dev_start(&dev), 0);
+	sock = attach_with(&dev,
+			   VERSION_JSON("{\"capabilities\":{\"twin_socket\":{\"supported\":true},"
+					"\"write_multiple\":true,\"migration\":{},\"x\":[1]}}"),
+			   body, sizeof(body));
+	TEST_TRUE(sock >= 0);
+	TEST_TRUE(strstr(body + 4, "twin_socket") == NULL);
+	TEST_TRUE(strstr(body + 4, "write_multiple") == NULL);
+	TEST_EQ(expect_alive(&dev, sock), TEST_OK);
+	close(sock);
+	dev_stop(&dev);
+	return TEST_OK;
+}
+
+/* Kick descriptors come in one message; 1 is what holds for a client that says nothing. */
+static int
+client_gets_no_more_descriptors_than_it_takes(void)
+{
+	static const struct {
+		const char *version;
+		uint32_t len;
+		bool all;
+	} row[] = {
+		{ "\0\0\0\0", 4, false },
+		{ VERSION_JSON("{\"capabilities\":{}}"), false },
+		{ VERSION_JSON("{\"capabilities\":{\"max_msg_fds\":1}}"), false },
+		{ VERSION_JSON("{\"capabilities\":{\"max_msg_fds\":2}}"), true },
+		{ VERSION_JSON("{\"capabilities\":{\"max_msg_fds\":4000000000000}}"), true },
+	};
+	const struct vfio_user_region_io_fds ask = { .argsz = 4096, .index = 2 };
+	uint8_t body[256];
+
+	for (unsigned int i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		struct vfio_user_hdr hdr;
+		struct device dev;
+		int sock;
+
+		TEST_EQ(dev_start(&dev), 0);
+		sock = attach_with(&dev, row[i].version, row[i].len, (char *)body, sizeof(body));
+		TEST_TRUE(sock >= 0);
+		raw_request(sock, VFIO_USER_DEVICE_GET_REGION_IO_FDS, &ask, sizeof(ask), NULL, 0);
+		dev_step(&dev, 0);
+		TEST_TRUE(raw_reply(sock, &hdr, body, sizeof(body)) >= 0);
+		TEST_EQ(hdr.flags, VFIO_USER_F_REPLY | (row[i].all ? 0 : VFIO_USER_F_ERROR));
+		TEST_EQ(hdr.error, row[i].all ? 0 : ENOTSUP);
+		TEST_EQ(expect_alive(&dev, sock), TEST_OK);
+		close(sock);
+		dev_stop(&dev);
+	}
+	return TEST_OK;
+}
+
+/* All in one piece: replies in order, none for No_reply, ids echoed even if they are the same. */
+static int
+pipelined_requests_are_answered_in_order(void)
+{
+	enum { N = 24 };
+	struct { struct vfio_user_hdr hdr; struct vfio_user_region_rw rw; } msg[N];
+	struct vfio_user_hdr hdr;
+	uint8_t body[64];
+	struct device dev;
+	int sock;
+
+	TEST_EQ(dev_start(&dev), 0);
+	sock = raw_attach(&dev);
+	for (unsigned int i = 0; i < N; i++) {
+		msg[i].hdr = (struct vfio_user_hdr){
+			.id = (uint16_t)(i / 2), .cmd = VFIO_USER_REGION_READ, .size = sizeof(msg[i]),
+			.flags = i % 3 == 2 ? VFIO_USER_F_NO_REPLY : 0,
+		};
+		msg[i].rw = (struct vfio_user_region_rw){ 4 * i, i % 4 == 1 ? 9u : 0u, 4 };
+	}
+	raw_send_fds(sock, msg, sizeof(msg), NULL, 0);
+	dev_step(&dev, 0);
+	for (unsigned int i = 0; i < N; i++) {
+		struct vfio_user_region_rw rw;
+
+		if (i % 3 == 2)
+			continue;
+		TEST_TRUE(raw_reply(sock, &hdr, body, sizeof(body)) >= 0);
+		TEST_EQ(hdr.id, i / 2);
+		TEST_EQ(hdr.cmd, VFIO_USER_REGION_READ);
+		TEST_EQ(hdr.size, i % 4 == 1 ? 16 : 36);
+		if (i % 4 == 1)
+			continue;
+		memcpy(&rw, body, sizeof(rw));
+		TEST_EQ(rw.offset, 4 * i);
+	}
+	TEST_EQ(raw_reply(sock, &hdr, body, sizeof(body)), -1);
+	close(sock);
+	dev_stop(&dev);
+	return TEST_OK;
+}
+
 static int
 message_byte_by_byte_is_understood(void)
 {
@@ -707,6 +843,9 @@ static const struct test_case cases[] = {
 	TEST_CASE(bad_version_is_refused),
 	TEST_CASE(json_garbage_is_refused),
 	TEST_CASE(version_without_json_is_accepted),
+	TEST_CASE(unknown_capabilities_are_not_taken_up),
+	TEST_CASE(client_gets_no_more_descriptors_than_it_takes),
+	TEST_CASE(pipelined_requests_are_answered_in_order),
 	TEST_CASE(message_byte_by_byte_is_understood),
 	TEST_CASE(descriptor_after_the_first_byte_is_refused),
 	TEST_CASE(hang_up_inside_a_message_is_counted),

@@ -130,8 +130,9 @@ attach(struct vfio_user_server *server, struct vfio_user_conn *conn)
 
 /* What the first message of a connection deserves: 0 for the device, or a negative errno. */
 static int
-judge(struct vfio_user_server *server, const struct vfio_user_rx *rx)
+judge(struct vfio_user_server *server, struct vfio_user_conn *conn)
 {
+	const struct vfio_user_rx *rx = &conn->rx;
 	int rc = vfio_user_check_request(server, rx);
 
 	if (rc < 0)
@@ -140,7 +141,7 @@ judge(struct vfio_user_server *server, const struct vfio_user_rx *rx)
 		return vfio_user_refuse(&server->stats.bad_order, -EINVAL);
 	if (rx->bad_fds || rx->fds.n > 0)
 		return vfio_user_refuse(&server->stats.bad_fds, -EINVAL);
-	rc = vfio_user_caps_check(server, rx);
+	rc = vfio_user_caps_check(server, conn);
 	if (rc < 0)
 		return rc;
 	drop_if_dead(server);
@@ -162,7 +163,7 @@ waiting_step(struct vfio_user_server *server, unsigned int i)
 	waiting_take(server, i);
 	if (rc == 1) {
 		server->stats.messages++;
-		rc = judge(server, &conn->rx);
+		rc = judge(server, conn);
 		if (rc == 0) {
 			attach(server, conn);
 			return true;

@@ -20,9 +20,10 @@ const char vfio_user_caps_reply[] =
 static_assert(VFIO_USER_MAX_FDS == 16 && VFIO_USER_MAX_XFER == 1048576 && VFIO_USER_PAGE == 4096,
 	      "as in vfio_user_caps_reply");
 
-/* Known capabilities are numbers of at least 1; unknown ones are none of our business. */
+/* Known capabilities are numbers of at least 1; unknown ones are none of our business. Sets *max_fds if
+ * the client says how many descriptors it takes. */
 static bool
-caps_ok(const json_t *root)
+caps_ok(const json_t *root, uint64_t *max_fds)
 {
 	static const char *const numbers[] = { "max_msg_fds", "max_data_xfer_size", "max_dma_maps",
 					       "pgsizes" };
@@ -40,11 +41,14 @@ caps_ok(const json_t *root)
 		if (value != NULL && (!json_is_integer(value) || json_integer_value(value) < 1))
 			return false;
 	}
+	value = json_object_get(caps, "max_msg_fds");
+	if (value != NULL)
+		*max_fds = (uint64_t)json_integer_value(value);
 	return true;
 }
 
 static bool
-json_ok(const char *text, uint32_t len)
+json_ok(const char *text, uint32_t len, uint64_t *max_fds)
 {
 	json_t *root;
 	bool ok;
@@ -54,14 +58,15 @@ json_ok(const char *text, uint32_t len)
 	root = json_loadb(text, len - 1, JSON_REJECT_DUPLICATES, NULL);
 	if (root == NULL)
 		return false;
-	ok = caps_ok(root);
+	ok = caps_ok(root, max_fds);
 	json_decref(root);
 	return ok;
 }
 
 int
-vfio_user_caps_check(struct vfio_user_server *server, const struct vfio_user_rx *rx)
+vfio_user_caps_check(struct vfio_user_server *server, struct vfio_user_conn *conn)
 {
+	const struct vfio_user_rx *rx = &conn->rx;
 	uint32_t len = vfio_user_rx_body_len(rx);
 	struct vfio_user_version version;
 
@@ -71,7 +76,8 @@ vfio_user_caps_check(struct vfio_user_server *server, const struct vfio_user_rx 
 	if (version.major != VFIO_USER_MAJOR)
 		return vfio_user_refuse(&server->stats.refused_version, -ENOTSUP);
 	len -= (uint32_t)sizeof(version);
-	if (len > 0 && !json_ok((const char *)rx->body + sizeof(version), len))
+	conn->max_fds = 1; /* what holds if it says nothing */
+	if (len > 0 && !json_ok((const char *)rx->body + sizeof(version), len, &conn->max_fds))
 		return vfio_user_refuse(&server->stats.bad_json, -EINVAL);
 	return 0;
 }

@@ -207,7 +207,8 @@ handle_get_region_io_fds(struct vfio_user_server *server, struct vfio_user_rx *r
 	if (info.index >= VFIO_USER_MAX_REGIONS || info.flags != 0 || info.count != 0)
 		return bad_range(server);
 	info.count = server->info.region[info.index].nb_kicks;
-	if (info.count == 0)
+	/* One descriptor for each, in one message: who takes fewer writes to the region instead. */
+	if (info.count == 0 || info.count > server->conn->max_fds)
 		return -ENOTSUP;
 	info.argsz = (uint32_t)(sizeof(info) + info.count * sizeof(struct vfio_user_io_fd));
 	if (room < info.argsz) {

@@ -33,6 +33,7 @@ struct vfio_user_tx {
 struct vfio_user_conn {
 	int fd;
 	uint64_t deadline_ms; /* while waiting */
+	uint64_t max_fds; /* descriptors that the client takes in one message */
 	struct vfio_user_rx rx;
 	struct vfio_user_tx tx;
 };
@@ -96,8 +97,8 @@ void vfio_user_waiting_close(struct vfio_user_server *server);
 void vfio_user_arm_timer(struct vfio_user_server *server);
 
 /* vfio_user_caps.c */
-/* Check a VERSION request. 0 or a negative errno, counted. */
-int vfio_user_caps_check(struct vfio_user_server *server, const struct vfio_user_rx *rx);
+/* Check the VERSION request that conn has received. 0 or a negative errno, counted. */
+int vfio_user_caps_check(struct vfio_user_server *server, struct vfio_user_conn *conn);
 extern const char vfio_user_caps_reply[]; /* our JSON */
 
 /* vfio_user_msg.c */
