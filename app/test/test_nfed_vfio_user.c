@@ -442,7 +442,10 @@ a_read_of_a_trigger_page_rings(void)
 	return TEST_OK;
 }
 
-/* 2.4: nothing of this changes or breaks anything. */
+/* Behind the last doorbell page BAR0 is padded to a power of two. */
+#define DB_END (NFE_DB_OFFSET + 17u * NFE_PAGE_SIZE)
+
+/* 2.5: nothing of this changes or breaks anything. */
 static int
 odd_accesses_read_as_ones_and_write_nothing(void)
 {
@@ -454,6 +457,7 @@ odd_accesses_read_as_ones_and_write_nothing(void)
 		{ NFE_REG_STATUS + 1, 4 }, { NFE_REG_STATUS + 2, 2 },
 		{ NFE_DB_OFFSET, 1 }, { NFE_DB_OFFSET, 2 }, { NFE_DB_OFFSET, 8 },
 		{ NFE_DB_OFFSET + 2, 4 }, { NFE_DB_OFFSET - 2, 4 }, { 0, 4096 },
+		{ DB_END, 4 }, { DB_END - 2, 4 }, { DB_END + NFE_PAGE_SIZE, 4 },
 	};
 	uint8_t ones[4096], got[4096];
 	struct bench b;
@@ -502,6 +506,78 @@ trigger_and_msix_pages_read_as_zero(void)
 			TEST_EQ(vfio_user_client_read(b.client, bar, off, got, count), 0);
 			TEST_MEM_EQ(got, zero, count);
 		}
+	client_down(&b);
+	device_down(&b);
+	return TEST_OK;
+}
+
+/* 2.5: beyond the end of a region, over it, and in regions that are not there. */
+static int
+accesses_outside_of_every_region_are_refused(void)
+{
+	struct vfio_user_server_stats stats;
+	uint8_t buf[16] = { 0 };
+	uint64_t refused = 0;
+	struct bench b;
+
+	TEST_EQ(device_up(&b), TEST_OK);
+	TEST_EQ(client_up(&b), TEST_OK);
+	for (unsigned int i = 0; i < VFIO_USER_MAX_REGIONS; i++) {
+		struct vfio_user_client_region region;
+		uint64_t off[4];
+
+		TEST_EQ(vfio_user_client_region_info(b.client, i, &region), 0);
+		if (region.fd >= 0)
+			close(region.fd);
+		TEST_EQ(region.size > 0, i == NFE_BAR_REGS || i == NFE_BAR_TRIGGER ||
+						 i == NFE_BAR_MSIX ||
+						 i == VFIO_PCI_CONFIG_REGION_INDEX);
+		off[0] = region.size;
+		off[1] = region.size > 0 ? region.size - 2 : 0;
+		off[2] = UINT64_MAX - 3;
+		off[3] = region.size + (UINT64_C(1) << 32);
+		for (unsigned int k = 0; k < 4; k++, refused += 2) {
+			TEST_EQ(vfio_user_client_read(b.client, i, off[k], buf, 4), -EINVAL);
+			TEST_EQ(vfio_user_client_write(b.client, i, off[k], buf, 4), -EINVAL);
+		}
+	}
+	nfed_vfio_user_server_stats(b.att, &stats);
+	TEST_EQ(stats.bad_range, refused);
+	TEST_EQ(boot(&b), TEST_OK);
+	client_down(&b);
+	device_down(&b);
+	return TEST_OK;
+}
+
+/* 2.5: the configuration space by any width and alignment, as QEMU and firmware read it. */
+static int
+config_space_is_the_same_by_any_width(void)
+{
+	static const uint32_t widths[] = { 1, 2, 3, 4, 8, 64, 256 };
+	const unsigned int config = VFIO_PCI_CONFIG_REGION_INDEX;
+	uint8_t whole[NFED_CONFIG_SIZE], part[256], ones[256], zero[256] = { 0 };
+	struct bench b;
+
+	memset(ones, 0xff, sizeof(ones));
+	TEST_EQ(device_up(&b), TEST_OK);
+	TEST_EQ(client_up(&b), TEST_OK);
+	TEST_EQ(vfio_user_client_read(b.client, config, 0, whole, sizeof(whole)), 0);
+	for (unsigned int i = 0; i < sizeof(widths) / sizeof(widths[0]); i++)
+		for (uint32_t off = 0; off < 0x120; off += widths[i] % 2 == 0 ? 7 : 5) {
+			TEST_EQ(vfio_user_client_read(b.client, config, off, part, widths[i]), 0);
+			TEST_MEM_EQ(part, whole + off, widths[i]);
+		}
+	/* Identity, capability headers, and what lies beyond them, are not to be written. */
+	TEST_EQ(vfio_user_client_write(b.client, config, PCI_VENDOR_ID, ones, 4), 0);
+	TEST_EQ(vfio_user_client_write(b.client, config, PCI_CLASS_REVISION, ones, 3), 0);
+	TEST_EQ(vfio_user_client_write(b.client, config, PCI_HEADER_TYPE, ones, 2), 0);
+	TEST_EQ(vfio_user_client_write(b.client, config, NFED_CONFIG_PCIE, ones, 2), 0);
+	TEST_EQ(vfio_user_client_write(b.client, config, 0xf1, ones, 255), 0);
+	TEST_EQ(vfio_user_client_read(b.client, config, 0, part, 256), 0);
+	TEST_MEM_EQ(part, whole, 256);
+	TEST_EQ(vfio_user_client_read(b.client, config, 0x100, part, 256), 0);
+	TEST_MEM_EQ(part, zero, 256);
+	TEST_EQ(boot(&b), TEST_OK); /* the bus master is as it was */
 	client_down(&b);
 	device_down(&b);
 	return TEST_OK;
@@ -557,6 +633,8 @@ static const struct test_case cases[] = {
 	TEST_CASE(a_read_of_a_trigger_page_rings),
 	TEST_CASE(odd_accesses_read_as_ones_and_write_nothing),
 	TEST_CASE(trigger_and_msix_pages_read_as_zero),
+	TEST_CASE(accesses_outside_of_every_region_are_refused),
+	TEST_CASE(config_space_is_the_same_by_any_width),
 	TEST_CASE(loop_drops_events_of_removed_descriptors),
 };
 TEST_SUITE(nfed_vfio_user, cases);
