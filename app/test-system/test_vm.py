@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 the NFE authors
 """A VM under QEMU attaches to vif-switch with -device vfio-user-pci and runs the stock testpmd on
-net_nfe by PCI: traffic with a process, resets, death, unplugging. All criteria are counts."""
+net_nfe by PCI: traffic with a process and a wire, resets, death, unplugging, memory that comes
+later. All criteria are counts."""
 import json
 import os
 import re
@@ -11,7 +12,7 @@ import sys
 import image
 from lab import Lab, Tap, expect, wait_until
 from traffic import check_accounting, perfect
-from vm.bed import Bed
+from vm.bed import HUGEPAGES, Bed
 
 BURSTS, BURST = 2, 32  # frames that circulate between testpmd and vif-echo
 MANY = 2000            # frames of a direction that count as traffic; a VM under TCG is slow
@@ -20,16 +21,21 @@ vif a mac 02:00:00:00:00:10 max-mtu 9000 queues 4
 vif b mac 02:00:00:00:00:11 max-mtu 9000 queues 4
 vif echo mac 02:00:00:00:00:12
 vif plug mac 02:00:00:00:00:13 msix off
+vif tap mac 02:00:00:00:00:14
+uplink up port net_af_packet0 learning on
 """
-MAC_OF_B, MAC_OF_ECHO = "02:00:00:00:00:11", "02:00:00:00:00:12"
+MAC_OF_A, MAC_OF_B, MAC_OF_ECHO, MAC_OF_TAP = (f"02:00:00:00:00:{n}" for n in (10, 11, 12, 14))
+VM_IP, TAP_IP, WIRE_IP = "192.0.2.10", "192.0.2.14", "192.0.2.99"
+PINGS = 20
+DIMM_MIB = 256
 
 
-def pmd(vm, eal, args=""):
+def pmd(vm, eal, args="", mib=64):
     """The stock testpmd in the VM, at its prompt."""
     if "--eth-peer" not in args:
         args += f" --eth-peer=0,{MAC_OF_ECHO}"
     try:
-        vm.run(f"pmd --in-memory -m 64 {eal} -- -i --total-num-mbufs=4096 {args}")
+        vm.run(f"pmd --in-memory -m {mib} {eal} -- -i --total-num-mbufs=4096 {args}")
     except Exception:
         print("# " + vm.run("cat /tmp/log", check=False).replace("\n", "\n# "), flush=True)
         raise
@@ -115,6 +121,48 @@ def echo(tap, lab, switch, vm):
         check_accounting(lab, switch, ["a", "echo"])
 
 
+def wire(lab):
+    """Network namespaces: the wire behind the switch's uplink, the switch's, a process's."""
+    for name in ("wire", "switch", "tap"):
+        lab.add_netns(name)
+    lab.add_veth("wire", "wire0", "switch", "uplink0")
+    lab.ip("wire", f"addr add {WIRE_IP}/24 dev wire0")
+
+
+def start_tap(lab):
+    """A kernel interface on VIF tap. Everybody is told who has which address, because testpmd
+    answers ARP for all of them."""
+    lab.start("vif-tap", [lab.program("vif-tap"), "--vif", f"vfio-user:{lab.socket('tap')}",
+                          "--tap", "vif0", "--address", f"{TAP_IP}/24", "--up"], netns="tap"
+              ).wait_log("vif-tap: ready")
+    lab.ip("tap", f"neigh replace {VM_IP} lladdr {MAC_OF_A} dev vif0")
+    for address, mac in ((VM_IP, MAC_OF_A), (TAP_IP, MAC_OF_TAP)):
+        lab.ip("wire", f"neigh replace {address} lladdr {mac} dev wire0")
+
+
+def ping(lab, netns, address):
+    text = lab.run(["ping", "-c", PINGS, "-i", "0.05", "-W", "20", address], netns=netns,
+                   timeout_s=60, check=False).stdout
+    received = re.search(r"(\d+) received", text)
+    expect(received and int(received[1]) == PINGS, text)
+
+
+def three_parties(tap, lab, switch, vm):
+    with tap.case("VM, process and wire on one switch: each pings each, nothing is lost", lab):
+        start_tap(lab)
+        before, stats = lab.vif_stats(switch, "a"), port_stats(vm)
+        vm.run("ask set fwd icmpecho")
+        vm.run("ask start")
+        for netns, address in (("wire", VM_IP), ("tap", VM_IP), ("wire", TAP_IP)):
+            ping(lab, netns, address)
+        vm.run("ask stop")
+        after, now = quiet(lab, switch, "a"), port_stats(vm)
+        sent = after["from_frames"] - before["from_frames"]
+        expect(sent >= 2 * PINGS and sent == now["TX-packets"] - stats["TX-packets"],
+               f"sent {sent}, testpmd: {stats}, then {now}")
+        check_accounting(lab, switch, ["a", "tap", "echo"])
+
+
 def function_reset(tap, lab, switch, vm):
     with tap.case("function level reset under load: the driver brings all back", lab):
         vm.run("ask set fwd txonly")
@@ -178,6 +226,28 @@ def killed(tap, lab, switch, bed, vm):
         again.run("quit")
         return again
     return None
+
+
+def more_memory(tap, lab, switch, vm):
+    with tap.case("memory plugged into the running VM reaches the device", lab):
+        vm.run("echo online_kernel > /sys/devices/system/memory/auto_online_blocks")
+        def mib():
+            return int(re.search(r"MemTotal: +(\d+) kB", vm.run("cat /proc/meminfo"))[1]) >> 10
+        more = mib() + DIMM_MIB
+        vm.plug_memory(DIMM_MIB)
+        wait_until(lambda: mib() >= more, f"{more} MiB in the VM", 60, 0.5)
+        vm.run(f"echo {HUGEPAGES + DIMM_MIB // 2} > /proc/sys/vm/nr_hugepages")
+        pmd(vm, "-a 0000:01:00.0", mib=2 * HUGEPAGES + 64)
+        layout = vm.run("ask dump_physmem")
+        expect("IOVA:0x1" in layout, f"nothing lies above 4 GiB:\n{layout}")
+        before = lab.vif_stats(switch, "a")
+        circulate(vm)
+        moved(lab, switch, "a", before)
+        state = lab.telemetry(switch, "/vif/info,a")
+        tap.diagnose(f"{state['bytes'] >> 20} MiB in {state['regions']} regions")
+        expect(state["bytes"] >= (2 * HUGEPAGES + 64) << 20, state)
+        vm.run("quit")
+        check_accounting(lab, switch, ["a", "echo"])
 
 
 def unplug(lab, switch, vm):
@@ -262,18 +332,22 @@ def main():
             bed = Bed(lab)
         except image.ImageError as error:
             Tap.skip_all(" ".join(str(error).split())[:200])
-        switch = lab.start_switch(CONFIG.format(dir=lab.socket_dir))
+        wire(lab)
+        switch = lab.start_switch(CONFIG.format(dir=lab.socket_dir), netns="switch",
+                                  eal=["--vdev=net_af_packet0,iface=uplink0"])
         lab.start("vif-echo", [lab.program("vif-echo"), f"vfio-user:{lab.socket('echo')}"]
                   ).wait_log("vif-echo: ready")
         vm = bed.start("vm", [lab.socket("a"), lab.socket("b")])
         attach(tap, lab, switch, vm)
         triggers(tap, lab, switch, vm)
         echo(tap, lab, switch, vm)
+        three_parties(tap, lab, switch, vm)
         function_reset(tap, lab, switch, vm)
         bytes_checked(tap, lab, switch, vm)
         system_reset(tap, lab, switch, vm)
         again = killed(tap, lab, switch, bed, vm)
         if again is not None:
+            more_memory(tap, lab, switch, again)
             unplugged(tap, lab, switch, again)
         iommu = vfio(tap, lab, switch, bed)
         if again is not None and iommu is not None:

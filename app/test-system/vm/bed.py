@@ -94,7 +94,8 @@ class Vm:
     def _arguments(self, bed, sockets, iommu):
         kernel_args = f"{KERNEL_ARGS} hugepages={HUGEPAGES}" + (" intel_iommu=on" if iommu else "")
         args = ["-nodefaults", "-no-user-config", "-display", "none",
-                "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", f"{MEMORY_MIB}M",
+                "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2",
+                "-m", f"{MEMORY_MIB}M,slots=1,maxmem={2 * MEMORY_MIB}M",
                 "-object", f"memory-backend-memfd,id=mem0,size={MEMORY_MIB}M,share=on",
                 "-machine", "q35,memory-backend=mem0",
                 "-kernel", bed.qemu.path(bed.kernel.vmlinux()),
@@ -200,6 +201,12 @@ class Vm:
 
     def plug(self, path, number=0):
         self._qmp_command("device_add", **json.loads(device_option(number, path)))
+
+    def plug_memory(self, mib):
+        """A DIMM into the running VM, shared as all its memory."""
+        self._qmp_command("object-add", **{"qom-type": "memory-backend-memfd", "id": "dimm0",
+                                           "size": mib << 20, "share": True})
+        self._qmp_command("device_add", driver="pc-dimm", id="dimm-device0", memdev="dimm0")
 
     def functions(self):
         """How many NFE functions QEMU has."""
