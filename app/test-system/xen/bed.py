@@ -29,6 +29,7 @@ DOM0_MIB = 896
 # Without what TCG emulates too slowly, or not well enough for Xen and PV kernels.
 CPU = "EPYC,-smap,-monitor,-rdtscp,-xsave,-xsaveopt,-xgetbv1,-avx,-avx2,-fma,-f16c"
 CONSOLE_LINES = 60
+DOM0_KERNEL = "console=hvc0 quiet mitigations=off"
 
 
 class Results(dict):
@@ -44,6 +45,7 @@ def qemu_version():
 class XenBed:
     """programs: executables for /nfe/bin of every domain, with their libraries. files: paths in
     the guest to text or bytes. plugins: paths in the guest to shared objects of this machine."""
+    with_python = True  # in dom0, for vif-ctl
 
     def __init__(self, lab, programs=(), plugins=None, files=None, modules=()):
         self.lab = lab
@@ -83,7 +85,8 @@ class XenBed:
         dom0 = self._image("dom0.sh")
         dom0.add("/nfe/test.sh", script.encode())
         add_toolstack(dom0, self.tree, os.path.join(self.tree, "boot/vmlinux"), ramdisk)
-        add_python(dom0)
+        if self.with_python:
+            add_python(dom0)
         initrd = os.path.join(self.lab.run_dir, "dom0.cpio")
         dom0.write(initrd)
         return initrd
@@ -110,15 +113,17 @@ class XenBed:
         with gzip.open(packed) as source, open(hypervisor, "wb") as out:
             out.write(source.read())
         results = os.path.join(self.lab.run_dir, f"results.{self.boots}")
-        kernel = f"{self.tree}/boot/vmlinux console=hvc0 quiet mitigations=off"
-        argv = [QEMU, "-accel", "tcg,thread=multi", "-machine", "q35", "-cpu", CPU, "-smp", "2",
+        return self.lab.start("xen", self._command(hypervisor, initrd, results)), results
+
+    def _command(self, hypervisor, initrd, results):
+        kernel = f"{self.tree}/boot/vmlinux {DOM0_KERNEL}"
+        return [QEMU, "-accel", "tcg,thread=multi", "-machine", "q35", "-cpu", CPU, "-smp", "2",
                 "-m", str(MACHINE_MIB), "-display", "none", "-vga", "none", "-nodefaults",
                 "-no-user-config", "-no-reboot", "-monitor", "none", "-serial", "stdio",
                 "-serial", f"file:{results}", "-kernel", hypervisor,
                 "-initrd", f"{kernel},{initrd}", "-append",
                 f"console=com1 com1=115200,8n1 dom0_mem={DOM0_MIB}M,max:{DOM0_MIB}M "
                 "dom0_max_vcpus=2 loglvl=warning guest_loglvl=warning"]
-        return self.lab.start("xen", argv), results
 
     def _keep(self, process):
         """The console log outlives the Lab."""

@@ -22,8 +22,8 @@ follow()
     tail -n +1 -F "$2" 2> /dev/null | sed "s/^/$1| /" &
 }
 
-# start_guest NAME [ENDS]: a PV domain that does what it is told. Its console is shown on ours. ENDS:
-# what becomes of it when it reboots or crashes, as in xl.cfg.
+# start_guest NAME [ENDS] [CONFIG]: a PV domain that does what it is told. Its console is shown on ours.
+# ENDS: what becomes of it when it reboots or crashes, as in xl.cfg. CONFIG: more of that.
 start_guest()
 {
     cat > "/run/$1.cfg" <<CONFIG
@@ -38,6 +38,7 @@ tsc_mode = "native"
 on_poweroff = "destroy"
 on_crash = "${2:-destroy}"
 on_reboot = "${2:-destroy}"
+${3:-}
 CONFIG
     note "xl create $1"
     follow "$1" "/var/log/xen/guest-$1.log"
