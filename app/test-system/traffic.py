@@ -45,6 +45,10 @@ class Traffic:
         self.process.wait_log("^test-traffic: ready")
         return self
 
+    def reports(self):
+        """How many progress lines there are."""
+        return self.process.log().count("\nprogress {")
+
     def progress(self):
         """The last progress line as a dict; None before the first."""
         lines = re.findall(r"^progress (\{.*\})$", self.process.log(), re.MULTILINE)
