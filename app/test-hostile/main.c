@@ -243,6 +243,13 @@ step_punch(struct hostile *h)
 		;
 }
 
+/* No rule is broken: a guest under load, for the test that kills it. */
+static void
+step_frames(struct hostile *h)
+{
+	send_frames(h);
+}
+
 static const struct mode modes[] = {
 	{ "scribble", "random writes over every shared byte", step_scribble, true },
 	{ "cells", "random messages with believable indices", step_cells, true },
@@ -252,6 +259,7 @@ static const struct mode modes[] = {
 	{ "overrun-fq", "fill producer beyond the capacity", step_overrun_fq, false },
 	{ "control", "random control requests", step_control, true },
 	{ "kicks", "a storm of kicks", step_kicks, false },
+	{ "frames", "well-formed frames, and nothing is received", step_frames, false },
 	{ "shrink", "registered memory is cut off", step_shrink, false },
 	{ "punch", "registered memory is full of holes", step_punch, false, PATIENT_MS },
 };

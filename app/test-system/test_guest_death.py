@@ -34,11 +34,26 @@ def level(switch):
     return {"descriptors": descriptors(switch), "mappings": mappings(switch)}
 
 
-def victim(lab, cycle):
-    """A guest under load: every fourth is a PMD guest, the others are on the library."""
-    kind = "pmd" if cycle % 4 == 0 else "ring"
-    return Traffic(lab, "victim", f"{kind}:a", f"{kind}:b",
-                   ["--both", "--stream", "--report-ms", 10], mib=64)
+def victims(lab, cycle):
+    """Guests a and b under load: every eighth time two PMDs in one process, else two guests on the
+    library, one of which sends what the other gives back."""
+    if cycle % 8 == 0:
+        return [Traffic(lab, "victim", "pmd:a", "pmd:b", ["--both", "--stream"], mib=64).ready().process]
+    echo = lab.start("victim-b", [lab.program("vif-echo"), "--sleep",
+                                  f"vfio-user:{lab.socket('b')}"])
+    echo.wait_log("vif-echo: ready")
+    flood = lab.start("victim-a", [lab.program("test-hostile"), f"vfio-user:{lab.socket('a')}",
+                                   "frames", str(cycle)])
+    flood.wait_log("hostile: attached")
+    return [flood, echo]
+
+
+def kill(guests, rng):
+    """In either order, at once or not."""
+    rng.shuffle(guests)
+    for guest in guests:
+        time.sleep(rng.random() * 0.03)
+        guest.kill()
 
 
 def main():
@@ -48,16 +63,15 @@ def main():
         switch = lab.start_switch(switch_config(lab, VIFS), lcores=2)
         neighbours = Traffic(lab, "neighbours", "pmd:c", "ring:d", ["--both", "--stream", "--strict"]).ready()
         with tap.case(f"{CYCLES} guests killed under load", lab):
-            victim(lab, 0).ready().process.kill()  # warm: what is allocated once is allocated
+            for cycle in range(2):  # warm: what is allocated once is allocated
+                kill(victims(lab, cycle), rng)
             for vif in ("a", "b"):
                 wait_until(lambda name=vif: lab.telemetry(switch, f"/vif/info,{name}")["state"]
                            == "reset", f"vif {vif} detached", 5)
             time.sleep(0.2)  # the telemetry connection of the last question is closed
             before, rss, huge = level(switch), rss_kib(switch), free_hugepages_mib()
             for cycle in range(CYCLES):
-                guest = victim(lab, cycle).ready()
-                time.sleep(rng.random() * 0.03)
-                guest.process.kill()
+                kill(victims(lab, cycle), rng)
             try:
                 wait_until(lambda: level(switch) == before, "level", 5)
             except LabError:

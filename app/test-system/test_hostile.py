@@ -57,7 +57,8 @@ def main():
     with Lab("hostile") as lab:
         switch = lab.start_switch(switch_config(lab, VIFS), lcores=2)
         neighbours = Traffic(lab, "neighbours", "pmd:c", "ring:d", ["--both", "--stream", "--strict"]).ready()
-        echo = lab.start("echo", [lab.program("vif-echo"), f"vfio-user:{lab.socket('b')}"])
+        echo = lab.start("echo", [lab.program("vif-echo"), "--sleep",
+                                 f"vfio-user:{lab.socket('b')}"])
         echo.wait_log("vif-echo: ready")
         for mode, reason in MODES:
             with tap.case(f"hostile guest: {mode}", lab):
