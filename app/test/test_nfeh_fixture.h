@@ -197,6 +197,8 @@ test_sleep_ms(unsigned int ms)
 }
 
 /* Until cond holds, at most ms; false: it never did. cond is not looked at again once it held. */
+#define WAIT_MS 20000  /* for what must come: reached only when it does not, however busy the machine */
+#define PROMPT_MS 1900 /* for what must not wait for the 2 s of a request */
 #define TEST_WAIT(cond, ms)                                                    \
 	({                                                                     \
 		uint64_t test_end = test_now_ms() + (ms);                      \

@@ -302,7 +302,7 @@ second_host_is_refused_as_busy(void)
 	TEST_EQ(send_one(&guest, false), 0);
 	guest_detach(&guest);
 	/* Free at once, or as soon as the server has seen the end of the first. */
-	TEST_TRUE(TEST_WAIT(guest_attach_at(&other, server.address, 0, 0) == 0, 1000));
+	TEST_TRUE(TEST_WAIT(guest_attach_at(&other, server.address, 0, 0) == 0, WAIT_MS));
 	guest_detach(&other);
 	server_stop(&server);
 	return TEST_OK;
@@ -324,12 +324,12 @@ new_server_gets_everything_back(void)
 		guest.cons[0] = guest.prod[0];
 		server_stop(&server);
 		if (i % 2 == 0)
-			TEST_TRUE(TEST_WAIT(!nfeh_link(guest.h), 1000));
+			TEST_TRUE(TEST_WAIT(!nfeh_link(guest.h), WAIT_MS));
 		nfe_idx_publish((uint32_t *)(void *)(db + NFE_DB_SQ_PROD), guest.prod[0]);
 		nfeh_kick(guest.h, 1); /* neither harms while the device is away */
 		server.mtu = 0;
 		TEST_EQ(server_start(&server), 0);
-		TEST_TRUE(TEST_WAIT(guest_replayed(&guest, i), 1000));
+		TEST_TRUE(TEST_WAIT(guest_replayed(&guest, i), WAIT_MS));
 		TEST_EQ(__atomic_load_n(&server.mtu, __ATOMIC_RELAXED), 1400);
 		TEST_TRUE(nfeh_doorbells(guest.h, 1) == db);
 		TEST_EQ(poll(&(struct pollfd){ .fd = nfeh_irq_fd(guest.h, 1), .events = POLLIN },
@@ -355,7 +355,7 @@ overrun_of_ours_is_reset_and_replayed(void)
 	/* One more than the capacity; the client itself believes 0. */
 	nfe_idx_publish((uint32_t *)(void *)(nfeh_doorbells(guest.h, 1) + NFE_DB_SQ_PROD), 33);
 	nfeh_kick(guest.h, 1);
-	TEST_TRUE(TEST_WAIT(guest_counters(&guest).failures == 1, 1000));
+	TEST_TRUE(TEST_WAIT(guest_counters(&guest).failures == 1, WAIT_MS));
 	TEST_TRUE(strstr(guest.log, "send queue overrun") != NULL);
 	TEST_TRUE(TEST_WAIT(guest_replayed(&guest, 1), 2500));
 	TEST_TRUE(test_now_ms() - start >= 1000);
@@ -386,8 +386,8 @@ killed_server_is_replaced_within_a_second(void)
 	name_server(&server);
 	pid = fork_server(&server);
 	TEST_TRUE(pid > 0);
-	TEST_TRUE(TEST_WAIT(access(server.path, F_OK) == 0, 2000));
-	TEST_TRUE(TEST_WAIT(guest_attach_at(&guest, server.address, 0, 0) == 0, 1000));
+	TEST_TRUE(TEST_WAIT(access(server.path, F_OK) == 0, WAIT_MS));
+	TEST_TRUE(TEST_WAIT(guest_attach_at(&guest, server.address, 0, 0) == 0, WAIT_MS));
 	TEST_EQ(guest_register(&guest), 0);
 	TEST_EQ(guest_start_channel(&guest, 1, 0), 0);
 	for (uint32_t i = 1; i <= 20; i++) {
@@ -396,7 +396,7 @@ killed_server_is_replaced_within_a_second(void)
 		kill(pid, SIGKILL);
 		TEST_EQ(waitpid(pid, NULL, 0), pid);
 		pid = fork_server(&server);
-		TEST_TRUE(TEST_WAIT(guest_replayed(&guest, i), 1000));
+		TEST_TRUE(TEST_WAIT(guest_replayed(&guest, i), WAIT_MS));
 		TEST_EQ(poll(&(struct pollfd){ .fd = nfeh_irq_fd(guest.h, 1), .events = POLLIN },
 			     1, 1000), 1);
 		nfeh_irq_clear(guest.h, 1);
@@ -458,7 +458,7 @@ hostile_kick_eventfds_stop_neither_device_nor_next_guest(void)
 	/* It keeps them, full; the next guest's kicks are heard, control and data. */
 	TEST_EQ(spoil(fd[0], true), 0);
 	TEST_EQ(spoil(fd[1], true), 0);
-	TEST_TRUE(TEST_WAIT(guest_attach_at(&guest, server.address, 0, 0) == 0, 1000));
+	TEST_TRUE(TEST_WAIT(guest_attach_at(&guest, server.address, 0, 0) == 0, WAIT_MS));
 	TEST_EQ(guest_register(&guest), 0);
 	TEST_EQ(guest_start_channel(&guest, 1, 0), 0);
 	for (unsigned int i = 0; i < 100; i++) {
