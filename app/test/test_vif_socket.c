@@ -18,12 +18,7 @@
 
 #include <nfed_vfio_user.h>
 
-#include "test.h"
-#include "test_vif_fixture.h"
-
-#define FIRST 0xffffff00u
-#define WAIT_US 2000000 /* for anything that should come at once */
-#define FRAME_MAX 9014u
+#include "test_vif_echo.h"
 
 struct server {
 	char path[64];
@@ -127,29 +122,6 @@ on_kick(void *arg, uint32_t events)
 	(void)events;
 }
 
-/* One turn of the data path; true: there may be more. */
-static bool
-bounce(struct server *s)
-{
-	static uint8_t frame[FRAME_MAX];
-	uint32_t sq_old, rq_old, len, n = 0;
-
-	if (s->ch == NULL)
-		return false;
-	sq_old = s->ch->sq.published;
-	rq_old = s->ch->rq.published;
-	while (n < 32 && (len = dev_take(&s->dev, frame)) > 0) {
-		if (dev_deliver(&s->dev, frame, len) != 0)
-			printf("# frame of %u bytes dropped\n", len);
-		n++;
-	}
-	nfe_full_fence(); /* P2 */
-	if ((s->ch->rq.may_sleep && nfed_queue_must_wake(&s->ch->rq, s->ch->rq.published, rq_old)) ||
-	    (s->ch->sq.may_sleep && nfed_queue_must_wake(&s->ch->sq, s->ch->sq.published, sq_old)))
-		nfed_interrupt(s->ch);
-	return n > 0 || !nfed_sq_arm(&s->ch->sq);
-}
-
 static void *
 serve(void *arg)
 {
@@ -159,7 +131,7 @@ serve(void *arg)
 	nfed_loop_add(s->loop, kick_fd, EPOLLIN | EPOLLET, on_kick, NULL);
 	nfed_loop_add(s->loop, s->stop_fd, EPOLLIN, on_readable, &s->stop_fd);
 	while (!__atomic_load_n(&s->stop, __ATOMIC_ACQUIRE)) {
-		bool more = bounce(s);
+		bool more = dev_echo(&s->dev, s->ch);
 
 		nfed_control_run(nfed_vfio_user_function(s->att));
 		nfed_loop_run(s->loop, more ? 0 : 10000);
@@ -215,45 +187,10 @@ server_stop(struct server *s)
 static struct vif *
 attach(const struct server *s)
 {
-	struct vif_conf conf = { .name = "test", .ring_size = 256, .buf_size = 1024,
-				 .nb_bufs = 512, .first_index = FIRST, .sleep = true };
 	char address[80];
 
 	snprintf(address, sizeof(address), "vfio-user:%s", s->path);
-	return vif_attach(address, &conf);
-}
-
-static uint8_t sent[8][FRAME_MAX];
-static uint32_t sent_len[8];
-
-static int
-send_frames(struct vif *vif, unsigned int n)
-{
-	for (unsigned int i = 0; i < n; i++) {
-		sent_len[i] = NFE_MIN_FRAME + (uint32_t)random() % (FRAME_MAX - NFE_MIN_FRAME + 1);
-		fill_random(sent[i], sent_len[i]);
-		TEST_EQ(vif_send(vif, sent[i], sent_len[i]), 0);
-	}
-	vif_kick(vif);
-	return TEST_OK;
-}
-
-static int
-recv_frames(struct vif *vif, unsigned int n)
-{
-	static uint8_t got[FRAME_MAX];
-
-	for (unsigned int i = 0; i < n; i++) {
-		int len = vif_recv(vif, got, sizeof(got));
-
-		while (len == 0) {
-			TEST_EQ(vif_wait(vif, WAIT_US), 1);
-			len = vif_recv(vif, got, sizeof(got));
-		}
-		TEST_EQ(len, sent_len[i]);
-		TEST_MEM_EQ(got, sent[i], (uint32_t)len);
-	}
-	return TEST_OK;
+	return echo_attach(address);
 }
 
 static int

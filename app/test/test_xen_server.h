@@ -18,7 +18,6 @@
 #include "test_vif_fixture.h"
 #include "test_xen_fixture.h"
 
-#define FRAME_MAX 9014u
 #define DOMAIN 5
 
 struct server {
@@ -84,28 +83,6 @@ server_on_kick(void *arg, uint32_t events)
 	(void)arg, (void)events;
 }
 
-static inline bool
-bounce(struct server *s)
-{
-	static uint8_t frame[FRAME_MAX];
-	uint32_t sq_old, rq_old, len, n = 0;
-
-	if (s->ch == NULL)
-		return false;
-	sq_old = s->ch->sq.published;
-	rq_old = s->ch->rq.published;
-	while (n < 32 && (len = dev_take(&s->dev, frame)) > 0) {
-		if (dev_deliver(&s->dev, frame, len) != 0)
-			printf("# frame of %u bytes dropped\n", len);
-		n++;
-	}
-	nfe_full_fence(); /* P2 */
-	if ((s->ch->rq.may_sleep && nfed_queue_must_wake(&s->ch->rq, s->ch->rq.published, rq_old)) ||
-	    (s->ch->sq.may_sleep && nfed_queue_must_wake(&s->ch->sq, s->ch->sq.published, sq_old)))
-		nfed_interrupt(s->ch);
-	return n > 0 || !nfed_sq_arm(&s->ch->sq);
-}
-
 static inline void *
 serve(void *arg)
 {
@@ -115,7 +92,7 @@ serve(void *arg)
 	nfed_loop_add(loop, nfed_xen_vif_data_kick_fd(s->t.vif[0]), EPOLLIN | EPOLLET, server_on_kick, s);
 	nfed_loop_add(loop, s->stop_fd, EPOLLIN | EPOLLET, server_on_kick, s);
 	while (!__atomic_load_n(&s->stop, __ATOMIC_ACQUIRE)) {
-		bool more = bounce(s);
+		bool more = dev_echo(&s->dev, s->ch);
 
 		if (__atomic_exchange_n(&s->fail, false, __ATOMIC_ACQ_REL))
 			nfed_function_fail(nfed_xen_vif_function(s->t.vif[0]), NFE_REASON_OPERATOR,

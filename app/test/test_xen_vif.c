@@ -7,52 +7,8 @@
  * restarts as over a socket (test_vif_socket.c), and what only Xen has. The switch's side gives each
  * frame back (test_xen_server.h); a lost event shows as a time-out.
  */
+#include "test_vif_echo.h"
 #include "test_xen_server.h"
-
-#define FIRST 0xffffff00u
-#define WAIT_US 3000000
-
-static struct vif *
-attach(void)
-{
-	struct vif_conf conf = { .name = "test", .ring_size = 256, .buf_size = 1024,
-				 .nb_bufs = 512, .first_index = FIRST, .sleep = true };
-
-	return vif_attach("xen:0", &conf);
-}
-
-static uint8_t sent[8][FRAME_MAX];
-static uint32_t sent_len[8];
-
-static int
-send_frames(struct vif *vif, unsigned int n)
-{
-	for (unsigned int i = 0; i < n; i++) {
-		sent_len[i] = NFE_MIN_FRAME + (uint32_t)random() % (FRAME_MAX - NFE_MIN_FRAME + 1);
-		fill_random(sent[i], sent_len[i]);
-		TEST_EQ(vif_send(vif, sent[i], sent_len[i]), 0);
-	}
-	vif_kick(vif);
-	return TEST_OK;
-}
-
-static int
-recv_frames(struct vif *vif, unsigned int n)
-{
-	static uint8_t got[FRAME_MAX];
-
-	for (unsigned int i = 0; i < n; i++) {
-		int len = vif_recv(vif, got, sizeof(got));
-
-		while (len == 0) {
-			TEST_EQ(vif_wait(vif, WAIT_US), 1);
-			len = vif_recv(vif, got, sizeof(got));
-		}
-		TEST_EQ(len, sent_len[i]);
-		TEST_MEM_EQ(got, sent[i], (uint32_t)len);
-	}
-	return TEST_OK;
-}
 
 static int
 run(int (*body)(struct server *s, struct vif *vif))
@@ -63,7 +19,7 @@ run(int (*body)(struct server *s, struct vif *vif))
 
 	srandom(3);
 	TEST_EQ(server_open(&s), TEST_OK);
-	vif = attach();
+	vif = echo_attach("xen:0");
 	rc = vif != NULL ? body(&s, vif) : TEST_FAILED;
 	vif_detach(vif);
 	TEST_EQ(server_close(&s), TEST_OK);
@@ -86,7 +42,7 @@ answers(struct server *s, struct vif *vif)
 	TEST_EQ(vif_stats(vif, stats), 0);
 	TEST_EQ(stats[3], 1003);
 	errno = 0;
-	TEST_TRUE(attach() == NULL); /* one process at a time */
+	TEST_TRUE(echo_attach("xen:0") == NULL); /* one process at a time */
 	TEST_EQ(errno, EBUSY);
 	/* What was not granted cannot be registered. */
 	TEST_EQ(vif_mem_add(vif, (void *)((uintptr_t)(own + NFE_PAGE_SIZE - 1) & ~4095ul),
@@ -186,13 +142,13 @@ killed_front_end_is_followed_though_pages_are_short(void)
 
 	TEST_EQ(server_open(&s), TEST_OK);
 	xenio_open_with(open_and_remember, s.t.w);
-	vif = attach();
+	vif = echo_attach("xen:0");
 	TEST_TRUE(vif != NULL);
 	xenio_fake_counts(s.t.w, &c);
 	xenio_fake_limit(s.t.w, c.granted + 1);
 	xenio_fake_mute(front);
 	vif_detach(vif);
-	vif = attach();
+	vif = echo_attach("xen:0");
 	TEST_TRUE(vif != NULL);
 	TEST_EQ(send_frames(vif, 4), TEST_OK);
 	TEST_EQ(recv_frames(vif, 4), TEST_OK);
@@ -241,14 +197,14 @@ no_device_and_no_switch_are_told_apart(void)
 	xenio_fake_add_domain(w, DOMAIN);
 	xenio_open_with(open_in_guest, w);
 	errno = 0;
-	TEST_TRUE(attach() == NULL);
+	TEST_TRUE(echo_attach("xen:0") == NULL);
 	TEST_EQ(errno, ENOENT);
 	TEST_EQ(xenio_fake_open(w, 0, &dom0), 0);
 	xt_make_device(dom0, DOMAIN, 0, "a");
-	TEST_TRUE(attach() == NULL); /* nobody publishes: after 2000 ms */
+	TEST_TRUE(echo_attach("xen:0") == NULL); /* nobody publishes: after 2000 ms */
 	TEST_EQ(errno, ECONNREFUSED);
 	xenio_fake_fail(w, XENIO_FAKE_SHARE, 2, -ENOSPC); /* gntalloc's limit */
-	TEST_TRUE(attach() == NULL);
+	TEST_TRUE(echo_attach("xen:0") == NULL);
 	TEST_EQ(errno, ENOSPC);
 	dom0->ops->close(dom0);
 	xenio_open_with(NULL, NULL);
