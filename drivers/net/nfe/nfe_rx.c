@@ -116,6 +116,18 @@ rx_take_buffer(struct nfe_rxq *q, uint32_t cookie, uint32_t window)
 	return m;
 }
 
+/* An mbuf from the pool or from a posted buffer is as its pool keeps it: one segment, one
+ * reference. Everything else that is valid without a flag is set here. */
+static inline void
+rx_mbuf_init(const struct nfe_rxq *q, struct rte_mbuf *m, uint32_t len)
+{
+	memcpy(&m->rearm_data, &q->rearm, sizeof(q->rearm));
+	m->ol_flags = 0;
+	m->packet_type = 0;
+	m->pkt_len = len;
+	m->data_len = len;
+}
+
 static struct rte_mbuf *
 rx_inline(struct nfe_rxq *q, const union nfe_msg *msg)
 {
@@ -125,10 +137,7 @@ rx_inline(struct nfe_rxq *q, const union nfe_msg *msg)
 
 	if (unlikely(m == NULL))
 		return NULL;
-	rte_pktmbuf_reset(m);
-	m->port = q->port_id;
-	m->data_len = len;
-	m->pkt_len = len;
+	rx_mbuf_init(q, m, len);
 	data = rte_pktmbuf_mtod(m, char *);
 	rte_memcpy(data, msg->in.frame, first);
 	/* Further cells hold nothing but bytes of the frame, so nothing to check before use. */
@@ -160,21 +169,24 @@ nfe_rx_set_short(struct nfe_rxq *q)
 							RTE_MIN(q->inline_max, NFE_INLINE_SHORT);
 }
 
-/* A fresh mbuf is as its pool keeps it: one segment, one reference. */
 static inline void
 rx_short_fill(const struct nfe_rxq *q, struct rte_mbuf *m, const uint8_t *cell, uint32_t len)
 {
 	char *data = (char *)m->buf_addr + RTE_PKTMBUF_HEADROOM;
 
-	memcpy(&m->rearm_data, &q->rearm, sizeof(q->rearm));
-	m->ol_flags = 0;
-	m->packet_type = 0;
-	m->pkt_len = len;
-	m->data_len = len;
+	rx_mbuf_init(q, m, len);
 	/* Of fixed size, so without a loop: behind the frame there is room. */
 	memcpy(data, cell + NFE_CELL_HEAD, NFE_INLINE_ONE);
 	if (len > NFE_INLINE_ONE)
 		memcpy(data + NFE_INLINE_ONE, cell + NFE_MSG_SIZE, NFE_MSG_SIZE);
+}
+
+/* Ask for the next cells of those published, as many as are taken now. */
+static inline void
+rx_prefetch(const struct nfe_rxq *q, uint32_t avail, uint32_t cells)
+{
+	for (uint32_t i = 0; i < cells && avail > NFE_CELLS_AHEAD + i; i++)
+		rte_prefetch0(rx_cell(q, q->cons + NFE_CELLS_AHEAD + i));
 }
 
 /*
@@ -200,8 +212,7 @@ rx_short_burst(struct nfe_rxq *q, struct rte_mbuf **pkts, uint16_t nb_pkts, uint
 			got += rx_get_mbufs(q, &pkts[n], RTE_MIN(nb_pkts - n, end - q->cons));
 		if (unlikely(n == got))
 			break;
-		for (uint32_t i = 0; i < cells && end - q->cons > NFE_CELLS_AHEAD + i; i++)
-			rte_prefetch0(rx_cell(q, q->cons + NFE_CELLS_AHEAD + i));
+		rx_prefetch(q, end - q->cons, cells);
 		rx_short_fill(q, pkts[n], cell, len);
 		bytes += len;
 	}
@@ -239,17 +250,15 @@ rx_chain(struct nfe_rxq *q, const union nfe_msg *msg, uint32_t window)
 		m = rx_take_buffer(q, cookie, window);
 		if (unlikely(m == NULL))
 			goto refuse;
-		rte_pktmbuf_reset(m);
-		m->port = q->port_id;
-		m->data_len = len;
+		rx_mbuf_init(q, m, len);
 		if (head == NULL) {
 			head = m;
 		} else {
 			last->next = m;
 			head->nb_segs++;
+			head->pkt_len += len;
 		}
 		last = m;
-		head->pkt_len += len;
 	}
 	reason = &q->count.bad_length;
 	if (likely(head->pkt_len >= NFE_MIN_FRAME && head->pkt_len <= q->max_frame))
@@ -374,6 +383,7 @@ rx_message(struct nfe_rxq *q, uint32_t avail, struct rte_mbuf **m)
 		q->count.bad_truncated++;
 		return RTE_MIN(cells, avail);
 	}
+	rx_prefetch(q, avail, cells);
 	*m = rx_take_one(q, &msg, &full);
 	if (unlikely(full)) {
 		q->count.nombuf++;

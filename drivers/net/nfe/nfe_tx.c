@@ -173,7 +173,10 @@ tx_gather(struct nfe_txq *q, const struct nfe_map *map, const struct rte_mbuf *m
 		uint32_t len = m->data_len;
 		uint32_t copy = RTE_MIN(len, NFE_HDR_COPY - hdr_len);
 
-		memcpy(hdr + hdr_len, data, copy);
+		if (likely(copy == NFE_HDR_COPY))
+			memcpy(hdr, data, NFE_HDR_COPY); /* not a call */
+		else
+			memcpy(hdr + hdr_len, data, copy);
 		hdr_len += copy;
 		data += copy;
 		len -= copy;
@@ -212,7 +215,7 @@ tx_fill_dma(struct nfe_txq *q, struct rte_mbuf *m, const uint8_t hdr[NFE_HDR_COP
 	if (cell == NULL)
 		return false;
 	memcpy(msg.tx.hdr, hdr, NFE_HDR_COPY);
-	nfe_cell_copy(cell, &msg, sizeof(msg));
+	nfe_cell64_copy(cell, &msg);
 	for (uint32_t i = 1; i < nb_segs; i += NFE_SEGS_PER_CELL) {
 		uint32_t nb = RTE_MIN(nb_segs - i, NFE_SEGS_PER_CELL);
 
