@@ -22,6 +22,8 @@ struct end_raw {
 	struct end end;
 	struct vif *vif;
 	uint32_t inline_max; /* bytes */
+	uint32_t free[BENCH_MAX_BURST]; /* buffers to write the next frames to */
+	unsigned int nb_free;
 };
 
 /* Cells to send a frame of len bytes in. */
@@ -31,12 +33,25 @@ cells_of(const struct end_raw *e, uint32_t len)
 	return len <= e->inline_max ? nfe_inline_cells(len) : 1;
 }
 
+/* An atomic operation waits for all stores before it: one per burst, not one per written frame
+ * (1500 B: 798 cycles of the guest with one for each, 724 with one per burst). */
+static bool
+take_buffer(struct end_raw *e, uint32_t *buf)
+{
+	if (e->nb_free == 0)
+		e->nb_free = vif_buf_get_burst(e->vif, e->free, e->end.opt->burst);
+	if (e->nb_free == 0)
+		return false;
+	*buf = e->free[--e->nb_free];
+	return true;
+}
+
 static bool
 put_frame(struct end_raw *e, union nfe_msg *cells, unsigned int nb_cells, uint32_t len)
 {
 	uint8_t *bytes = (uint8_t *)cells;
 	size_t start = offsetof(struct nfe_msg_inline, frame), end = start + len;
-	int32_t buf;
+	uint32_t buf;
 
 	if (len <= e->inline_max) {
 		cells->in.type = NFE_MSG_INLINE;
@@ -46,11 +61,10 @@ put_frame(struct end_raw *e, union nfe_msg *cells, unsigned int nb_cells, uint32
 		memset(bytes + end, 0, nb_cells * NFE_MSG_SIZE - end); /* rule 20 */
 		return true;
 	}
-	buf = vif_buf_get(e->vif);
-	if (buf < 0)
+	if (!take_buffer(e, &buf))
 		return false;
-	frame_write(&e->end, vif_buf(e->vif, (uint32_t)buf), len);
-	return vif_msg_dma(e->vif, cells, (uint32_t)buf, 0, len) == 1;
+	frame_write(&e->end, vif_buf(e->vif, buf), len);
+	return vif_msg_dma(e->vif, cells, buf, 0, len) == 1;
 }
 
 /* Frames into the slots [from, n); false: no more fits or buffers have run out. used: cells. */
@@ -105,19 +119,17 @@ raw_send(struct end *end, unsigned int n)
 	return sent;
 }
 
+/* Its buffers are appended to done, whose n entries leave room for those of one frame. */
 static unsigned int
-take_frame(struct end_raw *e, const struct vif_rx *rx)
+take_frame(struct end_raw *e, const struct vif_rx *rx, uint32_t *done, unsigned int *n)
 {
-	unsigned int ours = 0;
-
 	if (rx->nb_segs == 0)
 		return frame_read(&e->end, rx->data, rx->len);
-	ours = frame_read(&e->end,
+	for (unsigned int i = 0; i < rx->nb_segs; i++)
+		done[(*n)++] = rx->seg[i].buf;
+	return frame_read(&e->end,
 			  (uint8_t *)vif_buf(e->vif, rx->seg[0].buf) + rx->seg[0].offset,
 			  rx->seg[0].len);
-	for (unsigned int i = 0; i < rx->nb_segs; i++)
-		vif_buf_put(e->vif, rx->seg[i].buf);
-	return ours;
 }
 
 static unsigned int
@@ -126,7 +138,8 @@ raw_receive(struct end *end)
 	struct end_raw *e = (struct end_raw *)end;
 	struct rte_ring *ring = vif_recv_ring(e->vif);
 	uint64_t start = rte_rdtsc();
-	unsigned int n, used = 0, frames = 0, ours = 0;
+	unsigned int n, used = 0, frames = 0, ours = 0, nb_done = 0;
+	uint32_t done[BENCH_MAX_BURST * NFE_MAX_SEGS];
 	struct rte_ring_zc_data zc;
 	struct vif_rx rx;
 
@@ -143,11 +156,12 @@ raw_receive(struct end *end)
 		if (rx.len == 0)
 			continue;
 		frames++;
-		ours += take_frame(e, &rx);
+		ours += take_frame(e, &rx, done, &nb_done);
 	}
 	if (n == 0)
 		return 0;
 	rte_ring_dequeue_zc_elem_finish(ring, used);
+	vif_buf_put_burst(e->vif, done, nb_done);
 	vif_refill(e->vif, BENCH_MAX_BURST);
 	end->count.received += ours;
 	end->count.foreign += frames - ours;
