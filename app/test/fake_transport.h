@@ -24,7 +24,7 @@
 #define FAKE_CTRL_RQ 0x4000u
 #define FAKE_CTRL_STATUS 0x8000u
 #define FAKE_DATA 0x10000u
-#define FAKE_MEM_SIZE 0xa0000u
+#define FAKE_MEM_SIZE 0xd0000u
 
 struct fake_map; /* one live mapping */
 

@@ -96,7 +96,7 @@ every_statement_is_taken(void)
 		"uplink wire port net_af_packet0 learning on\n"
 		"uplink other port 0000:03:00.0\n"
 		"vif a mac " MAC_A " allow " MAC_B " allow 02:00:00:00:00:0c mtu 9000 max-mtu 9000"
-		" queues 4 socket /tmp/own.sock source-check off promisc on msix off offload off regions 9"
+		" queues 4 weight 5 socket /tmp/own.sock source-check off promisc on msix off offload off regions 9"
 		" memory-mib 64\n"
 		"vif b mac 02:00:00:00:00:0d allow any"; /* no newline */
 	struct vifsw_config *c;
@@ -116,6 +116,7 @@ every_statement_is_taken(void)
 	TEST_EQ(v->port.allow[0].addr_bytes[5], 0x0b);
 	TEST_EQ(v->port.mtu, 9000);
 	TEST_EQ(v->max_queues, 4);
+	TEST_EQ(v->port.weight, 5);
 	TEST_STR_EQ(v->socket, "/tmp/own.sock");
 	TEST_TRUE(v->port.no_source_check && v->port.promisc && !v->port.allow_any && v->no_msix);
 	TEST_TRUE(v->no_offload);
@@ -194,6 +195,8 @@ numbers_are_limited_and_strict(void)
 		     "vif a: mtu 3000 exceeds max-mtu 2000");
 	EXPECT_ERROR("vif a mac " MAC_A " queues 65\n", 1,
 		     "queues: 65 is out of range, limits are 1 to 64");
+	EXPECT_ERROR("vif a mac " MAC_A " weight 17\n", 1,
+		     "weight: 17 is out of range, limits are 1 to 16");
 	EXPECT_ERROR("vif a mac " MAC_A " queues 0\n", 1,
 		     "queues: 0 is out of range, limits are 1 to 64");
 	EXPECT_ERROR("vif a mac " MAC_A " regions 4097\n", 1,

@@ -24,15 +24,16 @@
 #define SW_MAX_GUESTS 48
 #define SW_MAX_FRAME 9018u
 #define SW_MAX_GSO NFE_GSO_MAX_FRAME
-#define SW_CHANNELS 2 /* of a guest, at most */
+#define SW_CHANNELS 8 /* of a guest, at most; the first SW_RX_CHANNELS may post buffers */
+#define SW_RX_CHANNELS 2
 
 /* Keys and places of a guest's regions; each has only the access that its use needs. */
 #define SW_KEY_QUEUES NFE_KEY(1, 0x11)  /* queues and status blocks: read and write */
 #define SW_KEY_BUFFERS NFE_KEY(2, 0x22) /* receive buffers: write */
 #define SW_KEY_PAYLOAD NFE_KEY(3, 0x33) /* segments to send: read */
-#define SW_BUFFERS 0x30000u
+#define SW_BUFFERS 0x60000u
 #define SW_BUFFERS_LEN 0x40000u
-#define SW_PAYLOAD 0x70000u
+#define SW_PAYLOAD 0xa0000u
 #define SW_PAYLOAD_LEN 0x30000u
 /* Places of channel n at (n - 1) * stride in the queue region; status block first. */
 #define SW_CHAN_STRIDE 0xa000u

@@ -181,7 +181,7 @@ sw_put_frame(struct sw_chan *c, const uint8_t *frame, uint32_t len)
 void
 sw_post(struct sw_chan *c, unsigned int n)
 {
-	uint32_t half = SW_BUFFERS_LEN / SW_CHANNELS, mask = (1u << c->fq_log2) - 1;
+	uint32_t half = SW_BUFFERS_LEN / SW_RX_CHANNELS, mask = (1u << c->fq_log2) - 1;
 	uint32_t stride = RTE_ALIGN(c->buf_size + GUARD, 64u), count = half / stride;
 
 	for (; n > 0; n--) {

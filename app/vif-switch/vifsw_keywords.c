@@ -79,6 +79,15 @@ parse_queues(struct vifsw_parser *p)
 }
 
 static void
+parse_weight(struct vifsw_parser *p)
+{
+	uint64_t value;
+
+	if (vifsw_value_number(p, "", 1, VSW_MAX_WEIGHT, &value))
+		p->vif.port.weight = (unsigned int)value;
+}
+
+static void
 parse_socket(struct vifsw_parser *p)
 {
 	vifsw_value_path(p, p->vif.socket);
@@ -378,6 +387,8 @@ static const struct vifsw_keyword keywords[] = {
 	  parse_max_mtu },
 	{ "queues", ANY_VIF, false, "N", "queue pairs that the guest may use, 1-64, default 16",
 	  parse_queues },
+	{ "weight", ANY_VIF, false, "N", "share of an lcore's time among busy VIFs, 1-16, default 1",
+	  parse_weight },
 	{ "socket", VIFSW_VIF_OPTION, false, "PATH", "instead of DIR/NAME.sock", parse_socket },
 	{ "xen", VIFSW_VIF_OPTION, false, "any|DOMID/N",
 	  "no socket: a Xen domain's, the one given to \"vif-ctl xen attach\" or only device N of"

@@ -25,6 +25,7 @@ struct vsw_port; /* a VIF or an uplink */
 
 #define VSW_NAME_LEN 32
 #define VSW_MAX_LCORES 16
+#define VSW_MAX_WEIGHT 16
 #define VSW_MAX_MACS 32 /* addresses of one VIF, multicast included */
 
 struct vsw_conf { /* zero: the default */
@@ -57,6 +58,7 @@ struct vsw_vif_conf {
 	bool promisc;         /* in promiscuous mode it may see unknown unicast */
 	uint32_t mtu;         /* bytes, default 1500; the guest may change it up to max_mtu */
 	uint32_t max_mtu;     /* default 9000 */
+	unsigned int weight;  /* share of an lcore's time among busy VIFs, 1..VSW_MAX_WEIGHT, default 1 */
 };
 
 /* -EEXIST: name or MAC in use; -ENOSPC: limit reached; -EINVAL: MAC is multicast or zero. */

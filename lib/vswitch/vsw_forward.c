@@ -146,6 +146,8 @@ forward_many(struct vsw_lcore *lc, uint64_t dst, unsigned int i)
 	}
 	vsw_count(lc, lc->src, NFE_STAT_from_flooded, 1);
 	vsw_count(lc, lc->src, NFE_STAT_from_copies, copies);
+	if (copies > 1) /* the first is paid for with the frame */
+		lc->cost += (uint64_t)(copies - 1) * (lc->frames[i].len + VSW_CELL_COST);
 }
 
 void

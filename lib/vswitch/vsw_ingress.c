@@ -220,6 +220,7 @@ vsw_chan_poll(struct vsw_lcore *lc, struct vsw_chan *c)
 		vsw_faults_source(lc, c->ch);
 	vsw_count(lc, c->port, NFE_STAT_from_frames, lc->nb_frames);
 	vsw_count(lc, c->port, NFE_STAT_from_bytes, p.bytes);
+	lc->cost = p.bytes;
 	vsw_forward(lc, &c->fdb_cache);
 	vsw_deliver(lc);
 	release(lc, c, p.first);

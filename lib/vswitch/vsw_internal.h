@@ -23,6 +23,7 @@
 
 #define VSW_BURST 64           /* cells taken from a send queue per turn (rule 3) */
 #define VSW_UPLINK_BURST 32    /* mbufs */
+#define VSW_CELL_COST 192      /* bytes that a cell costs an lcore besides those of its frame */
 #define VSW_NODES 1024         /* staged deliveries before a flush */
 #define VSW_MAX_BUFS 14        /* buffers of one received frame: what one RET gives back */
 #define VSW_INLINE_CELLS 4     /* ceiling of an inline frame to or from a guest */
@@ -72,6 +73,7 @@ struct vsw_chan { /* a running channel of a VIF */
 	uint8_t flags_to_device, flags_to_host;    /* NFE_MSG_F_* that messages may carry */
 	bool may_idle; /* the guest kicks: NFE_F_EVENT_IDX was accepted */
 	/* lcore's own */
+	struct vsw_chan *next, *prev; /* ring of the hot ones of its port on this lcore */
 	bool hot;
 	bool kicked;          /* went hot by a kick and found nothing yet */
 	uint64_t last_work;   /* TSC */
@@ -157,6 +159,14 @@ struct vsw_fault_bucket {
 	uint64_t filled; /* TSC */
 };
 
+struct vsw_share { /* of a port in an lcore's time: deficit round robin */
+	struct vsw_chan *next; /* of its hot channels, whose turn it is */
+	int64_t deficit;       /* bytes that it may send in this round */
+	unsigned int weight;
+	unsigned int nb_hot;
+	unsigned int at;       /* in active[] */
+};
+
 struct vsw_node {
 	uint16_t frame;
 	uint16_t next;
@@ -183,8 +193,12 @@ struct vsw_lcore {
 	uint64_t faults_looked, probe_until;  /* TSC */
 	uint64_t faults_seen, faults_marked;  /* of this thread, at the last look and mark */
 	bool probing; /* faults are asked for after each step */
-	struct vsw_chan **all, **hot;
-	unsigned int nb_all, nb_hot;
+	struct vsw_chan **all;
+	unsigned int nb_all, nb_hot; /* channels */
+	struct vsw_share *share, **active; /* by port id; those with hot channels */
+	unsigned int nb_active;
+	int64_t rounds;      /* quanta that each share is granted in this round */
+	int64_t rounds_need; /* least that one needs that sits it out */
 	struct vsw_port **uplinks;
 	unsigned int nb_uplinks;
 	int epfd, wake_fd;
@@ -193,6 +207,7 @@ struct vsw_lcore {
 	/* one turn */
 	struct vsw_port *src;
 	struct nfed_channel *src_ch; /* NULL: uplink */
+	uint64_t cost; /* bytes of the turn's frames, each copy counted */
 	unsigned int nb_frames, nb_segs, nb_nodes, nb_dsts, nb_touched;
 	struct vsw_stage *stage; /* by slot */
 	struct vsw_dst **dsts;   /* those with staged frames */

@@ -11,6 +11,11 @@
  *      │ └───────────────────────────┘                             │
  *      └──────────────────────── kick ─────────────────────────────┘
  *
+ * VIFs share an lcore's time by deficit round robin: each round grants a VIF a quantum of bytes, what
+ * it sends is taken off, and it sits out while it is overdrawn. A cell costs VSW_CELL_COST besides its
+ * bytes, so that small frames pay for their work. Channels of a VIF take turns within its share, so
+ * more channels bring no more. A VIF alone is never held back.
+ *
  * Idle channels cost nothing: they are not looked at. Kicks are eventfds in an edge-triggered
  * epoll set, so they are never read, and a busy lcore asks for them every LOOK_US only. A
  * channel that is kicked without having work again and again stays hot for STORM_US: its kicks
@@ -34,25 +39,50 @@
 #define SLEEP_MAX_US 1000000
 #define EPOLL_BATCH 64
 #define STORM_KICKS 64
+/* Less than any full burst costs: who has enough to send uses all that he is granted. */
+#define QUANTUM ((int64_t)VSW_BURST * VSW_CELL_COST)
 #define MAIL_SLEEP_US 20
 #define MAIL_COMPLAIN_US 2000000 /* a data lcore that does not answer for so long is logged */
 
 static void
 make_hot(struct vsw_lcore *lc, struct vsw_chan *c, bool kicked)
 {
+	struct vsw_share *share = &lc->share[c->port->id];
+
 	if (c->hot)
 		return;
 	c->hot = true;
 	c->kicked = kicked;
 	c->last_work = lc->now;
-	lc->hot[lc->nb_hot++] = c;
+	lc->nb_hot++;
+	if (share->nb_hot++ > 0) { /* last in turn */
+		c->next = share->next;
+		c->prev = share->next->prev;
+		c->prev->next = c->next->prev = c;
+		return;
+	}
+	share->next = c->next = c->prev = c;
+	share->weight = RTE_MAX(c->port->conf.weight, 1u);
+	share->at = lc->nb_active;
+	lc->active[lc->nb_active++] = share;
 }
 
 static void
-make_cold(struct vsw_lcore *lc, unsigned int i)
+make_cold(struct vsw_lcore *lc, struct vsw_chan *c)
 {
-	lc->hot[i]->hot = false;
-	lc->hot[i] = lc->hot[--lc->nb_hot];
+	struct vsw_share *share = &lc->share[c->port->id], *last;
+
+	c->hot = false;
+	lc->nb_hot--;
+	c->prev->next = c->next;
+	c->next->prev = c->prev;
+	if (share->next == c)
+		share->next = c->next;
+	if (--share->nb_hot > 0)
+		return;
+	last = lc->active[--lc->nb_active];
+	last->at = share->at;
+	lc->active[last->at] = last;
 }
 
 /* Counts kicks that brought no work; true: too many, hold the channel hot. */
@@ -73,24 +103,18 @@ is_storm(struct vsw_lcore *lc, struct vsw_chan *c)
 	return true;
 }
 
-/* HOT -> IDLE if it has been quiet for long enough. True: it left the hot list. */
-static bool
-try_idle(struct vsw_lcore *lc, unsigned int i)
+/* HOT -> IDLE if it has been quiet for long enough. */
+static void
+try_idle(struct vsw_lcore *lc, struct vsw_chan *c)
 {
-	struct vsw_chan *c = lc->hot[i];
-
 	if (lc->now - c->last_work < lc->sw->idle_tsc || lc->now < c->hold_until || !c->may_idle)
-		return false;
-	if (is_storm(lc, c)) {
+		return;
+	if (is_storm(lc, c))
 		c->hold_until = lc->now + lc->sw->storm_tsc;
-		return false;
-	}
-	if (c->ch->fault == 0 && !nfed_sq_arm(&c->ch->sq)) {
+	else if (c->ch->fault == 0 && !nfed_sq_arm(&c->ch->sq))
 		c->last_work = lc->now;
-		return false;
-	}
-	make_cold(lc, i);
-	return true;
+	else
+		make_cold(lc, c);
 }
 
 /* Each lcore with channels of the port sees the kick; that of the first one counts it. */
@@ -160,30 +184,63 @@ chan_poll(struct vsw_lcore *lc, struct vsw_chan *c)
 	return n;
 }
 
+/* A round of one VIF: its hot channels in turn, each once per unit of its weight at most, as far as
+ * its bytes go. True: it had work. */
+static bool
+share_turn(struct vsw_lcore *lc, struct vsw_share *share)
+{
+	unsigned int polls = share->nb_hot * share->weight, empty = 0, cells;
+	bool alone = lc->nb_active == 1, work = false;
+	int64_t quantum = QUANTUM * share->weight;
+	struct vsw_chan *c;
+
+	share->deficit = alone ? quantum : RTE_MIN(share->deficit + lc->rounds * quantum, quantum);
+	for (; polls > 0 && empty < share->nb_hot; polls--) {
+		if (share->deficit <= 0 && !alone) {
+			lc->rounds_need = RTE_MIN(lc->rounds_need, 1 - share->deficit / quantum);
+			break;
+		}
+		c = share->next;
+		share->next = c->next;
+		cells = chan_poll(lc, c);
+		if (cells != 0) {
+			share->deficit -= (int64_t)(lc->cost + (uint64_t)cells * VSW_CELL_COST);
+			c->last_work = lc->now;
+			c->kicked = false;
+			work = true;
+			empty = 0;
+		} else {
+			empty++;
+			try_idle(lc, c);
+		}
+		/* A channel holds nothing between its turns: nobody waits for a whole round. */
+		if (lc->running)
+			rte_rcu_qsbr_quiescent(lc->sw->qsbr, lc->index);
+	}
+	return work;
+}
+
+/* If all who have work sat out, the next round grants what the first of them needs. */
 bool
 vsw_lcore_turn(struct vsw_lcore *lc)
 {
 	const struct vsw_datapath *dp = lc->sw->datapath;
 	uint64_t start = lc->now;
-	bool work = false;
+	bool work = false, held;
 
+	lc->rounds_need = INT64_MAX;
 	for (unsigned int i = 0; i < lc->nb_uplinks; i++)
 		work |= dp->uplink_poll(lc, lc->uplinks[i]) != 0;
-	for (unsigned int i = 0; i < lc->nb_hot;) {
-		struct vsw_chan *c = lc->hot[i];
+	for (unsigned int i = 0; i < lc->nb_active;) {
+		struct vsw_share *share = lc->active[i];
 
-		if (chan_poll(lc, c) != 0) {
-			c->last_work = lc->now;
-			c->kicked = false;
-			work = true;
-		} else if (try_idle(lc, i)) {
-			continue;
-		}
-		i++;
-		/* A channel holds nothing between its turns: nobody waits for a whole round. */
-		if (lc->running)
-			rte_rcu_qsbr_quiescent(lc->sw->qsbr, lc->index);
+		work |= share_turn(lc, share);
+		if (share->nb_hot > 0) /* else another stands here */
+			i++;
 	}
+	held = lc->rounds_need != INT64_MAX;
+	lc->rounds = work || !held ? 1 : lc->rounds_need;
+	work |= held;
 	lc->now = rte_rdtsc();
 	lc->info.loops++;
 	if (work)
@@ -207,15 +264,12 @@ add_chan(struct vsw_lcore *lc, struct vsw_chan *c)
 }
 
 static void
-del_chan(struct vsw_lcore *lc, const struct vsw_chan *c)
+del_chan(struct vsw_lcore *lc, struct vsw_chan *c)
 {
 	bool last = true;
 
-	for (unsigned int i = 0; i < lc->nb_hot; i++)
-		if (lc->hot[i] == c) {
-			make_cold(lc, i);
-			break;
-		}
+	if (c->hot)
+		make_cold(lc, c);
 	for (unsigned int i = 0; i < lc->nb_all; i++)
 		if (lc->all[i] == c)
 			lc->all[i--] = lc->all[--lc->nb_all];
@@ -357,6 +411,7 @@ vsw_lcore_init(struct vsw *sw, unsigned int index)
 	lc->index = index;
 	lc->lcore_id = sw->conf.lcores[index];
 	lc->info.lcore = lc->lcore_id;
+	lc->rounds = 1;
 	rte_spinlock_init(&lc->own);
 	lc->epfd = epoll_create1(EPOLL_CLOEXEC);
 	lc->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -366,10 +421,11 @@ vsw_lcore_init(struct vsw *sw, unsigned int index)
 	lc->stage = rte_zmalloc(NULL, chans * sizeof(*lc->stage), RTE_CACHE_LINE_SIZE);
 	lc->dsts = rte_zmalloc(NULL, VSW_NODES * sizeof(*lc->dsts), RTE_CACHE_LINE_SIZE);
 	lc->all = rte_zmalloc(NULL, chans * sizeof(*lc->all), 0);
-	lc->hot = rte_zmalloc(NULL, chans * sizeof(*lc->hot), 0);
+	lc->share = rte_zmalloc(NULL, sw->conf.max_ports * sizeof(*lc->share), RTE_CACHE_LINE_SIZE);
+	lc->active = rte_zmalloc(NULL, sw->conf.max_ports * sizeof(*lc->active), 0);
 	lc->uplinks = rte_zmalloc(NULL, sw->conf.max_ports * sizeof(*lc->uplinks), 0);
 	if (lc->epfd < 0 || lc->wake_fd < 0 || lc->cnt == NULL || lc->flood == NULL || lc->faults == NULL ||
-	    lc->stage == NULL || lc->dsts == NULL || lc->all == NULL || lc->hot == NULL || lc->uplinks == NULL)
+	    lc->stage == NULL || lc->dsts == NULL || lc->all == NULL || lc->share == NULL || lc->active == NULL || lc->uplinks == NULL)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < sw->conf.max_ports; i++)
 		lc->flood[i].bytes = VSW_FLOOD_BURST;
@@ -392,7 +448,8 @@ vsw_lcore_fini(struct vsw *sw, unsigned int index)
 	if (lc->wake_fd >= 0)
 		close(lc->wake_fd);
 	rte_free(lc->uplinks);
-	rte_free(lc->hot);
+	rte_free(lc->active);
+	rte_free(lc->share);
 	rte_free(lc->all);
 	rte_free(lc->dsts);
 	rte_free(lc->stage);
