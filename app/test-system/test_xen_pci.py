@@ -13,7 +13,7 @@ import threading
 
 from image import ImageError
 from lab import Lab, LabError, Tap, expect
-from xen.bed import Results, qemu_version, read_results
+from xen.bed import Results, read_results
 from xen.packages import Unavailable
 from xen.pci_bed import XenPciBed
 
@@ -21,7 +21,7 @@ CONFIG = """socket-dir {dir}
 vif card mac 02:00:00:00:00:10 queues 4
 """
 PAGE = 4096
-DB_OFFSET = PAGE    # of channel 0's doorbell page in BAR0
+DB_OFFSET = PAGE  # of channel 0's doorbell page in BAR0
 MINE, OTHER, ACK = 1, 2, 3  # channels: the domU gets the page of the first
 RINGS = 8
 BEFORE = 0x5AFE5AFE  # what dom0 leaves in the other page
@@ -152,7 +152,6 @@ def main():
     tap = Tap()
     with Lab("xenpci", memory="nohuge") as lab:
         try:
-            qemu_version()
             bed = XenPciBed(lab, lab.socket("card"))
         except (Unavailable, ImageError) as reason:
             Tap.skip_all(f"no Xen test bed here: {' '.join(str(reason).split())[:200]}")
