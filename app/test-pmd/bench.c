@@ -97,7 +97,8 @@ port_setup(uint16_t port, const struct port_conf *conf)
 		.rxmode.mtu = conf->mtu ? conf->mtu : RTE_ETHER_MTU,
 		.rxmode.offloads = conf->scatter ? RTE_ETH_RX_OFFLOAD_SCATTER : 0,
 		.txmode.offloads = conf->fast_free ? RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE :
-						     RTE_ETH_TX_OFFLOAD_MULTI_SEGS,
+						     RTE_ETH_TX_OFFLOAD_MULTI_SEGS |
+						     conf->tx_offloads,
 		.intr_conf.lsc = 1,
 	};
 

@@ -29,6 +29,7 @@ struct port_conf {
 	uint16_t desc; /* 0: 256 */
 	uint16_t mtu;  /* 0: 1500 */
 	bool scatter, fast_free;
+	uint64_t tx_offloads; /* besides */
 	struct rte_mempool *rx_pool; /* NULL: the common one */
 };
 

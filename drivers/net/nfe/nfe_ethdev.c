@@ -21,6 +21,20 @@
 
 RTE_LOG_REGISTER_DEFAULT(nfe_logtype, NOTICE);
 
+#define NFE_CKSUMS                                                                                 \
+	(RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM)
+
+/* 4.8. In copy mode frames change their mbufs, and large ones have no room. */
+static uint64_t
+tx_hints_capa(const struct nfe_port *port)
+{
+	uint64_t features = nfeh_info(port->h)->features;
+
+	if (port->share != NULL || !(features & NFE_F_CSUM_TO_DEVICE))
+		return 0;
+	return NFE_CKSUMS | (features & NFE_F_GSO_TO_DEVICE ? RTE_ETH_TX_OFFLOAD_TCP_TSO : 0);
+}
+
 static int
 nfe_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 {
@@ -43,6 +57,7 @@ nfe_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 		info->rx_offload_capa = RTE_ETH_RX_OFFLOAD_SCATTER;
 		info->tx_offload_capa |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	}
+	info->tx_offload_capa |= tx_hints_capa(port);
 	info->rx_desc_lim.nb_max = max_desc;
 	info->rx_desc_lim.nb_min = min_desc;
 	info->rx_desc_lim.nb_align = min_desc;
@@ -123,6 +138,9 @@ nfe_start(struct rte_eth_dev *dev)
 			return ret;
 		}
 	}
+	if (port->share == NULL)
+		dev->tx_pkt_burst = data->dev_conf.txmode.offloads & tx_hints_capa(port) ?
+					    nfe_tx_burst_hints : nfe_tx_burst;
 	queue_states(dev, RTE_ETH_QUEUE_STATE_STARTED);
 	__atomic_store_n(&port->running, 1, __ATOMIC_RELEASE);
 	nfe_link_update(dev, 0);
@@ -225,7 +243,8 @@ attach(struct nfe_port *port, const struct nfe_args *args)
 	struct nfeh_conf conf = {
 		.name = port->name,
 		.address = args->address,
-		.features = NFE_F_INLINE_LONG | NFE_F_MULTI_SEG,
+		.features = NFE_F_INLINE_LONG | NFE_F_MULTI_SEG | NFE_F_CSUM_TO_DEVICE |
+			    NFE_F_GSO_TO_DEVICE,
 		.required = NFE_F_EVENT_IDX,
 		.first_index = args->first_index,
 		.mem_bytes = args->share_kib * (size_t)1024,
@@ -295,6 +314,7 @@ nfe_port_init(struct rte_eth_dev *dev, const struct nfe_args *args)
 	dev->dev_ops = &nfe_ops;
 	dev->rx_pkt_burst = port->share != NULL ? nfe_rx_burst_copy : nfe_rx_burst;
 	dev->tx_pkt_burst = port->share != NULL ? nfe_tx_burst_copy : nfe_tx_burst;
+	dev->tx_pkt_prepare = port->share != NULL ? NULL : nfe_tx_prepare;
 	dev->rx_queue_count = nfe_rx_queue_count;
 	nfe_stats_reset(dev);
 	nfe_link_update(dev, 0);

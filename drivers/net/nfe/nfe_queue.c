@@ -93,6 +93,11 @@ tx_queue_limits(struct nfe_txq *q)
 	if (info->features & NFE_F_MULTI_SEG)
 		q->max_segs = RTE_MIN(info->max_segs, NFE_MAX_SEGS);
 	q->max_frame = info->max_frame;
+	q->send_flags = 0;
+	if (info->features & NFE_F_CSUM_TO_DEVICE)
+		q->send_flags |= NFE_MSG_F_CSUM_PARTIAL;
+	if (info->features & NFE_F_GSO_TO_DEVICE)
+		q->send_flags |= NFE_MSG_F_GSO;
 }
 
 int

@@ -35,7 +35,8 @@
  * the others are xstats, summed over the queues. "drop" counts as oerrors, "bad" as ierrors. */
 #define NFE_TX_COUNTERS(X) \
 	X(packets) X(bytes) X(sent_inline) X(sent_dma) X(kicks) \
-	X(drop_unregistered) X(drop_segs) X(drop_runt) X(drop_giant) X(bad_index)
+	X(drop_unregistered) X(drop_segs) X(drop_runt) X(drop_giant) \
+	X(drop_hints) X(bad_index)
 #define NFE_RX_COUNTERS(X) \
 	X(packets) X(bytes) X(nombuf) X(got_inline) X(got_dma) X(returned) X(lost) \
 	X(bad_index) X(bad_type) X(bad_truncated) X(bad_length) X(bad_segs) X(bad_cookie) \
@@ -66,6 +67,7 @@ struct nfe_txq {
 	uint32_t max_frame; /* bytes */
 	uint32_t nb_done;   /* mbufs in done[] */
 	bool fast_free;
+	uint8_t send_flags; /* NFE_MSG_F_* that messages may carry, 4.8 */
 	uint8_t *cells;           /* shared */
 	uint32_t *db_prod;        /* doorbell page */
 	struct nfe_status *status; /* shared, written by the device */
@@ -118,6 +120,9 @@ struct nfe_rxq {
 
 /* Bursts */
 uint16_t nfe_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
+/* The same for a port with checksum or segmentation offloads. */
+uint16_t nfe_tx_burst_hints(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
+uint16_t nfe_tx_prepare(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
 uint16_t nfe_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
 
 /* What the control path needs of them, on the data thread or while the queue is not polled. */

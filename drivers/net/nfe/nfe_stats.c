@@ -120,7 +120,8 @@ nfe_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats,
 	stats->ibytes = rx.bytes;
 	stats->opackets = tx.packets;
 	stats->obytes = tx.bytes;
-	stats->oerrors = tx.drop_unregistered + tx.drop_segs + tx.drop_runt + tx.drop_giant;
+	stats->oerrors = tx.drop_unregistered + tx.drop_segs + tx.drop_runt + tx.drop_giant +
+			 tx.drop_hints;
 	stats->ierrors = rx.bad_index + rx.bad_type + rx.bad_truncated + rx.bad_length +
 			 rx.bad_segs + rx.bad_cookie + rx.bad_fill_end;
 	stats->rx_nombuf = rx.nombuf;

@@ -17,6 +17,7 @@
 
 #include "nfe_cell.h"
 #include "nfe_ethdev.h"
+#include "nfe_tx_hints.h"
 
 static inline uint8_t *
 tx_cell(const struct nfe_txq *q, uint32_t index)
@@ -200,20 +201,22 @@ tx_gather(struct nfe_txq *q, const struct nfe_map *map, const struct rte_mbuf *m
 
 static bool
 tx_fill_dma(struct nfe_txq *q, struct rte_mbuf *m, const uint8_t hdr[NFE_HDR_COPY],
-	    const struct nfe_seg_tx *segs, uint32_t nb_segs)
+	    const struct nfe_seg_tx *segs, uint32_t nb_segs, uint8_t flags, struct nfe_hints hints)
 {
 	uint32_t cells = nfe_dma_cells(nb_segs);
 	uint8_t *cell = tx_room(q, cells);
 	union nfe_msg msg = { .tx = {
 		.type = NFE_MSG_DMA_TX,
+		.flags = flags,
 		.len = segs[0].len,
 		.key = segs[0].key,
 		.offset = segs[0].offset,
-		.hints.nsegs = nb_segs,
+		.hints = hints,
 	} };
 
 	if (cell == NULL)
 		return false;
+	msg.tx.hints.nsegs = nb_segs;
 	memcpy(msg.tx.hdr, hdr, NFE_HDR_COPY);
 	nfe_cell64_copy(cell, &msg);
 	for (uint32_t i = 1; i < nb_segs; i += NFE_SEGS_PER_CELL) {
@@ -250,19 +253,43 @@ tx_fill_reference(struct nfe_txq *q, const struct nfe_map *map, struct rte_mbuf 
 	int nb_segs = tx_gather(q, map, m, hdr, segs);
 
 	if (likely(nb_segs > 0))
-		return tx_fill_dma(q, m, hdr, segs, nb_segs);
+		return tx_fill_dma(q, m, hdr, segs, nb_segs, 0, (struct nfe_hints){ 0 });
 	if (m->pkt_len <= q->inline_max)
 		return tx_fill_inline(q, m);
 	return tx_drop(q, m, nb_segs == -EFAULT ? &q->count.drop_unregistered :
 						  &q->count.drop_segs);
 }
 
+/* With hints a frame always goes by reference; that it is long enough follows from the hints. */
+static __rte_noinline bool
+tx_fill_hinted(struct nfe_txq *q, const struct nfe_map *map, struct rte_mbuf *m)
+{
+	struct nfe_seg_tx segs[NFE_MAX_SEGS];
+	uint8_t hdr[NFE_HDR_COPY] = { 0 };
+	struct nfe_hints h;
+	uint8_t flags = nfe_tx_hints(m, &h);
+	uint32_t max = flags & NFE_MSG_F_GSO ? NFE_GSO_MAX_FRAME : q->max_frame;
+	int nb_segs;
+
+	if (m->pkt_len > max)
+		return tx_drop(q, m, &q->count.drop_giant);
+	nb_segs = tx_gather(q, map, m, hdr, segs);
+	if (nb_segs <= 0)
+		return tx_drop(q, m, nb_segs == -EFAULT ? &q->count.drop_unregistered :
+							  &q->count.drop_segs);
+	if ((flags & ~q->send_flags) || !nfe_hints_valid(flags, &h, hdr, m->pkt_len))
+		return tx_drop(q, m, &q->count.drop_hints);
+	return tx_fill_dma(q, m, hdr, segs, nb_segs, flags, h);
+}
+
 /* False: no room. A frame that is refused is freed and counted. */
-static inline bool
-tx_fill_one(struct nfe_txq *q, const struct nfe_map *map, struct rte_mbuf *m)
+static __rte_always_inline bool
+tx_fill_one(struct nfe_txq *q, const struct nfe_map *map, struct rte_mbuf *m, bool hints)
 {
 	uint32_t len = m->pkt_len;
 
+	if (hints && (m->ol_flags & NFE_TX_HINTED))
+		return tx_fill_hinted(q, map, m);
 	if (likely(tx_is_short(q, m)))
 		return tx_fill_short(q, m);
 	if (unlikely(len < NFE_MIN_FRAME))
@@ -285,8 +312,8 @@ tx_publish(struct nfe_txq *q, uint32_t old)
 	}
 }
 
-uint16_t
-nfe_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
+static __rte_always_inline uint16_t
+tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts, bool hints)
 {
 	struct nfe_txq *q = queue;
 	const struct nfe_map *map;
@@ -300,11 +327,23 @@ nfe_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 	if (q->size - (q->prod - q->cons) < RTE_MAX(q->free_thresh, 2u * nb_pkts))
 		nfe_tx_reclaim(q, UINT32_MAX);
 	for (n = 0; n < nb_pkts; n++)
-		if (!tx_fill_one(q, map, pkts[n]))
+		if (!tx_fill_one(q, map, pkts[n], hints))
 			break;
 	if (q->prod != old)
 		tx_publish(q, old);
 	tx_free_done(q);
 	nfeh_gate_leave(&q->gate);
 	return n;
+}
+
+uint16_t
+nfe_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
+{
+	return tx_burst(queue, pkts, nb_pkts, false);
+}
+
+uint16_t
+nfe_tx_burst_hints(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
+{
+	return tx_burst(queue, pkts, nb_pkts, true);
 }
