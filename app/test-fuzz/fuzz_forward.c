@@ -19,7 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 const char *test_skip_reason = "";
 
 static struct sw sw;
-static struct sw_guest_conf conf = { .vif.promisc = true, .buf_size = 700, .events = true };
+static struct sw_guest_conf conf = { .vif.promisc = true, .buf_size = 700, .events = true,
+				     .features = SW_BASIC | SW_CSUM | SW_GSO };
 static struct sw_frame got;
 
 struct input {
@@ -67,6 +68,27 @@ take_u8(struct input *in)
 		}                                                            \
 	} while (0)
 
+/* TCP over IPv4 to be cut, or flags and hints as the input has them. */
+static void
+some_hints(struct input *in, struct nfe_msg_dma_tx *tx, uint8_t choice)
+{
+	uint8_t nsegs = tx->hints.nsegs;
+
+	tx->hdr[12] = 0x08;
+	tx->hdr[14] = 0x45;
+	tx->hdr[23] = NFE_L4_TCP;
+	tx->flags = NFE_MSG_F_CSUM_PARTIAL | NFE_MSG_F_GSO;
+	tx->hints = (struct nfe_hints){ .csum_start = 34, .csum_off = NFE_TCP_CSUM_OFF,
+					.gso_size = (uint16_t)take_u32(in),
+					.gso_type = NFE_GSO_TCPV4 };
+	if (choice & 16) {
+		tx->flags = take_u8(in);
+		take(in, &tx->hints, sizeof(tx->hints));
+		take(in, tx->hdr + 12, sizeof(tx->hdr) - 12);
+	}
+	tx->hints.nsegs = nsegs;
+}
+
 /* Some bytes of a message are given, so that the fuzzer needn't guess keys and addresses. */
 static void
 some_message(struct input *in, struct sw_chan *c, uint8_t choice)
@@ -82,6 +104,8 @@ some_message(struct input *in, struct sw_chan *c, uint8_t choice)
 		m[0].tx.hints.nsegs = take_u8(in) % 20;
 		memcpy(m[0].tx.hdr, dst, 6);
 		memcpy(m[0].tx.hdr + 6, c->guest->mac, 6);
+		if (choice & 8)
+			some_hints(in, &m[0].tx, choice);
 		for (unsigned int i = 0; i + 1 < m[0].tx.hints.nsegs && i < 16; i++) {
 			struct nfe_seg_tx *s = &m[1 + i / 4].seg_tx[i % 4];
 
