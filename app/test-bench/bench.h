@@ -7,8 +7,8 @@
  * unless a comment says otherwise.
  *
  * An end is where frames come from and go to: an ethdev of any driver (end_ethdev.c) or a VIF of
- * lib/vif, used with stock rte_ring calls (end_raw.c). The modes know ends only, so that every
- * switch is measured by the same code.
+ * lib/vif, used with stock rte_ring calls (end_raw.c) or as cheaply as can be (end_cells.c). The
+ * modes know ends only, so that every switch is measured by the same code.
  */
 #ifndef BENCH_H
 #define BENCH_H
@@ -54,6 +54,7 @@ struct bench_opt {
 	const char *switch_schedstat; /* of the switch's data thread; NULL: not watched */
 	const char *vif[BENCH_MAX_ENDS]; /* addresses of raw ends; none: every ethdev */
 	unsigned int nb_vifs;
+	bool cells; /* raw ends write ready-made cells and hardly look at what they get */
 };
 
 struct bench_count { /* of one end, in one window */
@@ -99,6 +100,7 @@ struct bench {
 
 int end_ethdev_open_all(const struct bench_opt *opt, struct bench *b);
 struct end *end_raw_open(const char *address, const struct bench_opt *opt);
+struct end *end_cells_open(const char *address, const struct bench_opt *opt);
 extern volatile int bench_stop; /* set by SIGTERM and SIGINT */
 
 int bench_flood(struct bench *b);     /* also window, load, both, ring */

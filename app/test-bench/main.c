@@ -62,6 +62,7 @@ usage(FILE *out)
 		"guests:\n"
 		"  --burst N --desc N --buf BYTES --mbufs N\n"
 		"  --inline BYTES      raw ends: longer frames go by DMA\n"
+		"  --cells             raw ends that cost next to nothing: the switch is measured\n"
 		"windows:\n"
 		"  --windows N         clean ones wanted (default 250)\n"
 		"  --max-windows N     then give up (default 1000)\n"
@@ -78,7 +79,7 @@ static const struct option longs[] = {
 	{ "touch", 0, 0, 't' }, { "macs", 1, 0, 'a' }, { "both", 0, 0, '2' }, { "ring", 0, 0, 'r' },
 	{ "in-flight", 1, 0, 'f' }, { "rate", 1, 0, 'R' }, { "pings", 1, 0, 'n' },
 	{ "gap-us", 1, 0, 'g' }, { "burst", 1, 0, 'b' }, { "desc", 1, 0, 'd' },
-	{ "buf", 1, 0, 'B' }, { "mbufs", 1, 0, 'M' }, { "inline", 1, 0, 'i' },
+	{ "buf", 1, 0, 'B' }, { "mbufs", 1, 0, 'M' }, { "inline", 1, 0, 'i' }, { "cells", 0, 0, 'c' },
 	{ "windows", 1, 0, 'w' }, { "max-windows", 1, 0, 'W' }, { "warm", 1, 0, 'H' },
 	{ "window-us", 1, 0, 'u' }, { "dirty", 1, 0, 'D' }, { "switch-schedstat", 1, 0, 'S' },
 	{ "link-timeout-ms", 1, 0, 'l' }, { "stay", 0, 0, 'y' }, { "help", 0, 0, 'h' },
@@ -111,6 +112,7 @@ take_option(struct bench_opt *o, int c)
 	case 'B': o->buf_size = v; break;
 	case 'M': o->mbufs = v; break;
 	case 'i': o->inline_max = v; break;
+	case 'c': o->cells = true; break;
 	case 'w': o->windows = v; break;
 	case 'W': o->max_windows = v; break;
 	case 'H': o->warm_windows = v; break;
@@ -155,6 +157,9 @@ wrong_option(const struct bench_opt *o)
 		return "--macs must be 1 to 65536";
 	if (o->windows == 0 || o->max_windows < 2 || o->window_us == 0)
 		return "--windows and --window-us must be at least 1, --max-windows at least 2";
+	if (o->cells &&
+	    (o->nb_vifs == 0 || o->imix || o->macs > 1 || strcmp(o->mode, "flood") != 0))
+		return "--cells goes with --mode flood, --vif, one size and one address";
 	if (o->desc < 32 || o->desc > 32768)
 		return "--desc must be 32 to 32768";
 	if ((strcmp(o->mode, "load") == 0) != (o->rate_mpps > 0))
@@ -219,7 +224,8 @@ open_ends(struct bench *b)
 	int rc = 0;
 
 	for (unsigned int i = 0; i < b->opt->nb_vifs; i++) {
-		b->end[i] = end_raw_open(b->opt->vif[i], b->opt);
+		b->end[i] = b->opt->cells ? end_cells_open(b->opt->vif[i], b->opt)
+					  : end_raw_open(b->opt->vif[i], b->opt);
 		if (b->end[i] == NULL)
 			return -EIO;
 		b->nb_ends++;

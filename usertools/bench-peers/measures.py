@@ -173,6 +173,8 @@ class Measure:
 
     def fits(self, switch):
         """Can this kind of switch be measured so?"""
+        if switch.only is not None and self.name not in switch.only:
+            return False
         if self.ports > switch.max_ports or (self.mtu > 1500 and not switch.jumbo):
             return False
         if self.uplink and (not switch.learns or switch.name == "nfe-raw"):

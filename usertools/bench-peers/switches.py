@@ -38,6 +38,7 @@ class Switch:
     holder_ports = 31       # ethdevs per holding process
     jumbo = True
     learns = False          # many addresses behind one port
+    only = None             # names of the measures that make sense; None: all
     thread_names = ("rte-worker", "lcore-worker") # as this or that DPDK calls it
     netns = None            # of the guests
 
@@ -156,6 +157,14 @@ class NfeRaw(Nfe):
         for port in ports:
             args += ["--vif", f"vfio-user:{self.lab.socket(f'p{port}')}"]
         return args
+
+
+class NfeCells(NfeRaw):
+    name, label = "nfe-cells", "NFE, bare cells (the switch alone)"
+    only = ("flood-60", "flood-64")
+
+    def args_of_guest(self, ports):
+        return [*super().args_of_guest(ports), "--cells"]
 
 
 class Virtio(Switch):
@@ -380,5 +389,6 @@ class AfXdp(KernelBridge):
         return f"net_af_xdp{number},iface=v{port}"
 
 
-ALL = (Nfe, NfeRaw, NfeOpen, ExampleVhost, OvsPacked, OvsSplit, Memif, NetVhost, AfXdp, AfPacket)
-QUICK = ("nfe", "nfe-raw", "vhost", "ovs-packed", "memif", "net_vhost")
+ALL = (Nfe, NfeRaw, NfeOpen, NfeCells, ExampleVhost, OvsPacked, OvsSplit, Memif, NetVhost, AfXdp,
+       AfPacket)
+QUICK = ("nfe", "nfe-raw", "nfe-cells", "vhost", "ovs-packed", "memif", "net_vhost")
