@@ -324,6 +324,45 @@ initial_indices_are_taken_and_shown(void)
 	return TEST_OK;
 }
 
+/* What is known of the host's index is used up before it is read again, and bounded as ever. */
+static int
+host_index_is_read_when_needed_only(void)
+{
+	uint32_t host = 10, dev = 0;
+	struct nfed_queue q = { .host_idx = &host, .dev_idx = &dev, .mask = 15, .capacity = 16 };
+
+	TEST_EQ(nfed_queue_ready(&q, 4), 10);
+	host = 12;
+	TEST_EQ(nfed_queue_ready(&q, 4), 10);
+	q.cons = 8; /* 2 are known */
+	TEST_EQ(nfed_queue_ready(&q, 4), 4);
+	q.cons = 12;
+	TEST_EQ(nfed_queue_ready(&q, 4), 0);
+	host = 12 + 17;
+	TEST_EQ(nfed_queue_ready(&q, 4), -1);
+	TEST_EQ(nfed_queue_ready(&q, 4), -1); /* what was refused is not "known" */
+	return TEST_OK;
+}
+
+/* Rule 20, against one byte at a time; with stale bytes and without. */
+static int
+trim_zeroes_exactly_the_tail(void)
+{
+	for (unsigned int keep = 1; keep <= NFE_MSG_SIZE; keep++)
+		for (unsigned int dirty = keep; dirty <= NFE_MSG_SIZE; dirty++) {
+			union nfe_msg m, want;
+
+			memset(&m, 0, sizeof(m));
+			memset(&m, 0xa5, keep);
+			want = m;
+			if (dirty < NFE_MSG_SIZE)
+				m.bytes[dirty] = 0x5a;
+			nfe_cell64_trim(&m, keep);
+			TEST_MEM_EQ(&m, &want, sizeof(m));
+		}
+	return TEST_OK;
+}
+
 /* Any distance beyond the capacity is an overrun, in every role and around the wrap. */
 static int
 overrun_of_every_index_is_seen(void)
@@ -542,6 +581,8 @@ static const struct test_case cases[] = {
 	TEST_CASE(flags_need_their_feature),
 	TEST_CASE(queue_can_be_replaced_only_while_stopped),
 	TEST_CASE(initial_indices_are_taken_and_shown),
+	TEST_CASE(host_index_is_read_when_needed_only),
+	TEST_CASE(trim_zeroes_exactly_the_tail),
 	TEST_CASE(overrun_of_every_index_is_seen),
 	TEST_CASE(snapshot_is_not_changed_by_a_later_write),
 	TEST_CASE(writing_covers_the_whole_cell_and_no_other),

@@ -327,31 +327,34 @@ failed_guest_comes_back_by_reset(void)
 	return sw_close(&sw);
 }
 
-/* More deliveries in one turn than can be staged at once. */
+/* More runs of frames in one turn than can be staged at once: to all, to one, to all … */
 static int
 flood_beyond_the_staging_room_arrives_in_order(void)
 {
+	enum { FLOODED = VSW_BURST / 2, GUESTS = VSW_NODES / FLOODED + 4 };
 	struct sw_guest_conf conf = { .rq_log2 = 8, .events = true };
 	struct sw sw;
-	unsigned int n = VSW_NODES / VSW_BURST + 4;
 
 	SW_DO(sw_open(&sw, NULL));
-	for (unsigned int i = 0; i <= n; i++)
+	for (unsigned int i = 0; i <= GUESTS; i++)
 		SW_DO(sw_add_guest(&sw, &conf, NULL));
 	for (unsigned int i = 0; i < VSW_BURST; i++) {
-		sw_make_frame(frame, 60, sw_broadcast, A(sw)->mac, i);
+		sw_make_frame(frame, 60, i % 2 ? B(sw)->mac : sw_broadcast, A(sw)->mac, i);
 		sw_put_inline(CHAN(A(sw)), frame, 60);
 	}
 	sw_publish(CHAN(A(sw)));
 	SW_DO(sw_turn(&sw));
-	for (unsigned int k = 1; k <= n; k++)
+	for (unsigned int k = 1; k <= GUESTS; k++)
 		for (unsigned int i = 0; i < VSW_BURST; i++) {
-			sw_make_frame(frame, 60, sw_broadcast, A(sw)->mac, i);
+			if (i % 2 && sw.guest[k] != B(sw))
+				continue;
+			sw_make_frame(frame, 60, i % 2 ? B(sw)->mac : sw_broadcast, A(sw)->mac, i);
 			TEST_EQ(sw_recv(CHAN(sw.guest[k]), &got), 1);
 			TEST_MEM_EQ(got.bytes, frame, 60);
 		}
-	TEST_EQ(sw_stat(A(sw), NFE_STAT_from_copies), n * VSW_BURST);
-	TEST_EQ(sw_stat(A(sw), NFE_STAT_from_flooded), VSW_BURST);
+	TEST_EQ(sw_stat(A(sw), NFE_STAT_from_copies), GUESTS * FLOODED);
+	TEST_EQ(sw_stat(A(sw), NFE_STAT_from_flooded), FLOODED);
+	TEST_EQ(sw_stat(A(sw), NFE_STAT_from_unicast), VSW_BURST - FLOODED);
 	return sw_close(&sw);
 }
 

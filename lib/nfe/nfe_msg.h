@@ -162,7 +162,7 @@ static_assert(sizeof(union nfe_msg) == NFE_MSG_SIZE, "4.1");
 static inline uint32_t
 nfe_inline_cells(uint32_t len)
 {
-	return len <= NFE_INLINE_ONE ? 1 : 1 + (len - NFE_INLINE_ONE + 63) / 64;
+	return (len + NFE_MSG_SIZE - NFE_INLINE_ONE + NFE_MSG_SIZE - 1) / NFE_MSG_SIZE;
 }
 
 /* Cells of a DMA message of nsegs segments, 4.5: the first segment is in the message itself. */

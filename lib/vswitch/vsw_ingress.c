@@ -19,7 +19,8 @@ struct parse {
 	uint32_t first;  /* cell of the message being looked at */
 	uint32_t cells;  /* in the snapshot */
 	uint32_t avail;  /* that the guest has published */
-	uint64_t bytes;  /* of the frames so far */
+	uint32_t nb_frames, nb_segs; /* so far */
+	uint64_t bytes;
 };
 
 static uint32_t
@@ -42,14 +43,11 @@ whole(const struct parse *p, uint32_t need, bool *more)
 	return p->first + need > p->cells ? NFE_STAT_from_drop_truncated : 0;
 }
 
-static struct vsw_frame *
-new_frame(struct parse *p, const uint8_t *hdr, uint32_t hdr_len, uint32_t len)
+static inline void
+new_frame(struct parse *p, struct vsw_frame f)
 {
-	struct vsw_frame *f = &p->lc->frames[p->lc->nb_frames++];
-
-	*f = (struct vsw_frame){ .hdr = hdr, .hdr_len = (uint16_t)hdr_len, .len = len };
-	p->bytes += len;
-	return f;
+	p->lc->frames[p->nb_frames++] = f;
+	p->bytes += f.len;
 }
 
 /* 4.2. Returns cells consumed; 0: comes whole in the next turn. */
@@ -58,8 +56,6 @@ parse_inline(struct parse *p)
 {
 	union nfe_msg *m = &p->lc->cells[p->first];
 	uint32_t len = m->in.len, cells = nfe_inline_cells(len);
-	uint8_t *frame = (uint8_t *)m + INLINE_OFFSET; /* over all cells of the message */
-	struct vsw_frame *f;
 	bool more;
 
 	if (unlikely(len < NFE_MIN_FRAME))
@@ -69,9 +65,11 @@ parse_inline(struct parse *p)
 	if (unlikely(whole(p, cells, &more)))
 		return more ? 0 : drop(p, NFE_STAT_from_drop_truncated, p->avail - p->first);
 	/* Nothing stale travels (rule 20): the cells may be delivered as they are. */
-	memset(frame + len, 0, cells * NFE_MSG_SIZE - INLINE_OFFSET - len);
-	f = new_frame(p, frame, len, len);
-	f->cells = m;
+	nfe_cell64_trim(&m[cells - 1], INLINE_OFFSET + len - (cells - 1) * NFE_MSG_SIZE);
+	new_frame(p, (struct vsw_frame){ .hdr = (uint8_t *)m + INLINE_OFFSET,
+					 .len = len,
+					 .hdr_len = (uint16_t)len,
+					 .cells = m });
 	return cells;
 }
 
@@ -114,10 +112,9 @@ parse_dma(struct parse *p)
 {
 	union nfe_msg *m = &p->lc->cells[p->first];
 	uint32_t nsegs = m->tx.hints.nsegs, cells = nfe_dma_cells(nsegs);
-	struct vsw_seg *seg = &p->lc->segs[p->lc->nb_segs];
+	struct vsw_seg *seg = &p->lc->segs[p->nb_segs];
 	uint64_t len = NFE_HDR_COPY;
 	enum nfe_stat why;
-	struct vsw_frame *f;
 	bool more;
 
 	if (unlikely(nsegs == 0 || nsegs > p->c->max_segs))
@@ -142,12 +139,14 @@ parse_dma(struct parse *p)
 		why = check_hints(p, m, (uint32_t)len);
 	if (unlikely(why != 0))
 		return drop(p, why, cells);
-	f = new_frame(p, m->tx.hdr, NFE_HDR_COPY, (uint32_t)len);
-	f->seg = seg;
-	f->nsegs = (uint8_t)nsegs;
-	f->flags = m->flags;
-	f->hints = m->flags != 0 ? &m->tx.hints : NULL;
-	p->lc->nb_segs += nsegs;
+	new_frame(p, (struct vsw_frame){ .hdr = m->tx.hdr,
+					 .seg = seg,
+					 .len = (uint32_t)len,
+					 .hdr_len = NFE_HDR_COPY,
+					 .nsegs = (uint8_t)nsegs,
+					 .flags = m->flags,
+					 .hints = m->flags != 0 ? &m->tx.hints : NULL });
+	p->nb_segs += nsegs;
 	return cells;
 }
 
@@ -193,7 +192,7 @@ unsigned int
 vsw_chan_poll(struct vsw_lcore *lc, struct vsw_chan *c)
 {
 	struct nfed_queue *sq = &c->ch->sq;
-	int32_t avail = nfed_queue_avail(sq);
+	int32_t avail = nfed_queue_ready(sq, VSW_BURST);
 	struct parse p = { .lc = lc, .c = c };
 	uint32_t used;
 
@@ -205,17 +204,17 @@ vsw_chan_poll(struct vsw_lcore *lc, struct vsw_chan *c)
 	}
 	p.avail = (uint32_t)avail;
 	p.cells = RTE_MIN(p.avail, (uint32_t)VSW_BURST);
-	for (uint32_t i = 0; i < p.cells; i++)
-		nfed_sq_snapshot(sq, i, &lc->cells[i]);
+	nfed_sq_snapshot_burst(sq, p.cells, lc->cells);
 	if (unlikely(queue_poisoned(c, sq))) {
 		nfed_fault(c->ch, NFE_REASON_MEMORY_GONE);
 		return 0;
 	}
 	lc->src = c->port;
 	lc->src_ch = c->ch;
-	lc->nb_frames = lc->nb_segs = 0;
 	while (p.first < p.cells && (used = parse_message(&p)) != 0)
 		p.first += used;
+	lc->nb_frames = p.nb_frames;
+	lc->nb_segs = p.nb_segs;
 	if (unlikely(lc->probing))
 		vsw_faults_source(lc, c->ch);
 	vsw_count(lc, c->port, NFE_STAT_from_frames, lc->nb_frames);

@@ -21,7 +21,7 @@ learn(struct vsw_lcore *lc, const struct vsw_port *port)
 	struct vsw_uplink *u = port->uplink;
 
 	for (unsigned int i = 0; i < lc->nb_frames; i++) {
-		uint64_t mac = vsw_mac_u64(lc->frames[i].hdr + VSW_MAC_BYTES);
+		uint64_t mac = vsw_mac_in(lc->frames[i].hdr + VSW_MAC_BYTES);
 		uint64_t note = mac | (uint64_t)port->id << VSW_LEARN_SHIFT;
 
 		unsigned int at = (mac >> 32 ^ mac >> 40) & (VSW_TOLD - 1); /* the last two bytes */
@@ -223,12 +223,18 @@ vsw_uplink_deliver(struct vsw_lcore *lc, struct vsw_port *port, uint16_t node)
 	struct outbox o = { .lc = lc, .port = port };
 	uint64_t offered = 0;
 
-	for (; node != VSW_NO_NODE; node = lc->nodes[node].next, offered++) {
-		const struct vsw_frame *f = &lc->frames[lc->nodes[node].frame];
-		enum nfe_stat why = likely(f->flags == 0) ? put_mbuf(&o, f) : put_hinted(&o, f);
+	for (; node != VSW_NO_NODE; node = lc->nodes[node].next) {
+		const struct vsw_node *run = &lc->nodes[node];
 
-		if (unlikely(why != 0))
-			vsw_count(lc, port, why, 1);
+		offered += run->end - run->first;
+		for (uint16_t i = run->first; i < run->end; i++) {
+			const struct vsw_frame *f = &lc->frames[i];
+			enum nfe_stat why =
+				likely(f->flags == 0) ? put_mbuf(&o, f) : put_hinted(&o, f);
+
+			if (unlikely(why != 0))
+				vsw_count(lc, port, why, 1);
+		}
 	}
 	vsw_count(lc, port, NFE_STAT_to_offered, offered);
 	flush(&o);
