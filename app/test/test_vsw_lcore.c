@@ -339,6 +339,57 @@ liar_under_traffic_fails_alone(void)
 	return running_close(&sw);
 }
 
+static struct vsw *stuck_sw;
+static unsigned int stuck_calls, stuck_lines;
+
+static void
+count_line(const char *line)
+{
+	stuck_lines += strstr(line, "lcore 1: no answer for") != NULL;
+}
+
+/* In the daemon this aborts. Here the dead lcore answers after all. */
+static void
+revive(const char *line)
+{
+	struct vsw_lcore *lc = stuck_sw->lcore[0];
+
+	count_line(line);
+	stuck_calls++;
+	if (lc->mail != NULL)
+		__atomic_store_n(&lc->mail->done, 1, __ATOMIC_RELEASE);
+	lc->mail = NULL;
+	rte_rcu_qsbr_thread_offline(stuck_sw->qsbr, 0);
+}
+
+/* An lcore that is said to run, but nobody is there. */
+static int
+lcore_that_never_answers_is_reported(void)
+{
+	uint64_t value[NFE_STAT_MAX];
+	struct sw sw;
+
+	SW_DO(sw_open(&sw, NULL));
+	SW_DO(sw_add_guest(&sw, NULL, NULL));
+	stuck_sw = sw.vsw;
+	stuck_calls = stuck_lines = 0;
+	vsw_set_log(sw.vsw, count_line);
+	vsw_set_stuck(sw.vsw, revive);
+	sw.vsw->complain_us = 1000;
+	sw.vsw->stuck_us = 20000;
+	sw.vsw->lcore[0]->running = true;
+	TEST_EQ(vsw_port_stats(A(sw)->port, value), 0);
+	TEST_EQ(stuck_calls, 1);
+	TEST_TRUE(stuck_lines >= 2); /* complained before */
+	sw.vsw->lcore[0]->running = false;
+
+	rte_rcu_qsbr_thread_online(sw.vsw->qsbr, 0);
+	vsw_synchronize(sw.vsw);
+	TEST_EQ(stuck_calls, 2);
+	vsw_set_log(sw.vsw, NULL);
+	return sw_close(&sw);
+}
+
 static const struct test_case cases[] = {
 	TEST_CASE(sleeping_lcore_wakes_for_a_kick),
 	TEST_CASE(sleeping_lcore_answers_the_control_thread),
@@ -347,5 +398,6 @@ static const struct test_case cases[] = {
 	TEST_CASE(kicks_while_a_channel_stops_do_not_bring_it_back),
 	TEST_CASE(control_thread_sleeps_while_it_waits_for_a_lcore),
 	TEST_CASE(liar_under_traffic_fails_alone),
+	TEST_CASE(lcore_that_never_answers_is_reported),
 };
 TEST_SUITE(vsw_lcore, cases);

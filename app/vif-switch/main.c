@@ -15,6 +15,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -30,6 +31,14 @@ static void
 log_switch_line(const char *line)
 {
 	vifsw_log("%s", line);
+}
+
+/* A supervisor starts it again and guests replay: to go on would leave them without answers. */
+static void
+abort_stuck(const char *line)
+{
+	vifsw_log_error("%s: aborting", line);
+	abort();
 }
 
 static int
@@ -102,6 +111,7 @@ create_switch(struct vifsw *s, struct vsw_conf *conf)
 		return rc;
 	}
 	vsw_set_log(s->sw, log_switch_line);
+	vsw_set_stuck(s->sw, abort_stuck);
 	s->nb_lcores = conf->nb_lcores;
 	return 0;
 }

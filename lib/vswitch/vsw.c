@@ -27,7 +27,10 @@
 #define QUIET_LOOK_US 2
 #define STORM_US 10000
 #define CHANS_PER_PORT 4      /* default; the ceiling is 65535 */
-#define SYNC_SLEEP_US 20
+#define WAIT_SLEEP_US 20
+#define WAIT_STEP_MAX_US 100000 /* that a step counts: the whole process may have been stopped */
+#define COMPLAIN_US 2000000     /* of waiting for a data lcore: logged, again after twice as long */
+#define STUCK_US 30000000
 #define LOG_BURST 24
 #define LOG_RESERVE 8         /* lines kept for failures */
 #define FLOOD_MBPS 1000
@@ -73,12 +76,51 @@ vsw_port_logf(struct vsw_port *port, bool failure, const char *fmt, ...)
 
 /* Sleeps while it waits: on a shared CPU the lcores must get on. */
 void
+vsw_wait_step(struct vsw *sw, struct vsw_wait *w, unsigned int lcore_id)
+{
+	uint64_t now = rte_rdtsc();
+	char line[96];
+
+	if (w->tsc != 0)
+		w->us += RTE_MIN((now - w->tsc) / (rte_get_tsc_hz() / 1000000), WAIT_STEP_MAX_US);
+	w->tsc = now;
+	if (w->us >= RTE_MAX(w->complain_us, sw->complain_us)) {
+		w->complain_us = 2 * w->us;
+		vsw_logf(sw, "lcore %u: no answer for %" PRIu64 " ms, still waiting", lcore_id,
+			 w->us / 1000);
+	}
+	if (w->us >= sw->stuck_us && !w->stuck && sw->stuck != NULL) {
+		w->stuck = true;
+		snprintf(line, sizeof(line), "lcore %u: no answer for %" PRIu64 " ms, it is dead",
+			 lcore_id, w->us / 1000);
+		sw->stuck(line);
+	}
+	usleep(WAIT_SLEEP_US);
+}
+
+/* Who has not passed a quiet point since the token was given out? */
+static unsigned int
+late_lcore(const struct vsw *sw, uint64_t token)
+{
+	unsigned int i = 0;
+
+	for (; i < sw->nb_lcores - 1; i++) {
+		uint64_t seen = __atomic_load_n(&sw->qsbr->qsbr_cnt[i].cnt, __ATOMIC_ACQUIRE);
+
+		if (seen != 0 && seen < token) /* 0: offline */
+			break;
+	}
+	return sw->lcore[i]->lcore_id;
+}
+
+void
 vsw_synchronize(struct vsw *sw)
 {
 	uint64_t token = rte_rcu_qsbr_start(sw->qsbr);
+	struct vsw_wait wait = { 0 };
 
 	while (rte_rcu_qsbr_check(sw->qsbr, token, false) == 0)
-		usleep(SYNC_SLEEP_US);
+		vsw_wait_step(sw, &wait, late_lcore(sw, token));
 }
 
 int
@@ -136,6 +178,8 @@ create_shared(struct vsw *sw)
 	sw->quiet_look_tsc = hz / 1000000 * QUIET_LOOK_US;
 	sw->storm_tsc = hz / 1000000 * STORM_US;
 	sw->flood_tsc = hz * 1024 * 8 / 1000000 / sw->conf.flood_mbps * sw->nb_lcores;
+	sw->complain_us = COMPLAIN_US;
+	sw->stuck_us = STUCK_US;
 	vsw_faults_init(sw);
 	sw->nb_slots = RTE_MIN(sw->conf.max_channels, (unsigned int)UINT16_MAX);
 	sw->slot_used = calloc(sw->nb_slots, 1);
@@ -213,6 +257,12 @@ void
 vsw_set_log(struct vsw *sw, vsw_log_fn fn)
 {
 	sw->log = fn;
+}
+
+void
+vsw_set_stuck(struct vsw *sw, vsw_log_fn fn)
+{
+	sw->stuck = fn;
 }
 
 int

@@ -78,6 +78,9 @@ int vsw_uplink_add(struct vsw *sw, const struct vsw_uplink_conf *conf, struct vs
 /* Life-cycle events for the log; control thread. Set before ports are added. */
 typedef void (*vsw_log_fn)(const char *line);
 void vsw_set_log(struct vsw *sw, vsw_log_fn fn);
+/* The control thread waits for a data lcore that has given no sign for 30 s: it is dead, by a bug of
+ * ours, and nothing that a guest asks will be done. Should not return, else the wait goes on. */
+void vsw_set_stuck(struct vsw *sw, vsw_log_fn fn);
 /* One line "vif NAME: ..." about a port, a few at once and one per second after: what a guest can
  * repeat at will must not flood the log. Some are kept back for failures. */
 void vsw_port_logf(struct vsw_port *port, bool failure, const char *fmt, ...)

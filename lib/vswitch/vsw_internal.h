@@ -249,7 +249,8 @@ struct vsw {
 	unsigned int nb_slots;
 	uint32_t stop;
 	int service_fd;
-	vsw_log_fn log;
+	vsw_log_fn log, stuck;
+	uint64_t complain_us, stuck_us; /* of waiting for a data lcore */
 	bool any_learning;
 	uint64_t aged_s; /* last look for old addresses: once a second, it walks a large table */
 };
@@ -307,6 +308,11 @@ void vsw_faults_charge(struct vsw_lcore *lc, struct nfed_channel *ch);
 void vsw_faults_source(struct vsw_lcore *lc, struct nfed_channel *ch);
 void vsw_faults_sink(struct vsw_lcore *lc, struct nfed_channel *ch); /* under its lock */
 /* vsw.c */
+struct vsw_wait { /* of the control thread for a data lcore; zero at its start */
+	uint64_t us, complain_us, tsc;
+	bool stuck;
+};
+void vsw_wait_step(struct vsw *sw, struct vsw_wait *wait, unsigned int lcore_id); /* sleeps */
 void vsw_synchronize(struct vsw *sw); /* every lcore has left what it read before the call */
 void vsw_logf(const struct vsw *sw, const char *fmt, ...) __rte_format_printf(2, 3);
 int vsw_slot_alloc(struct vsw *sw);

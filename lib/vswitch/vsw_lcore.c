@@ -41,8 +41,6 @@
 #define STORM_KICKS 64
 /* Less than any full burst costs: who has enough to send uses all that he is granted. */
 #define QUANTUM ((int64_t)VSW_BURST * VSW_CELL_COST)
-#define MAIL_SLEEP_US 20
-#define MAIL_COMPLAIN_US 2000000 /* a data lcore that does not answer for so long is logged */
 
 static void
 make_hot(struct vsw_lcore *lc, struct vsw_chan *c, bool kicked)
@@ -323,7 +321,7 @@ vsw_lcore_wake(struct vsw_lcore *lc)
 int
 vsw_mail_send(struct vsw_lcore *lc, struct vsw_mail *mail)
 {
-	uint64_t complain_us = MAIL_COMPLAIN_US, waited_us = 0;
+	struct vsw_wait wait = { 0 };
 
 	mail->done = 0;
 	rte_spinlock_lock(&lc->own);
@@ -335,15 +333,8 @@ vsw_mail_send(struct vsw_lcore *lc, struct vsw_mail *mail)
 	__atomic_store_n(&lc->mail, mail, __ATOMIC_RELEASE);
 	rte_spinlock_unlock(&lc->own);
 	vsw_lcore_wake(lc);
-	while (__atomic_load_n(&mail->done, __ATOMIC_ACQUIRE) == 0) {
-		usleep(MAIL_SLEEP_US);
-		waited_us += MAIL_SLEEP_US;
-		if (waited_us >= complain_us) {
-			vsw_logf(lc->sw, "lcore %u: no answer for %lu ms, still waiting", lc->lcore_id,
-				 (unsigned long)(waited_us / 1000));
-			complain_us *= 2;
-		}
-	}
+	while (__atomic_load_n(&mail->done, __ATOMIC_ACQUIRE) == 0)
+		vsw_wait_step(lc->sw, &wait, lc->lcore_id);
 	return mail->rc;
 }
 
