@@ -114,6 +114,9 @@ def guests(errors, lab):
         return testpmd(lab, devargs)
     sock = lab.socket("a")
     errors.fails("PMD without socket=", pmd(""), "socket", code=False)
+    errors.fails("PMD with a socket and a Xen device", pmd(f",socket={sock},xen=0"), "socket=", "xen=",
+                 code=False)
+    errors.fails("PMD on a Xen device, without Xen", pmd(",xen=0"), "Xen", code=False)
     errors.fails("PMD with an unknown argument", pmd(f",socket={sock},colour=red"), "colour", code=False)
     errors.fails("PMD on a socket that is not there", pmd(",socket=/nowhere.sock"), "/nowhere.sock", code=False)
     errors.fails("PMD with too many queues", pmd(f",socket={sock},queues=999"), "999", code=False)
