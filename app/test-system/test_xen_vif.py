@@ -15,9 +15,9 @@ from traffic import perfect
 from xen.bed import Results
 from xen.scenario import BOTH_UP, PLUGIN, SWITCH, check_boot, check_sums, have_xen, make_bed
 
-FRAMES = 5000
-BUSY_FRAMES = 20000
-FRAMES_PER_EVENT = 20
+FRAMES = 4000
+BUSY_FRAMES = 10000
+FRAMES_PER_EVENT = 10
 PINGS = 10
 KILLS = 2
 CYCLES = 6
@@ -65,7 +65,7 @@ tap()
 pings()
 {{
     on $2 100 "until_true 60 ping -c 1 -W 2 192.0.2.$3" || return
-    on $2 200 "ping -c {PINGS} -i 0.1 -W 30 192.0.2.$3 | grep received"
+    on $2 200 "answers {PINGS} 192.0.2.$3"
     result pings_$1 "$told"
 }}
 # copy NAME: a file from u1 to u2 over TCP. The sender stops when the receiver ends its side, and
@@ -103,14 +103,13 @@ notifications()
         {{ sum=0; while read count; do sum=$((sum + count)); done; echo $sum; }}
 }}
 """
-# The stock testpmd in u1 answers pings; and says at its end what it saw.
+# The stock testpmd in u1 answers pings; it keeps what it prints until its end.
 TESTPMD = f"""
 testpmd()
 {{
     on u1 100 "mkfifo /tmp/in; dpdk-testpmd --lcores 0@0,1@0 --no-huge --no-pci -m 64 -d {PLUGIN}
         --vdev net_nfe0 --no-telemetry -- --forward-mode=icmpecho --total-num-mbufs=4096
-        --disable-link-check 0<> /tmp/in > /tmp/testpmd.log 2>&1 &
-        until_true 60 grep -q 'Press enter' /tmp/testpmd.log"
+        --disable-link-check --no-mlockall 0<> /tmp/in > /tmp/testpmd.log 2>&1 &"
 }}
 testpmd_ends()
 {{
@@ -163,8 +162,8 @@ mix()
     pings domu_process u1 50 && pings domu_wire u1 100 || return
     in_proc="nsenter -n -t $(cat /run/proc.pid)"
     until_true 60 $in_proc ping -c 1 -W 2 192.0.2.100
-    result pings_process_wire "$($in_proc ping -c PINGS -i 0.1 -W 30 192.0.2.100 | grep received)"
-    result pings_wire_domu "$(ping -c PINGS -i 0.1 -W 30 192.0.2.2 | grep received)"
+    result pings_process_wire "$($in_proc sh -c '. /nfe/common.sh; answers PINGS 192.0.2.100')"
+    result pings_wire_domu "$(answers PINGS 192.0.2.2)"
     result mix "$(stats)"
     kill "$(cat /run/proc.pid)"
     stop_switch -KILL
@@ -207,7 +206,7 @@ reborn()
 suspend_u1()
 {{
     xenstore-write "$(of u1)/control/shutdown" suspend
-    until_true 60 eval "xl list u1 | grep -q -e '--s---'"
+    until_true 60 eval "xl list u1 | grep -q -e '---s--'"
     result suspended "$?"
     wait_lines switch "vif tap1: .*suspended" 1 60
     xen-resume "$(cat /run/u1.domid)"
@@ -259,14 +258,8 @@ result switch_code $?
 
 
 def check_pings(results, name):
-    expect(f"{PINGS} packets transmitted, {PINGS} packets received" in results[f"pings_{name}"],
-           f"pings {name}: {results[f'pings_{name}']}")
-
-
-def check_reached(results, name):
-    """The wire is the kernel's: its packet sockets may lose one on such a machine."""
-    found = re.search(r"(\d+) packets received", results[f"pings_{name}"])
-    expect(found and int(found[1]) > 0, f"pings {name}: {results[f'pings_{name}']}")
+    answers = results[f"pings_{name}"].strip()
+    expect(answers == str(PINGS), f"pings {name}: {answers} answers to {PINGS}")
 
 
 def check_copy(results, name):
@@ -292,6 +285,7 @@ def check_held(results, when):
 def check_busy(results):
     """Both ends are busy most of the time; under emulation they take turns, and may sleep then."""
     frames, events = 2 * BUSY_FRAMES, int(results["notifications"])
+    expect(events > 0, "no notification was counted, not even those of attach")
     expect(events * FRAMES_PER_EVENT < frames, f"{events} notifications for {frames} frames")
 
 
@@ -330,9 +324,8 @@ def main():
                 check_pings(results, f"kill_{cycle}")
             check_copy(results, "kills")
         with tap.case("domU, process and wire on one switch reach each other"):
-            check_pings(results, "domu_process")
-            for pair in ("domu_wire", "process_wire", "wire_domu"):
-                check_reached(results, pair)
+            for pair in ("domu_process", "domu_wire", "process_wire", "wire_domu"):
+                check_pings(results, pair)
             check_sums(json.loads(results["mix"]))
         with tap.case("stock testpmd in a domU answers, the switch being killed meanwhile"):
             check_pings(results, "testpmd")

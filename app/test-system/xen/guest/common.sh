@@ -45,3 +45,14 @@ until_true()
         sleep 0.1
     done
 }
+
+# answers N ADDRESS: how many of N pings are answered. One by one, because for the last of several ping
+# waits only twice as long as the slowest took so far.
+answers()
+{
+    answered=0
+    for ping in $(seq "$1"); do
+        ping -c 1 -W 30 "$2" > /dev/null && answered=$((answered + 1))
+    done
+    echo $answered
+}
