@@ -505,6 +505,8 @@ cut_frame_that_does_not_fit_is_one_drop(void)
 	TEST_EQ(sw_stat(B(sw), NFE_STAT_to_frames), 0);
 	TEST_EQ(sw_stat(B(sw), NFE_STAT_to_drop_full), 1);
 	TEST_EQ(sw_stat(B(sw), NFE_STAT_to_parts), 8);
+	/* It is the sender who pays for the work. */
+	TEST_EQ(sw.vsw->lcore[0]->cost, packet_len(&p) + 8 * VSW_CELL_COST);
 	for (uint32_t at = 0; at < 8 * 1400; at += 1400) {
 		TEST_EQ(sw_recv(CHAN(B(sw)), &got), 1);
 		SW_DO(check_part(&sw, &p, at, 1400, false));

@@ -261,6 +261,7 @@ put_parts(struct sink *s, const struct vsw_frame *f)
 		parts += why == 0;
 	}
 	vsw_count(s->lc, s->c->port, NFE_STAT_to_parts, parts);
+	s->lc->cost += parts * VSW_CELL_COST; /* the sender's */
 	return why;
 }
 

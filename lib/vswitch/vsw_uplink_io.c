@@ -192,6 +192,7 @@ send_parts(struct outbox *o, const struct vsw_frame *f)
 	sent = o->n == 0 ? 0 : uplink_tx(o->lc, o->port->uplink, o->lc->tx, o->n);
 	rte_pktmbuf_free_bulk(&o->lc->tx[sent], o->n - sent);
 	vsw_count(o->lc, o->port, NFE_STAT_to_parts, sent);
+	o->lc->cost += (uint64_t)o->n * VSW_CELL_COST; /* the sender's, sent or not */
 	if (why == 0 && sent < o->n)
 		why = NFE_STAT_to_drop_full;
 	o->n = 0;
