@@ -45,17 +45,6 @@ CONFIG
     xl create -q "/run/$1.cfg" && xl domid "$1" > "/run/$1.domid"
 }
 
-renewed()
-{
-    now=$(xl domid "$1" 2> /dev/null) && [ "$now" != "$(cat "/run/$1.domid")" ]
-}
-
-# wait_renewed GUEST SECONDS: until it has rebooted, which makes another domain of it.
-wait_renewed()
-{
-    until_true "$2" renewed "$1" && xl domid "$1" > "/run/$1.domid"
-}
-
 # of GUEST: its part of the xenstore.
 of()
 {
