@@ -561,6 +561,47 @@ doorbells_are_written_before_the_start(void)
 	return TEST_OK;
 }
 
+/* A queue whose channel was made anew goes on where it stood. */
+static int
+queue_resumes_at_its_own_indices(void)
+{
+	struct nfeh_queue_conf q = {
+		.role = NFE_ROLE_SQ, .size_log2 = 5, .capacity = 32, .entries = NFE_PAGE_SIZE,
+		.first_index = 7, .resume = true, .prod = 3, .cons = 0xfffffffe,
+	};
+	const struct nfe_req *req;
+
+	fake_device_init(&dev, "dev");
+	TEST_EQ(attach(), 0);
+	TEST_EQ(guest_register(&guest), 0);
+	q.key = guest.key;
+	TEST_EQ(nfeh_channel_create(guest.h, 1, 1, guest.key, 0), 0);
+	TEST_EQ(nfeh_queue_set(guest.h, 1, &q), 0);
+	req = &dev.log[dev.nb_log - 1];
+	TEST_EQ(req->op, NFE_OP_SET_QUEUE);
+	TEST_EQ(req->queue.prod, 3);
+	TEST_EQ(req->queue.cons, 0xfffffffe);
+	TEST_EQ(*(uint32_t *)(fake_device_doorbells(&dev, 1) + NFE_DB_SQ_PROD), 3);
+	guest_detach(&guest);
+	fake_device_fini(&dev);
+	return TEST_OK;
+}
+
+static int
+registers_are_read_in_order(void)
+{
+	uint32_t value[NFE_REG_END / 8];
+
+	fake_device_init(&dev, "dev");
+	TEST_EQ(attach(), 0);
+	TEST_EQ(nfeh_registers(guest.h, value, NFE_REG_END / 8), 0);
+	TEST_EQ(value[NFE_REG_MAGIC / 8], NFE_MAGIC);
+	TEST_EQ(value[NFE_REG_MAX_CHANNELS / 8], FAKE_CHANNELS);
+	guest_detach(&guest);
+	fake_device_fini(&dev);
+	return TEST_OK;
+}
+
 static int
 statistics_come_whole(void)
 {
@@ -640,6 +681,8 @@ static const struct test_case cases[] = {
 	TEST_CASE(region_under_a_queue_is_busy),
 	TEST_CASE(channel_arguments_are_checked),
 	TEST_CASE(doorbells_are_written_before_the_start),
+	TEST_CASE(queue_resumes_at_its_own_indices),
+	TEST_CASE(registers_are_read_in_order),
 	TEST_CASE(statistics_come_whole),
 	TEST_CASE(statistics_out_of_range_are_refused),
 };

@@ -522,6 +522,12 @@ nfeh_irq_clear(struct nfeh *h, uint16_t vector)
 	nfe_bus_irq_clear(h->bus, vector);
 }
 
+void
+nfeh_irq_raise(struct nfeh *h, uint16_t vector)
+{
+	nfe_bus_irq_raise(h->bus, vector);
+}
+
 bool
 nfeh_wait_detach(struct nfeh *h, unsigned int timeout_ms)
 {

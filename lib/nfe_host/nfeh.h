@@ -114,6 +114,8 @@ struct nfeh_queue_conf { /* SET_QUEUE without what nfeh knows itself */
 	uint32_t key;
 	uint64_t entries, host_idx, dev_idx; /* offsets in the region of key */
 	uint32_t first_index; /* both indices at the first start */
+	bool resume;          /* it ran on a channel that is gone: goes on with prod and cons (8.2) */
+	uint32_t prod, cons;
 };
 
 /*
@@ -134,6 +136,7 @@ uint8_t *nfeh_doorbells(const struct nfeh *h, uint16_t channel);
 /* For poll(2) alone, -1: none. Clear it after it fired, then look for work; any thread. */
 int nfeh_irq_fd(const struct nfeh *h, uint16_t vector);
 void nfeh_irq_clear(struct nfeh *h, uint16_t vector);
+void nfeh_irq_raise(struct nfeh *h, uint16_t vector); /* as if the device had */
 /* Wait in freeze(): true: detach began, so go; false: timeout_ms are over. */
 bool nfeh_wait_detach(struct nfeh *h, unsigned int timeout_ms);
 /* Wake the device (after P1, P2 and a crossed event index). Any thread, never blocks long. On a socket
@@ -146,6 +149,8 @@ int nfeh_mac(struct nfeh *h, const uint8_t mac[6], enum nfe_mac_action action);
 int nfeh_rx_mode(struct nfeh *h, uint32_t mode);
 int nfeh_mtu(struct nfeh *h, uint32_t mtu);
 int nfeh_stats(struct nfeh *h, uint64_t value[NFE_STAT_MAX]);
+/* Registers of page 0 from offset 0 in steps of 8 bytes (3.1). Not remembered. */
+int nfeh_registers(struct nfeh *h, uint32_t *value, unsigned int nb);
 
 /* Any request by hand (tests). Waits for the answer until timeout_ms; returns its status,
  * -ETIMEDOUT, or -ERESTART when the device died meanwhile. */

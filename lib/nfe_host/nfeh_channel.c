@@ -227,7 +227,8 @@ set_op(struct nfeh *h, void *arg)
 			 a->channel, q->size_log2, h->info.queue_log2_min, h->info.queue_log2_max);
 		return -EINVAL;
 	}
-	rc = send_queue(h, a->channel, q, q->first_index, q->first_index);
+	rc = send_queue(h, a->channel, q, q->resume ? q->prod : q->first_index,
+			q->resume ? q->cons : q->first_index);
 	if (rc < 0)
 		return rc;
 	ch->queue[q->role - 1] = *q;

@@ -196,3 +196,30 @@ nfeh_config_replay_locked(struct nfeh *h)
 	if (c->mtu_set && (rc = send_mtu(h, c->mtu)) < 0)
 		nfeh_log(h, 1, "replay: MTU %u refused: %s", c->mtu, strerror(-rc));
 }
+
+struct register_args {
+	uint32_t *value;
+	unsigned int nb;
+};
+
+static int
+registers_op(struct nfeh *h, void *arg)
+{
+	const struct register_args *a = arg;
+
+	for (unsigned int i = 0; i < a->nb; i++) {
+		int rc = h->bus->ops->reg_read(h->bus, 8 * i, &a->value[i]);
+
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+int
+nfeh_registers(struct nfeh *h, uint32_t *value, unsigned int nb)
+{
+	struct register_args a = { .value = value, .nb = nb };
+
+	return nfeh_run(h, registers_op, &a, false);
+}
