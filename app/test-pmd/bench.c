@@ -99,15 +99,22 @@ port_setup(uint16_t port, const struct port_conf *conf)
 		.txmode.offloads = conf->fast_free ? RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE :
 						     RTE_ETH_TX_OFFLOAD_MULTI_SEGS |
 						     conf->tx_offloads,
-		.intr_conf.lsc = 1,
+		.intr_conf = { .lsc = 1, .rxq = conf->rx_intr },
 	};
+	struct rte_eth_dev_info info;
+
+	TEST_EQ(rte_eth_dev_info_get(port, &info), 0);
+	info.default_rxconf.rx_deferred_start = conf->deferred;
+	info.default_txconf.tx_deferred_start = conf->deferred;
 
 	TEST_EQ(rte_eth_dev_configure(port, conf->nb_rx, conf->nb_tx, &ec), 0);
 	for (uint16_t q = 0; q < conf->nb_rx; q++)
-		TEST_EQ(rte_eth_rx_queue_setup(port, q, desc, SOCKET_ID_ANY, NULL,
+		TEST_EQ(rte_eth_rx_queue_setup(port, q, desc, SOCKET_ID_ANY,
+					       &info.default_rxconf,
 					       conf->rx_pool ? conf->rx_pool : bench_pool), 0);
 	for (uint16_t q = 0; q < conf->nb_tx; q++)
-		TEST_EQ(rte_eth_tx_queue_setup(port, q, desc, SOCKET_ID_ANY, NULL), 0);
+		TEST_EQ(rte_eth_tx_queue_setup(port, q, desc, SOCKET_ID_ANY,
+					       &info.default_txconf), 0);
 	return TEST_OK;
 }
 
@@ -291,6 +298,148 @@ traffic_run(const struct traffic *t)
 		TEST_ASSERT_MSG(now_ms() < deadline, "%u sent, %u received after %u ms", sent, next,
 				TRAFFIC_TIMEOUT_MS);
 	}
+	return TEST_OK;
+}
+
+int
+numbers_send(struct numbers *n, uint32_t frames)
+{
+	for (uint32_t i = 0; i < frames; i++) {
+		struct rte_mbuf *m = frame_make(bench_pool, n->sent, 300 + n->sent % 1000, 1);
+
+		TEST_TRUE(m != NULL);
+		if (rte_eth_tx_burst(port_a, 0, &m, 1) == 1)
+			n->sent++;
+		else
+			rte_pktmbuf_free(m);
+	}
+	return TEST_OK;
+}
+
+int
+numbers_receive(struct numbers *n)
+{
+	struct rte_mbuf *m[BURST];
+	uint16_t got = rte_eth_rx_burst(port_b, 0, m, BURST);
+	int ret = TEST_OK;
+
+	for (uint16_t i = 0; i < got; i++) {
+		uint32_t number = UINT32_MAX;
+
+		if (ret == TEST_OK)
+			ret = frame_check(m[i], &number);
+		rte_pktmbuf_free(m[i]);
+		if (ret == TEST_OK && number != n->next) {
+			printf("# frame %u arrived, expected %u\n", number, n->next);
+			ret = TEST_FAILED;
+		}
+		n->next++;
+	}
+	return ret;
+}
+
+int
+numbers_settle(struct numbers *n)
+{
+	uint64_t deadline = now_ms() + TRAFFIC_TIMEOUT_MS;
+
+	while (n->next != n->sent) {
+		TEST_ASSERT_MSG(now_ms() < deadline, "%u sent, %u received", n->sent, n->next);
+		TEST_EQ(numbers_receive(n), TEST_OK);
+	}
+	return TEST_OK;
+}
+
+#define PROBE UINT32_C(0x50524f42) /* number of the frame that follows */
+
+static int
+send_now(struct rte_mbuf *m)
+{
+	uint64_t deadline = now_ms() + TRAFFIC_TIMEOUT_MS;
+
+	TEST_TRUE(m != NULL);
+	while (rte_eth_tx_burst(port_a, 0, &m, 1) == 0)
+		TEST_TRUE(now_ms() < deadline);
+	return TEST_OK;
+}
+
+static int
+receive_now(struct rte_mbuf **m)
+{
+	uint64_t deadline = now_ms() + TRAFFIC_TIMEOUT_MS;
+
+	while (rte_eth_rx_burst(port_b, 0, m, 1) == 0)
+		TEST_TRUE(now_ms() < deadline);
+	return TEST_OK;
+}
+
+/* frame is sent with a probe behind it; got: what came before the probe, or NULL. */
+static int
+send_and_probe(struct rte_mbuf *frame, struct rte_mbuf **got)
+{
+	uint32_t number;
+
+	TEST_EQ(send_now(frame), TEST_OK);
+	TEST_EQ(send_now(frame_make(bench_pool, PROBE, 60, 1)), TEST_OK);
+	for (*got = NULL;;) {
+		struct rte_mbuf *m;
+
+		TEST_EQ(receive_now(&m), TEST_OK);
+		memcpy(&number, rte_pktmbuf_mtod_offset(m, void *, 14), sizeof(number));
+		if (number == PROBE) {
+			rte_pktmbuf_free(m);
+			return TEST_OK;
+		}
+		TEST_TRUE(*got == NULL);
+		*got = m;
+	}
+}
+
+struct rte_ether_addr bench_stranger = { { 0x02, 0, 0, 0, 0, 0x77 } };
+
+int
+expect_frame(const struct rte_ether_addr *to, uint32_t len, bool arrives)
+{
+	struct rte_mbuf *m, *got;
+	struct rte_ether_addr *dst;
+	uint32_t number;
+
+	TEST_EQ(rte_eth_macaddr_get(port_b, &mac_b), 0);
+	m = frame_make(bench_pool, 1, len, 1);
+	TEST_TRUE(m != NULL);
+	dst = rte_pktmbuf_mtod(m, struct rte_ether_addr *);
+	if (to != NULL)
+		rte_ether_addr_copy(to, dst);
+	TEST_EQ(send_and_probe(m, &got), TEST_OK);
+	TEST_ASSERT_MSG((got != NULL) == arrives, "frame of %u bytes: %s", len,
+			arrives ? "did not arrive" : "arrived");
+	if (got == NULL)
+		return TEST_OK;
+	dst = rte_pktmbuf_mtod(got, struct rte_ether_addr *);
+	TEST_TRUE(to == NULL || rte_is_same_ether_addr(dst, to));
+	rte_ether_addr_copy(&mac_b, dst); /* the rest as frame_make() made it */
+	TEST_EQ(frame_check(got, &number), TEST_OK);
+	rte_pktmbuf_free(got);
+	return TEST_OK;
+}
+
+int
+expect_tagged_frame(unsigned int tags, uint32_t len)
+{
+	static const uint8_t tag[4] = { 0x81, 0x00, 0x20, 0x05 }; /* priority 1, VLAN 5 */
+	struct rte_mbuf *m = frame_make(bench_pool, 1, len, 1), *got;
+	static uint8_t sent[MAX_FRAME];
+	uint8_t *data;
+
+	TEST_TRUE(m != NULL && m->data_len == len);
+	data = rte_pktmbuf_mtod(m, uint8_t *);
+	for (unsigned int i = 0; i < tags; i++)
+		memcpy(data + 12 + i * sizeof(tag), tag, sizeof(tag));
+	memcpy(sent, data, len);
+	TEST_EQ(send_and_probe(m, &got), TEST_OK);
+	TEST_TRUE(got != NULL && got->pkt_len == len);
+	TEST_MEM_EQ(rte_pktmbuf_mtod(got, uint8_t *), sent, len);
+	rte_pktmbuf_free(got);
 	return TEST_OK;
 }
 

@@ -30,6 +30,8 @@ struct port_conf {
 	uint16_t mtu;  /* 0: 1500 */
 	bool scatter, fast_free;
 	uint64_t tx_offloads; /* besides */
+	bool deferred; /* no queue starts with the port */
+	bool rx_intr;
 	struct rte_mempool *rx_pool; /* NULL: the common one */
 };
 
@@ -67,6 +69,19 @@ struct rte_mbuf *frame_make(struct rte_mempool *pool, uint32_t number, uint32_t 
 int frame_check(const struct rte_mbuf *m, uint32_t *number);
 /* Closed loop from a to b on their queues 0: all arrive, once, in order, intact. */
 int traffic_run(const struct traffic *t);
+/* Frames one by one: those that fit are sent, by reference, one cell each way, so that all that a's
+ * queue holds fits into b's; what has arrived is checked, none may be missing before it. */
+struct numbers {
+	uint32_t sent, next;
+};
+int numbers_send(struct numbers *n, uint32_t frames);
+int numbers_receive(struct numbers *n);
+int numbers_settle(struct numbers *n); /* receives until all that was sent is there */
+/* One frame of a: does it arrive at b? A second one to b's own address tells when the first is
+ * settled. to: NULL is b's own. */
+extern struct rte_ether_addr bench_stranger; /* nobody's address */
+int expect_frame(const struct rte_ether_addr *to, uint32_t len, bool arrives);
+int expect_tagged_frame(unsigned int tags, uint32_t len); /* to b; it arrives with its tags */
 /* The device may still hold mbufs that it has consumed: reclaim until pool is whole. */
 int pool_wait_whole(struct rte_mempool *pool);
 

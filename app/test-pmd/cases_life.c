@@ -123,46 +123,6 @@ find_doorbells(void)
 	return found != 0 ? (uint8_t *)found + NFE_PAGE_SIZE : NULL;
 }
 
-struct numbers {
-	uint32_t sent, next;
-};
-
-/* By reference, one cell each way: all that a's queue holds fits into b's. */
-static int
-send_one(struct numbers *n)
-{
-	struct rte_mbuf *m = frame_make(bench_pool, n->sent, 300 + n->sent % 1000, 1);
-
-	TEST_TRUE(m != NULL);
-	if (rte_eth_tx_burst(port_a, 0, &m, 1) == 1)
-		n->sent++;
-	else
-		rte_pktmbuf_free(m);
-	return TEST_OK;
-}
-
-static int
-receive_all(struct numbers *n)
-{
-	struct rte_mbuf *m[32];
-	uint16_t got = rte_eth_rx_burst(port_b, 0, m, RTE_DIM(m));
-	int ret = TEST_OK;
-
-	for (uint16_t i = 0; i < got; i++) {
-		uint32_t number = UINT32_MAX;
-
-		if (ret == TEST_OK)
-			ret = frame_check(m[i], &number);
-		rte_pktmbuf_free(m[i]);
-		if (ret == TEST_OK && number != n->next) {
-			printf("# frame %u arrived, expected %u\n", number, n->next);
-			ret = TEST_FAILED;
-		}
-		n->next++;
-	}
-	return ret;
-}
-
 /*
  * A producer index that overruns the queue makes the device fail the function, alive as it is. What
  * is sent until the driver has left that device belongs to the next life, and must not be lost.
@@ -182,18 +142,18 @@ frames_sent_to_a_failed_function_arrive_after_the_replay(void)
 	TEST_EQ(bench_probe("b", &port_b), TEST_OK);
 	TEST_EQ(ports_up(&deep, &deep), TEST_OK);
 	sq_prod = (uint32_t *)(db + NFE_DB_SQ_PROD);
-	TEST_EQ(send_one(&n), TEST_OK);
+	TEST_EQ(numbers_send(&n, 1), TEST_OK);
 	TEST_EQ(*sq_prod, BENCH_FIRST_INDEX + 1); /* it is the right page */
 	while (port_link(port_a)) {
 		TEST_TRUE(now_ms() < deadline);
-		TEST_EQ(send_one(&n), TEST_OK); /* wakes the device */
+		TEST_EQ(numbers_send(&n, 1), TEST_OK); /* wakes the device */
 		__atomic_fetch_add(sq_prod, 1u << 20, __ATOMIC_RELEASE);
 		rte_delay_us_block(5);
-		TEST_EQ(receive_all(&n), TEST_OK);
+		TEST_EQ(numbers_receive(&n), TEST_OK);
 	}
 	while (n.next < n.sent || !port_link(port_a)) {
 		TEST_ASSERT_MSG(now_ms() < deadline, "%u sent, %u received", n.sent, n.next);
-		TEST_EQ(receive_all(&n), TEST_OK);
+		TEST_EQ(numbers_receive(&n), TEST_OK);
 	}
 	TEST_EQ(port_xstat(port_a, "replays"), 1);
 	TEST_EQ(ports_down(), TEST_OK);

@@ -17,7 +17,7 @@ static const struct port_conf plain = { .nb_rx = 1, .nb_tx = 1 };
 
 /* DTS dynamic_queue_conf */
 static int
-rings_of_16_to_1024_entries(void)
+dynamic_queue_conf_rings_of_16_to_1024_entries(void)
 {
 	TEST_EQ(bench_probe_both(), TEST_OK);
 	for (uint16_t desc = 16; desc <= 1024; desc *= 2) {
@@ -67,7 +67,7 @@ fast_free_gives_every_mbuf_back(void)
 
 /* DTS port_control. Frames stand in a's send queue, on the switch and in b's receive queue. */
 static int
-stop_and_start_with_frames_in_flight(void)
+port_control_stop_and_start_with_frames_in_flight(void)
 {
 	const struct port_conf deep = { .nb_rx = 1, .nb_tx = 1, .desc = 512 };
 	const struct traffic t = { .frames = 200 };
@@ -194,10 +194,10 @@ second_client_of_a_vif_is_refused_as_busy(void)
 }
 
 static const struct test_case cases[] = {
-	TEST_CASE(rings_of_16_to_1024_entries),
+	TEST_CASE(dynamic_queue_conf_rings_of_16_to_1024_entries),
 	TEST_CASE(send_only_and_receive_only_channels),
 	TEST_CASE(fast_free_gives_every_mbuf_back),
-	TEST_CASE(stop_and_start_with_frames_in_flight),
+	TEST_CASE(port_control_stop_and_start_with_frames_in_flight),
 	TEST_CASE(probed_and_removed_100_times_without_leak),
 	TEST_CASE(mtu_beyond_the_buffers_needs_scatter),
 	TEST_CASE(second_client_of_a_vif_is_refused_as_busy),

@@ -13,7 +13,7 @@ static const struct port_conf plain = { .nb_rx = 1, .nb_tx = 1 };
 
 /* DTS port_stats; test_pmd_pcap: basic stats, xstats */
 static int
-stats_agree_with_what_was_sent_and_reset_to_zero(void)
+port_stats_agree_with_what_was_sent_and_reset_to_zero(void)
 {
 	const struct traffic t = { .frames = 3000, .max_segs = 2 };
 	struct rte_eth_stats a, b;
@@ -157,7 +157,7 @@ refused_frames_are_freed_and_counted_by_reason(void)
 }
 
 static const struct test_case cases[] = {
-	TEST_CASE(stats_agree_with_what_was_sent_and_reset_to_zero),
+	TEST_CASE(port_stats_agree_with_what_was_sent_and_reset_to_zero),
 	TEST_CASE(xstats_have_one_name_each),
 	TEST_CASE(imissed_counts_what_a_full_receiver_lost),
 	TEST_CASE(refused_frames_are_freed_and_counted_by_reason),

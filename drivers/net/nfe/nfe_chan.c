@@ -5,8 +5,8 @@
 /*
  * Channels of the port, and what the host end asks of us when the device died (specification 8).
  *
- * Queue i of either direction is part of channel i + 1. A channel lives on the device from start to
- * stop of the port. A channel that only receives gets a send queue that nobody uses, because the
+ * Queue i of either direction is part of channel i + 1, which lives on the device as long as one of
+ * them is started. A channel that only receives gets a send queue that nobody uses, because the
  * device wants one. Status blocks and those stubs lie in one zone of the port.
  *
  *      freeze   gates closed: what was published until then goes to the next device
@@ -24,6 +24,11 @@
 
 #define FREEZE_LOOK_MS 1u   /* with the lock; a burst of 32 takes 1..10 us */
 #define FREEZE_PAUSE_MS 10u /* without it, in between */
+
+/* Where queues of a channel stand, by role - 1. */
+struct chan_at {
+	uint32_t prod[NFE_ROLE_FQ], cons[NFE_ROLE_FQ];
+};
 
 static uint32_t
 stub_size_log2(const struct nfe_port *port)
@@ -59,15 +64,56 @@ nfe_chan_free(struct nfe_port *port)
 	nfe_zone_free(port, &port->chan);
 }
 
+/* 8.2: go on where the old device was seen last. Its indices are data until compared (rule 3). */
+static uint32_t
+last_sq_cons(struct nfe_txq *q)
+{
+	uint32_t cons = nfe_idx_read(&q->status->sq_cons);
+
+	if (q->prod - cons <= q->prod - q->cons)
+		return cons;
+	q->count.bad_index++;
+	return q->cons;
+}
+
+static void
+indices_locked(struct nfe_port *port, uint16_t i, enum nfe_role role, uint32_t *prod,
+	       uint32_t *cons)
+{
+	struct nfe_rxq *rxq = port->rxq[i];
+	struct nfe_txq *txq = port->txq[i];
+
+	*prod = *cons = port->first_index; /* a stub */
+	if (role == NFE_ROLE_SQ && txq != NULL) {
+		*prod = txq->prod;
+		*cons = last_sq_cons(txq);
+	} else if (role == NFE_ROLE_RQ && rxq != NULL) {
+		*prod = rxq->cons + nfe_rx_avail(rxq);
+		*cons = rxq->cons;
+	} else if (role == NFE_ROLE_FQ && rxq != NULL) {
+		*prod = rxq->fill_prod;
+		*cons = nfe_rx_scan_fill_end(rxq);
+	}
+}
+
 static int
-set_sq(struct nfe_port *port, uint16_t i, const struct nfe_txq *q)
+set_queue(struct nfe_port *port, uint16_t i, struct nfeh_queue_conf *conf, const struct chan_at *at)
+{
+	conf->first_index = port->first_index;
+	conf->resume = true;
+	conf->prod = at->prod[conf->role - 1];
+	conf->cons = at->cons[conf->role - 1];
+	return nfeh_queue_set(port->h, i + 1, conf);
+}
+
+static int
+set_sq(struct nfe_port *port, uint16_t i, const struct nfe_txq *q, const struct chan_at *at)
 {
 	struct nfeh_queue_conf conf = {
 		.role = NFE_ROLE_SQ,
 		.size_log2 = stub_size_log2(port),
 		.key = port->chan.key,
 		.entries = port->chan.offset + (uint64_t)i * port->chan_stride + NFE_STATUS_SIZE,
-		.first_index = port->first_index,
 	};
 
 	if (q != NULL) {
@@ -76,11 +122,11 @@ set_sq(struct nfe_port *port, uint16_t i, const struct nfe_txq *q)
 		conf.entries = q->zone.offset;
 	}
 	conf.capacity = 1u << conf.size_log2;
-	return nfeh_queue_set(port->h, i + 1, &conf);
+	return set_queue(port, i, &conf, at);
 }
 
 static int
-set_rq_fq(struct nfe_port *port, uint16_t i, const struct nfe_rxq *q)
+set_rq_fq(struct nfe_port *port, uint16_t i, const struct nfe_rxq *q, const struct chan_at *at)
 {
 	struct nfeh_queue_conf conf = {
 		.role = NFE_ROLE_RQ,
@@ -88,34 +134,97 @@ set_rq_fq(struct nfe_port *port, uint16_t i, const struct nfe_rxq *q)
 		.capacity = q->size,
 		.key = q->zone.key,
 		.entries = q->zone.offset,
-		.first_index = port->first_index,
 	};
-	int ret = nfeh_queue_set(port->h, i + 1, &conf);
+	int ret = set_queue(port, i, &conf, at);
 
 	if (ret < 0)
 		return ret;
 	conf.role = NFE_ROLE_FQ;
 	conf.entries += (uint64_t)q->size * NFE_MSG_SIZE;
 	conf.buf_size = q->buf_size;
-	return nfeh_queue_set(port->h, i + 1, &conf);
+	return set_queue(port, i, &conf, at);
 }
 
-/* From here on a replay knows the queues, or no longer does (both NULL). */
+static unsigned int
+chan_gates_locked(struct nfe_port *port, uint16_t i, struct nfeh_gate *gates[2])
+{
+	unsigned int n = 0;
+
+	if (port->rxq[i] != NULL)
+		gates[n++] = &port->rxq[i]->gate;
+	if (port->txq[i] != NULL)
+		gates[n++] = &port->txq[i]->gate;
+	return n;
+}
+
+/* No data thread uses the channel's queues until chan_release(), not even after a replay. */
+static int
+chan_hold(struct nfe_port *port, uint16_t i)
+{
+	struct nfeh_gate *gates[2];
+	unsigned int n;
+	int ret = 0;
+
+	pthread_mutex_lock(&port->lock);
+	port->held = i + 1u;
+	n = chan_gates_locked(port, i, gates);
+	if (n > 0)
+		ret = nfeh_gates_close(gates, n, NFE_GATE_TIMEOUT_MS);
+	pthread_mutex_unlock(&port->lock);
+	return ret;
+}
+
+/* What is on the channel now may be used. Frozen: thaw opens, and the first burst fills. */
+static void
+chan_release(struct nfe_port *port, uint16_t i)
+{
+	struct nfeh_gate *gates[2];
+
+	pthread_mutex_lock(&port->lock);
+	port->held = 0;
+	if (!port->frozen) {
+		if (port->rxq[i] != NULL)
+			nfe_rx_refill(port->rxq[i]);
+		nfeh_gates_open(gates, chan_gates_locked(port, i, gates));
+	}
+	pthread_mutex_unlock(&port->lock);
+}
+
+/* From here on a replay knows these queues; others find their gates closed. */
 static void
 chan_enlist(struct nfe_port *port, uint16_t i, struct nfe_rxq *rxq, struct nfe_txq *txq)
 {
 	pthread_mutex_lock(&port->lock);
 	port->rxq[i] = rxq;
 	port->txq[i] = txq;
-	if (rxq != NULL)
-		__atomic_store_n(&rxq->gate.closed, port->frozen, __ATOMIC_RELEASE);
-	if (txq != NULL)
-		__atomic_store_n(&txq->gate.closed, port->frozen, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&port->lock);
 }
 
+/* Until it succeeds the device may still write into posted buffers: they stay where they are. */
+static int
+chan_destroy(struct nfe_port *port, uint16_t i, struct chan_at *at)
+{
+	int ret = nfeh_channel_stop(port->h, i + 1);
+
+	if (ret < 0 && ret != -EALREADY)
+		goto log;
+	pthread_mutex_lock(&port->lock);
+	for (unsigned int role = NFE_ROLE_SQ; role <= NFE_ROLE_FQ; role++)
+		indices_locked(port, i, role, &at->prod[role - 1], &at->cons[role - 1]);
+	pthread_mutex_unlock(&port->lock);
+	ret = nfeh_channel_destroy(port->h, i + 1);
+	if (ret == 0) {
+		chan_enlist(port, i, NULL, NULL);
+		return 0;
+	}
+log:
+	NFE_LOG(ERR, "%s ch%u: not stopped: %s", port->name, i + 1, strerror(-ret));
+	return ret;
+}
+
 static void
-chan_connect_queues(struct nfe_port *port, uint16_t i, struct nfe_rxq *rxq, struct nfe_txq *txq)
+chan_connect_queues(struct nfe_port *port, uint16_t i, struct nfe_rxq *rxq, struct nfe_txq *txq,
+		    const struct chan_at *at)
 {
 	uint8_t *db = nfeh_doorbells(port->h, i + 1);
 	struct nfe_status *status = nfe_chan_status(port, i);
@@ -129,38 +238,32 @@ chan_connect_queues(struct nfe_port *port, uint16_t i, struct nfe_rxq *rxq, stru
 		rxq->db_cons = (uint32_t *)(db + NFE_DB_RQ_CONS);
 		rxq->db_fill_prod = (uint32_t *)(db + NFE_DB_FQ_PROD);
 	}
-	/* Until the device writes the same: it has consumed and sent nothing. */
+	/* Until the device writes the same. */
 	memset(status, 0, sizeof(*status));
-	status->sq_cons = port->first_index;
-	status->rq_prod = port->first_index;
+	status->sq_cons = at->cons[NFE_ROLE_SQ - 1];
+	status->rq_prod = at->prod[NFE_ROLE_RQ - 1];
 }
 
-int
-nfe_chan_start(struct nfe_port *port, uint16_t i, struct nfe_rxq *rxq, struct nfe_txq *txq)
+static int
+chan_create(struct nfe_port *port, uint16_t i, struct nfe_rxq *rxq, struct nfe_txq *txq,
+	    const struct chan_at *at)
 {
 	uint64_t status_offset = port->chan.offset + (uint64_t)i * port->chan_stride;
+	uint16_t vector = NFE_NO_VECTOR;
 	int ret;
 
-	chan_connect_queues(port, i, rxq, txq);
+	chan_connect_queues(port, i, rxq, txq, at);
 	chan_enlist(port, i, rxq, txq);
-	ret = nfeh_channel_create(port->h, i + 1, NFE_NO_VECTOR, port->chan.key, status_offset);
+	ret = nfeh_channel_create(port->h, i + 1, vector, port->chan.key, status_offset);
 	if (ret < 0)
 		goto delist;
-	ret = set_sq(port, i, txq);
+	ret = set_sq(port, i, txq, at);
 	if (ret == 0 && rxq != NULL)
-		ret = set_rq_fq(port, i, rxq);
+		ret = set_rq_fq(port, i, rxq, at);
 	if (ret == 0)
 		ret = nfeh_channel_start(port->h, i + 1);
-	if (ret < 0)
-		goto destroy;
-	/* Closed: the device died again, and the first burst will fill. */
-	if (rxq != NULL && nfeh_gate_enter(&rxq->gate)) {
-		nfe_rx_refill(rxq);
-		nfeh_gate_leave(&rxq->gate);
-	}
-	return 0;
-
-destroy:
+	if (ret == 0)
+		return 0;
 	nfeh_channel_destroy(port->h, i + 1);
 delist:
 	chan_enlist(port, i, NULL, NULL);
@@ -168,18 +271,34 @@ delist:
 	return ret;
 }
 
-/* Until it succeeds the device may still write into posted buffers: the caller keeps them. */
-int
-nfe_chan_stop(struct nfe_port *port, uint16_t i)
+static void
+at_start(const struct nfe_port *port, enum nfe_role role, struct chan_at *at)
 {
-	int ret = nfeh_channel_destroy(port->h, i + 1); /* stops it first */
+	at->prod[role - 1] = at->cons[role - 1] = port->first_index;
+}
 
-	if (ret < 0) {
-		NFE_LOG(ERR, "%s ch%u: not stopped: %s", port->name, i + 1, strerror(-ret));
-		return ret;
+/* A channel's queues can only be set while it is stopped, and none can be taken back: it is made
+ * anew, and what stays goes on where it stood. */
+int
+nfe_chan_set(struct nfe_port *port, uint16_t i, struct nfe_rxq *rxq, struct nfe_txq *txq)
+{
+	const struct nfe_rxq *old_rxq = port->rxq[i];
+	const struct nfe_txq *old_txq = port->txq[i];
+	struct chan_at at = { 0 };
+	int ret = chan_hold(port, i);
+
+	if (ret == 0 && (old_rxq != NULL || old_txq != NULL))
+		ret = chan_destroy(port, i, &at);
+	if (old_txq == NULL || txq == NULL)
+		at_start(port, NFE_ROLE_SQ, &at);
+	if (old_rxq == NULL || rxq == NULL) {
+		at_start(port, NFE_ROLE_RQ, &at);
+		at_start(port, NFE_ROLE_FQ, &at);
 	}
-	chan_enlist(port, i, NULL, NULL);
-	return 0;
+	if (ret == 0 && (rxq != NULL || txq != NULL))
+		ret = chan_create(port, i, rxq, txq, &at);
+	chan_release(port, i);
+	return ret;
 }
 
 static unsigned int
@@ -187,13 +306,19 @@ port_gates_locked(struct nfe_port *port, struct nfeh_gate *gates[2 * NFE_MAX_QUE
 {
 	unsigned int n = 0;
 
-	for (uint16_t i = 0; i < NFE_MAX_QUEUES; i++) {
-		if (port->rxq[i] != NULL)
-			gates[n++] = &port->rxq[i]->gate;
-		if (port->txq[i] != NULL)
-			gates[n++] = &port->txq[i]->gate;
-	}
+	for (uint16_t i = 0; i < NFE_MAX_QUEUES; i++)
+		n += chan_gates_locked(port, i, &gates[n]);
 	return n;
+}
+
+static void
+open_gates_locked(struct nfe_port *port)
+{
+	struct nfeh_gate *gates[2];
+
+	for (uint16_t i = 0; i < NFE_MAX_QUEUES; i++)
+		if (i + 1u != port->held)
+			nfeh_gates_open(gates, chan_gates_locked(port, i, gates));
 }
 
 bool
@@ -219,7 +344,7 @@ nfe_port_quiesce(struct nfe_port *port)
 	if (n > 0)
 		ret = nfeh_gates_close(gates, n, NFE_GATE_TIMEOUT_MS);
 	if (!port->frozen) /* else freeze() may still wait for the last one to leave */
-		nfeh_gates_open(gates, n);
+		open_gates_locked(port);
 	pthread_mutex_unlock(&port->lock);
 	return ret;
 }
@@ -266,41 +391,17 @@ freeze(void *ctx)
 	}
 }
 
-/* 8.2: go on where the old device was seen last. Its indices are data until compared (rule 3). */
-static uint32_t
-last_sq_cons(struct nfe_txq *q)
-{
-	uint32_t cons = nfe_idx_read(&q->status->sq_cons);
-
-	if (q->prod - cons <= q->prod - q->cons)
-		return cons;
-	q->count.bad_index++;
-	return q->cons;
-}
-
 static void
 indices(void *ctx, uint16_t channel, enum nfe_role role, uint32_t *prod, uint32_t *cons)
 {
 	struct nfe_port *port = ctx;
-	struct nfe_rxq *rxq;
-	struct nfe_txq *txq;
 
-	*prod = *cons = port->first_index; /* a stub */
-	if (channel == 0 || channel > NFE_MAX_QUEUES)
+	if (channel == 0 || channel > NFE_MAX_QUEUES) {
+		*prod = *cons = port->first_index;
 		return;
-	pthread_mutex_lock(&port->lock);
-	rxq = port->rxq[channel - 1];
-	txq = port->txq[channel - 1];
-	if (role == NFE_ROLE_SQ && txq != NULL) {
-		*prod = txq->prod;
-		*cons = last_sq_cons(txq);
-	} else if (role == NFE_ROLE_RQ && rxq != NULL) {
-		*prod = rxq->cons + nfe_rx_avail(rxq);
-		*cons = rxq->cons;
-	} else if (role == NFE_ROLE_FQ && rxq != NULL) {
-		*prod = rxq->fill_prod;
-		*cons = nfe_rx_scan_fill_end(rxq);
 	}
+	pthread_mutex_lock(&port->lock);
+	indices_locked(port, channel - 1, role, prod, cons);
 	pthread_mutex_unlock(&port->lock);
 }
 
@@ -308,10 +409,9 @@ static void
 thaw(void *ctx)
 {
 	struct nfe_port *port = ctx;
-	struct nfeh_gate *gates[2 * NFE_MAX_QUEUES];
 
 	pthread_mutex_lock(&port->lock);
-	nfeh_gates_open(gates, port_gates_locked(port, gates));
+	open_gates_locked(port);
 	port->frozen = false;
 	pthread_mutex_unlock(&port->lock);
 }

@@ -216,3 +216,28 @@ nfe_fw_version_get(struct rte_eth_dev *dev, char *text, size_t size)
 		return -EINVAL;
 	return (size_t)len < size ? 0 : len + 1;
 }
+
+/* All registers of page 0; their offset is 8 times their place. */
+int
+nfe_regs_get(struct rte_eth_dev *dev, struct rte_dev_reg_info *info)
+{
+	const uint32_t nb = NFE_REG_END / 8;
+	uint32_t value[NFE_REG_END / 8];
+	int ret;
+
+	info->width = sizeof(uint32_t);
+	info->version = nfeh_info(nfe_port(dev)->h)->abi;
+	if (info->data == NULL) {
+		info->length = nb;
+		return 0;
+	}
+	if (info->offset >= nb || (info->length != 0 && info->length > nb - info->offset))
+		return -EINVAL;
+	ret = nfeh_registers(nfe_port(dev)->h, value, nb);
+	if (ret < 0)
+		return ret;
+	if (info->length == 0)
+		info->length = nb - info->offset;
+	memcpy(info->data, &value[info->offset], info->length * sizeof(value[0]));
+	return 0;
+}

@@ -3,7 +3,7 @@
  */
 
 /*
- * PMD net_nfe: set-up, configure, start, stop, close of a port, whatever it is attached by.
+ * PMD net_nfe: set-up, configure, close of a port, whatever it is attached by.
  *
  * Called by EAL and by the application through ethdev, one call at a time per port. The port's
  * private data belongs to ethdev and lives until rte_eth_dev_release_port(); the function stays
@@ -58,6 +58,8 @@ nfe_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 		info->tx_offload_capa |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	}
 	info->tx_offload_capa |= tx_hints_capa(port);
+	info->dev_capa = RTE_ETH_DEV_CAPA_RUNTIME_RX_QUEUE_SETUP |
+			 RTE_ETH_DEV_CAPA_RUNTIME_TX_QUEUE_SETUP;
 	info->rx_desc_lim.nb_max = max_desc;
 	info->rx_desc_lim.nb_min = min_desc;
 	info->rx_desc_lim.nb_align = min_desc;
@@ -79,88 +81,10 @@ nfe_configure(struct rte_eth_dev *dev)
 	if (nfe_port(dev)->share != NULL)
 		nfe_share_divide(nfe_port(dev), data->nb_rx_queues + data->nb_tx_queues);
 	data->scattered_rx = !!(data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER);
-	return nfe_chan_setup(nfe_port(dev), RTE_MAX(data->nb_rx_queues, data->nb_tx_queues));
-}
-
-static void
-queue_states(struct rte_eth_dev *dev, uint8_t state)
-{
-	memset(dev->data->rx_queue_state, state, dev->data->nb_rx_queues);
-	memset(dev->data->tx_queue_state, state, dev->data->nb_tx_queues);
-}
-
-static void *
-queue_at(void **queues, uint16_t nb, uint16_t i)
-{
-	return i < nb ? queues[i] : NULL;
-}
-
-static int
-stop_channels(struct rte_eth_dev *dev, uint16_t nb)
-{
-	struct nfe_port *port = nfe_port(dev);
-	int ret;
-
-	while (nb-- > 0) {
-		struct nfe_rxq *rxq = queue_at(dev->data->rx_queues, dev->data->nb_rx_queues, nb);
-		struct nfe_txq *txq = queue_at(dev->data->tx_queues, dev->data->nb_tx_queues, nb);
-
-		if (port->rxq[nb] == NULL && port->txq[nb] == NULL)
-			continue; /* stopped at an earlier try */
-		ret = nfe_chan_stop(port, nb);
-		if (ret < 0)
-			return ret;
-		if (rxq != NULL)
-			nfe_rx_queue_reset(rxq);
-		if (txq != NULL)
-			nfe_tx_queue_reset(txq);
-	}
-	return 0;
-}
-
-static int
-nfe_start(struct rte_eth_dev *dev)
-{
-	struct rte_eth_dev_data *data = dev->data;
-	struct nfe_port *port = nfe_port(dev);
-	uint16_t nb = RTE_MAX(data->nb_rx_queues, data->nb_tx_queues), i;
-	int ret = nfe_mtu_check_buffers(dev, data->mtu);
-
-	if (ret == 0)
-		ret = nfe_mtu_apply(port, data->mtu);
-	if (ret < 0)
-		return ret;
-	for (i = 0; i < nb; i++) {
-		ret = nfe_chan_start(port, i, queue_at(data->rx_queues, data->nb_rx_queues, i),
-				     queue_at(data->tx_queues, data->nb_tx_queues, i));
-		if (ret < 0) {
-			stop_channels(dev, i);
-			return ret;
-		}
-	}
-	if (port->share == NULL)
-		dev->tx_pkt_burst = data->dev_conf.txmode.offloads & tx_hints_capa(port) ?
+	if (nfe_port(dev)->share == NULL)
+		dev->tx_pkt_burst = data->dev_conf.txmode.offloads & tx_hints_capa(nfe_port(dev)) ?
 					    nfe_tx_burst_hints : nfe_tx_burst;
-	queue_states(dev, RTE_ETH_QUEUE_STATE_STARTED);
-	__atomic_store_n(&port->running, 1, __ATOMIC_RELEASE);
-	nfe_link_update(dev, 0);
-	return 0;
-}
-
-/* On an error the device may still use the buffers of what did not stop; call again. */
-static int
-nfe_stop(struct rte_eth_dev *dev)
-{
-	struct rte_eth_dev_data *data = dev->data;
-	struct nfe_port *port = nfe_port(dev);
-	int ret;
-
-	__atomic_store_n(&port->running, 0, __ATOMIC_RELEASE);
-	ret = stop_channels(dev, RTE_MAX(data->nb_rx_queues, data->nb_tx_queues));
-	if (ret == 0)
-		queue_states(dev, RTE_ETH_QUEUE_STATE_STOPPED);
-	nfe_link_update(dev, 0);
-	return ret;
+	return nfe_chan_setup(nfe_port(dev), RTE_MAX(data->nb_rx_queues, data->nb_tx_queues));
 }
 
 /* Detaching resets the function: nothing of ours is in use when memory is freed (rule 12). */
@@ -215,6 +139,11 @@ static const struct eth_dev_ops nfe_ops = {
 	.xstats_get_names = nfe_xstats_get_names,
 	.xstats_reset = nfe_stats_reset,
 	.fw_version_get = nfe_fw_version_get,
+	.get_reg = nfe_regs_get,
+	.rx_queue_start = nfe_rx_queue_start,
+	.rx_queue_stop = nfe_rx_queue_stop,
+	.tx_queue_start = nfe_tx_queue_start,
+	.tx_queue_stop = nfe_tx_queue_stop,
 	.rx_queue_setup = nfe_rx_queue_setup,
 	.rx_queue_release = nfe_rx_queue_release,
 	.tx_queue_setup = nfe_tx_queue_setup,
@@ -265,6 +194,7 @@ attach(struct nfe_port *port, const struct nfe_args *args)
 		port->h = NULL;
 		return -EINVAL;
 	}
+	port->rx_mode = NFE_RX_ALLMULTI; /* 7.7, after RESET; ethdev wants it off at the start */
 	port->nb_channels = args->queues ? args->queues : offered;
 	return 0;
 }
@@ -316,6 +246,8 @@ nfe_port_init(struct rte_eth_dev *dev, const struct nfe_args *args)
 	dev->tx_pkt_burst = port->share != NULL ? nfe_tx_burst_copy : nfe_tx_burst;
 	dev->tx_pkt_prepare = port->share != NULL ? NULL : nfe_tx_prepare;
 	dev->rx_queue_count = nfe_rx_queue_count;
+	dev->rx_descriptor_status = nfe_rx_descriptor_status;
+	dev->tx_descriptor_status = nfe_tx_descriptor_status;
 	nfe_stats_reset(dev);
 	nfe_link_update(dev, 0);
 	__atomic_store_n(&port->probed, 1, __ATOMIC_RELEASE);

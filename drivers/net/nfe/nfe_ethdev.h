@@ -6,7 +6,8 @@
  * The port of the net_nfe PMD: one function, attached through lib/nfe_host.
  *
  * Files: nfe_vdev.c, nfe_pci.c probe · nfe_args.c device arguments · nfe_bus_pci.c a PCI function
- * as a bus · nfe_ethdev.c set-up, configure, start, stop, close · nfe_chan.c channels and replay ·
+ * as a bus · nfe_ethdev.c set-up, configure, close · nfe_start.c start and stop of port and queues ·
+ * nfe_chan.c channels and replay ·
  * nfe_queue.c queue set-up · nfe_tx.c, nfe_rx.c bursts · nfe_ctl.c MAC, modes, MTU, link ·
  * nfe_stats.c · nfe_zone.c shared memory of queues · nfe_mem.c EAL memory as regions, with nfe_map.c and nfe_run.c ·
  * nfe_copy.c copy mode, nfe_share.c its memory.
@@ -65,6 +66,7 @@ struct nfe_port {
 
 	pthread_mutex_t lock; /* guards the following */
 	bool frozen;          /* a replay is under way, all gates are closed */
+	uint32_t held;        /* channel whose gates stay closed, 0: none */
 	struct nfe_rxq *rxq[NFE_MAX_QUEUES]; /* those that live on the device, else NULL */
 	struct nfe_txq *txq[NFE_MAX_QUEUES];
 
@@ -97,12 +99,22 @@ int nfe_close(struct rte_eth_dev *dev);
 extern const struct nfeh_client_ops nfe_client_ops;
 int nfe_chan_setup(struct nfe_port *port, uint16_t nb_channels);
 void nfe_chan_free(struct nfe_port *port);
-int nfe_chan_start(struct nfe_port *port, uint16_t i, struct nfe_rxq *rxq, struct nfe_txq *txq);
-int nfe_chan_stop(struct nfe_port *port, uint16_t i);
+/* Exactly these queues are started on channel i + 1; NULL: none of that direction. Those that were
+ * stay as they are. Their data threads may run. On an error port->rxq[i] and port->txq[i] say what is
+ * started; what is not belongs to nobody but its owner. */
+int nfe_chan_set(struct nfe_port *port, uint16_t i, struct nfe_rxq *rxq, struct nfe_txq *txq);
 struct nfe_status *nfe_chan_status(const struct nfe_port *port, uint16_t i);
 bool nfe_port_frozen(struct nfe_port *port);
 /* Wait until no data thread uses what it read before the call. */
 int nfe_port_quiesce(struct nfe_port *port);
+
+/* nfe_start.c */
+int nfe_start(struct rte_eth_dev *dev);
+int nfe_stop(struct rte_eth_dev *dev);
+int nfe_rx_queue_start(struct rte_eth_dev *dev, uint16_t id);
+int nfe_rx_queue_stop(struct rte_eth_dev *dev, uint16_t id);
+int nfe_tx_queue_start(struct rte_eth_dev *dev, uint16_t id);
+int nfe_tx_queue_stop(struct rte_eth_dev *dev, uint16_t id);
 
 /* nfe_queue.c */
 int nfe_rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc, unsigned int socket,
@@ -116,6 +128,8 @@ void nfe_tx_queue_reset(struct nfe_txq *q);
 void nfe_rxq_info_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_rxq_info *info);
 void nfe_txq_info_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_txq_info *info);
 nfe_rx_count_t nfe_rx_queue_count(void *queue);
+int nfe_rx_descriptor_status(void *queue, uint16_t offset);
+int nfe_tx_descriptor_status(void *queue, uint16_t offset);
 int nfe_tx_done_cleanup(void *queue, uint32_t free_cnt);
 int nfe_burst_mode_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_burst_mode *mode);
 
@@ -132,6 +146,7 @@ int nfe_allmulti_off(struct rte_eth_dev *dev);
 int nfe_mtu_set(struct rte_eth_dev *dev, uint16_t mtu);
 int nfe_mtu_apply(struct nfe_port *port, uint16_t mtu);
 int nfe_mtu_check_buffers(struct rte_eth_dev *dev, uint16_t mtu);
+int nfe_regs_get(struct rte_eth_dev *dev, struct rte_dev_reg_info *info);
 int nfe_fw_version_get(struct rte_eth_dev *dev, char *text, size_t size);
 
 /* nfe_stats.c; nfe_stats_get() is in nfe_compat.h */

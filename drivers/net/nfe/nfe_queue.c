@@ -3,7 +3,7 @@
  */
 
 /*
- * Set-up and release of queues, on the control path while the port is stopped. Each queue owns one
+ * Set-up and release of queues, on the control path while the queue is stopped. Each queue owns one
  * zone that the device shares (cells; for receiving also the fill entries) and its private mbuf
  * array. The device learns of them when the port starts (nfe_chan.c).
  */
@@ -111,8 +111,6 @@ nfe_tx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc, unsig
 
 	if (ret == 0)
 		ret = check_free_thresh(port, "tx", id, conf->tx_free_thresh, nb_desc);
-	if (ret == 0 && conf->tx_deferred_start)
-		ret = -ENOTSUP;
 	if (ret < 0)
 		return ret;
 	q = rte_zmalloc_socket("nfe_txq", sizeof(*q), RTE_CACHE_LINE_SIZE, socket);
@@ -123,6 +121,8 @@ nfe_tx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc, unsig
 	q->channel = id + 1;
 	q->size = nb_desc;
 	q->mask = nb_desc - 1;
+	q->deferred = conf->tx_deferred_start;
+	q->gate.closed = 1; /* until it is started */
 	q->free_thresh = conf->tx_free_thresh ? conf->tx_free_thresh : default_free_thresh(nb_desc);
 	q->fast_free = offloads & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
 	tx_queue_limits(q);
@@ -199,8 +199,6 @@ nfe_rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc, unsig
 
 	if (ret == 0)
 		ret = check_free_thresh(port, "rx", id, conf->rx_free_thresh, nb_desc);
-	if (ret == 0 && conf->rx_deferred_start)
-		ret = -ENOTSUP;
 	if (ret == 0)
 		ret = check_pool(port, id, pool);
 	if (ret < 0)
@@ -216,6 +214,8 @@ nfe_rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc, unsig
 	q->size = nb_desc;
 	q->mask = nb_desc - 1;
 	q->fill_max = nb_desc;
+	q->deferred = conf->rx_deferred_start;
+	q->gate.closed = 1; /* until it is started */
 	q->free_thresh = conf->rx_free_thresh ? conf->rx_free_thresh : default_free_thresh(nb_desc);
 	rx_queue_limits(q, dev->data->scattered_rx);
 	ret = -ENOMEM;
@@ -288,6 +288,7 @@ nfe_rxq_info_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_rxq_info *
 	info->scattered_rx = dev->data->scattered_rx;
 	info->conf.rx_free_thresh = q->free_thresh;
 	info->conf.rx_drop_en = 1;
+	info->conf.rx_deferred_start = q->deferred;
 	info->conf.offloads = dev->data->dev_conf.rxmode.offloads;
 }
 
@@ -298,17 +299,52 @@ nfe_txq_info_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_txq_info *
 
 	info->nb_desc = q->size;
 	info->conf.tx_free_thresh = q->free_thresh;
+	info->conf.tx_deferred_start = q->deferred;
 	info->conf.offloads = dev->data->dev_conf.txmode.offloads;
 }
 
 /* Cells, which is frames as long as they are short. */
+static uint32_t
+rx_cells_done(const struct nfe_rxq *q)
+{
+	uint32_t avail;
+
+	if (q->status == NULL)
+		return 0; /* never started */
+	avail = nfe_idx_read(&q->status->rq_prod) - q->cons;
+	return avail <= q->size ? avail : 0;
+}
+
 nfe_rx_count_t
 nfe_rx_queue_count(void *queue)
 {
-	const struct nfe_rxq *q = queue;
-	uint32_t avail = nfe_idx_read(&q->status->rq_prod) - q->cons;
+	return rx_cells_done(queue);
+}
 
-	return avail <= q->size ? avail : 0;
+int
+nfe_rx_descriptor_status(void *queue, uint16_t offset)
+{
+	const struct nfe_rxq *q = queue;
+
+	if (offset >= q->size)
+		return -EINVAL;
+	return offset < rx_cells_done(q) ? RTE_ETH_RX_DESC_DONE : RTE_ETH_RX_DESC_AVAIL;
+}
+
+/* Offset 0 is the cell that the next frame goes into: the oldest one of a full queue. */
+int
+nfe_tx_descriptor_status(void *queue, uint16_t offset)
+{
+	const struct nfe_txq *q = queue;
+	uint32_t pending;
+
+	if (offset >= q->size)
+		return -EINVAL;
+	if (q->status == NULL)
+		return RTE_ETH_TX_DESC_DONE;
+	pending = q->prod - nfe_idx_read(&q->status->sq_cons);
+	return q->size - offset <= pending && pending <= q->size ? RTE_ETH_TX_DESC_FULL :
+								   RTE_ETH_TX_DESC_DONE;
 }
 
 int

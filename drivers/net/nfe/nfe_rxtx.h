@@ -82,6 +82,7 @@ struct nfe_txq {
 	struct nfe_zone zone; /* cells */
 	uint16_t channel;
 	uint16_t queue_id;
+	bool deferred; /* not started with the port */
 } __rte_cache_aligned;
 
 struct nfe_rxq {
@@ -116,6 +117,7 @@ struct nfe_rxq {
 	struct nfe_zone zone; /* cells, then fill entries */
 	uint16_t channel;
 	uint16_t queue_id;
+	bool deferred; /* not started with the port */
 } __rte_cache_aligned;
 
 /* Bursts */
