@@ -114,7 +114,7 @@ struct nfeh_queue_conf { /* SET_QUEUE without what nfeh knows itself */
 	uint32_t key;
 	uint64_t entries, host_idx, dev_idx; /* offsets in the region of key */
 	uint32_t first_index; /* both indices at the first start */
-	bool resume;          /* it ran on a channel that is gone: goes on with prod and cons (8.2) */
+	bool resume; /* it ran on a channel that is gone: goes on with prod and cons (8.2) */
 	uint32_t prod, cons;
 };
 

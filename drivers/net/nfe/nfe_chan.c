@@ -130,6 +130,7 @@ set_rq_fq(struct nfe_port *port, uint16_t i, const struct nfe_rxq *q, const stru
 {
 	struct nfeh_queue_conf conf = {
 		.role = NFE_ROLE_RQ,
+		.flags = port->rx_intr ? NFE_QUEUE_F_EVENT : 0,
 		.size_log2 = rte_log2_u32(q->size),
 		.capacity = q->size,
 		.key = q->zone.key,
@@ -140,6 +141,7 @@ set_rq_fq(struct nfe_port *port, uint16_t i, const struct nfe_rxq *q, const stru
 	if (ret < 0)
 		return ret;
 	conf.role = NFE_ROLE_FQ;
+	conf.flags = 0;
 	conf.entries += (uint64_t)q->size * NFE_MSG_SIZE;
 	conf.buf_size = q->buf_size;
 	return set_queue(port, i, &conf, at);
@@ -237,6 +239,7 @@ chan_connect_queues(struct nfe_port *port, uint16_t i, struct nfe_rxq *rxq, stru
 		rxq->status = status;
 		rxq->db_cons = (uint32_t *)(db + NFE_DB_RQ_CONS);
 		rxq->db_fill_prod = (uint32_t *)(db + NFE_DB_FQ_PROD);
+		rxq->db_event = (uint32_t *)(db + NFE_DB_RQ_EVENT);
 	}
 	/* Until the device writes the same. */
 	memset(status, 0, sizeof(*status));
@@ -252,6 +255,8 @@ chan_create(struct nfe_port *port, uint16_t i, struct nfe_rxq *rxq, struct nfe_t
 	uint16_t vector = NFE_NO_VECTOR;
 	int ret;
 
+	if (port->rx_intr && rxq != NULL)
+		vector = i + 1;
 	chan_connect_queues(port, i, rxq, txq, at);
 	chan_enlist(port, i, rxq, txq);
 	ret = nfeh_channel_create(port->h, i + 1, vector, port->chan.key, status_offset);

@@ -77,6 +77,7 @@ static int
 nfe_configure(struct rte_eth_dev *dev)
 {
 	struct rte_eth_dev_data *data = dev->data;
+	int ret;
 
 	if (nfe_port(dev)->share != NULL)
 		nfe_share_divide(nfe_port(dev), data->nb_rx_queues + data->nb_tx_queues);
@@ -84,6 +85,9 @@ nfe_configure(struct rte_eth_dev *dev)
 	if (nfe_port(dev)->share == NULL)
 		dev->tx_pkt_burst = data->dev_conf.txmode.offloads & tx_hints_capa(nfe_port(dev)) ?
 					    nfe_tx_burst_hints : nfe_tx_burst;
+	ret = nfe_intr_setup(dev);
+	if (ret < 0)
+		return ret;
 	return nfe_chan_setup(nfe_port(dev), RTE_MAX(data->nb_rx_queues, data->nb_tx_queues));
 }
 
@@ -112,6 +116,7 @@ nfe_close(struct rte_eth_dev *dev)
 	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++)
 		nfe_tx_queue_release(dev, i);
 	nfe_chan_free(port);
+	nfe_intr_free(dev);
 	nfe_mem_free(port);
 	pthread_mutex_destroy(&port->lock);
 	return 0;
@@ -144,6 +149,9 @@ static const struct eth_dev_ops nfe_ops = {
 	.rx_queue_stop = nfe_rx_queue_stop,
 	.tx_queue_start = nfe_tx_queue_start,
 	.tx_queue_stop = nfe_tx_queue_stop,
+	.rx_queue_intr_enable = nfe_rx_intr_enable,
+	.rx_queue_intr_disable = nfe_rx_intr_disable,
+	.get_monitor_addr = nfe_monitor_addr,
 	.rx_queue_setup = nfe_rx_queue_setup,
 	.rx_queue_release = nfe_rx_queue_release,
 	.tx_queue_setup = nfe_tx_queue_setup,

@@ -6,10 +6,10 @@
  * The port of the net_nfe PMD: one function, attached through lib/nfe_host.
  *
  * Files: nfe_vdev.c, nfe_pci.c probe · nfe_args.c device arguments · nfe_bus_pci.c a PCI function
- * as a bus · nfe_ethdev.c set-up, configure, close · nfe_start.c start and stop of port and queues ·
- * nfe_chan.c channels and replay ·
- * nfe_queue.c queue set-up · nfe_tx.c, nfe_rx.c bursts · nfe_ctl.c MAC, modes, MTU, link ·
- * nfe_stats.c · nfe_zone.c shared memory of queues · nfe_mem.c EAL memory as regions, with nfe_map.c and nfe_run.c ·
+ * as a bus · nfe_ethdev.c set-up, configure, close · nfe_start.c start and stop of port and queues
+ * · nfe_chan.c channels and replay · nfe_intr.c receive interrupts · nfe_queue.c queue set-up ·
+ * nfe_tx.c, nfe_rx.c bursts · nfe_ctl.c MAC, modes, MTU, link · nfe_stats.c · nfe_zone.c shared
+ * memory of queues · nfe_mem.c EAL memory as regions, with nfe_map.c and nfe_run.c ·
  * nfe_copy.c copy mode, nfe_share.c its memory.
  *
  * Threads: ethdev calls come one at a time per port; bursts from one thread per queue; EAL memory
@@ -54,6 +54,7 @@ struct nfe_port {
 	char name[RTE_ETH_NAME_MAX_LEN];
 	uint16_t nb_channels; /* usable: what the device has, or queues= */
 	uint32_t first_index; /* of all queues; tests start near the wrap */
+	bool rx_intr; /* channels have vectors, receive queues interrupt */
 	bool by_iova; /* regions are what is contiguous for the bus, and need no files */
 
 	uint32_t link_up;  /* atomic; of the function */
@@ -100,8 +101,8 @@ extern const struct nfeh_client_ops nfe_client_ops;
 int nfe_chan_setup(struct nfe_port *port, uint16_t nb_channels);
 void nfe_chan_free(struct nfe_port *port);
 /* Exactly these queues are started on channel i + 1; NULL: none of that direction. Those that were
- * stay as they are. Their data threads may run. On an error port->rxq[i] and port->txq[i] say what is
- * started; what is not belongs to nobody but its owner. */
+ * stay as they are. Their data threads may run. On an error port->rxq[i] and port->txq[i] say what
+ * is started; what is not belongs to nobody but its owner. */
 int nfe_chan_set(struct nfe_port *port, uint16_t i, struct nfe_rxq *rxq, struct nfe_txq *txq);
 struct nfe_status *nfe_chan_status(const struct nfe_port *port, uint16_t i);
 bool nfe_port_frozen(struct nfe_port *port);
@@ -115,6 +116,13 @@ int nfe_rx_queue_start(struct rte_eth_dev *dev, uint16_t id);
 int nfe_rx_queue_stop(struct rte_eth_dev *dev, uint16_t id);
 int nfe_tx_queue_start(struct rte_eth_dev *dev, uint16_t id);
 int nfe_tx_queue_stop(struct rte_eth_dev *dev, uint16_t id);
+
+/* nfe_intr.c */
+int nfe_intr_setup(struct rte_eth_dev *dev); /* as configured; undoes what was before */
+void nfe_intr_free(struct rte_eth_dev *dev);
+int nfe_rx_intr_enable(struct rte_eth_dev *dev, uint16_t id);
+int nfe_rx_intr_disable(struct rte_eth_dev *dev, uint16_t id);
+int nfe_monitor_addr(void *queue, struct rte_power_monitor_cond *cond);
 
 /* nfe_queue.c */
 int nfe_rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc, unsigned int socket,

@@ -343,8 +343,8 @@ nfe_tx_descriptor_status(void *queue, uint16_t offset)
 	if (q->status == NULL)
 		return RTE_ETH_TX_DESC_DONE;
 	pending = q->prod - nfe_idx_read(&q->status->sq_cons);
-	return q->size - offset <= pending && pending <= q->size ? RTE_ETH_TX_DESC_FULL :
-								   RTE_ETH_TX_DESC_DONE;
+	return q->size - offset <= pending && pending <= q->size ? RTE_ETH_TX_DESC_FULL
+								 : RTE_ETH_TX_DESC_DONE;
 }
 
 int

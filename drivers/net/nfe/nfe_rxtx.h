@@ -105,6 +105,7 @@ struct nfe_rxq {
 	uint8_t *fill;             /* shared */
 	uint32_t *db_cons;         /* doorbell page */
 	uint32_t *db_fill_prod;
+	uint32_t *db_event;
 	struct nfe_status *status; /* shared, written by the device */
 	struct rte_mbuf **sw; /* posted mbufs; the cookie is the idx of the fill entry */
 	struct rte_mempool *pool;
