@@ -12,20 +12,22 @@ import os
 import re
 import sys
 
-from lab import Lab, LabError, Tap, expect
+from lab import ROOT, Lab, LabError, Tap, expect
 from traffic import check_accounting, switch_config
 
 VIFS = ["a", "b"]
 CASE_S = 60
 SKIPPED = 77
 HUGEPAGES = 256
+B_MAY = " allow 02:00:00:00:00:aa promisc on\n"  # of the last VIF, for the filter cases
 BASE_MIB = 24   # of EAL's memory at start; the cases of hot-plugged memory want little
 # Copy mode once more through what a frame, a queue and a restart are to it. Other cases look at
 # memory that it does not share, or into bursts that are not its own.
 COPY = "share_kib=8192"
-COPY_CASES = """stats_agree_with_what_was_sent_and_reset_to_zero
-imissed_counts_what_a_full_receiver_lost
-rings_of_16_to_1024_entries stop_and_start_with_frames_in_flight
+COPY_CASES = """port_stats_agree_with_what_was_sent_and_reset_to_zero
+imissed_counts_what_a_full_receiver_lost dynamic_queue_conf_rings_of_16_to_1024_entries
+port_control_stop_and_start_with_frames_in_flight
+queue_toggle_loses_nothing_of_the_other_direction no_wake_up_is_lost_in_thousands_of_sleeps
 probed_and_removed_100_times_without_leak mtu_beyond_the_buffers_needs_scatter
 frames_sent_to_a_failed_function_arrive_after_the_replay
 region_of_which_a_part_was_freed_outlives_the_switch""".split()
@@ -37,6 +39,34 @@ SAYS = {        # words that the log of a case must have: refusals name object a
     "second_client_of_a_vif_is_refused_as_busy": ["a.sock: Device or resource busy"],
     "frames_sent_to_a_failed_function_arrive_after_the_replay": ["send queue overrun (7)"],
 }
+FEATURES = {     # of the driver's features table, and the case that proves each
+    "Speed capabilities": "smoke_tests_port_info",
+    "Link status": "link_follows_the_switch_with_an_event",
+    "Link status event": "link_follows_the_switch_with_an_event",
+    "Rx interrupt": "no_wake_up_is_lost_in_thousands_of_sleeps",
+    "Fast mbuf free": "fast_free_gives_every_mbuf_back",
+    "Free Tx mbuf on demand": "queue_toggle_nothing_passes_a_stopped_queue",
+    "Queue start/stop": "queue_toggle_nothing_passes_a_stopped_queue",
+    "Runtime Rx queue setup": "dynamic_queue_conf_while_the_port_runs",
+    "Runtime Tx queue setup": "dynamic_queue_conf_while_the_port_runs",
+    "Burst mode info": "smoke_tests_queue_info_and_burst_mode",
+    "Power mgmt address monitor": "monitored_address_tells_that_frames_came",
+    "MTU update": "mtu_is_the_longest_frame_that_arrives",
+    "Scattered Rx": "buffer_scatter_at_the_edges_of_buffers",
+    "Promiscuous mode": "promisc_support_and_allmulticast",
+    "Allmulticast mode": "promisc_support_and_allmulticast",
+    "Unicast MAC filter": "mac_filter_takes_added_addresses_and_no_others",
+    "Multicast MAC filter": "mac_filter_takes_the_groups_of_the_list",
+    "Rx descriptor status": "descriptor_status_follows_the_frames",
+    "Tx descriptor status": "descriptor_status_follows_the_frames",
+    "Basic stats": "port_stats_agree_with_what_was_sent_and_reset_to_zero",
+    "Extended stats": "port_stats_agree_with_what_was_sent_and_reset_to_zero",
+    "Stats per queue": "port_stats_agree_with_what_was_sent_and_reset_to_zero",
+    "FW version": "smoke_tests_port_info",
+    "Registers dump": "registers_are_those_of_the_function",
+}
+PLATFORM = {"Linux", "x86-64", "Usage doc"}  # what all of this runs on
+FEATURES_TABLE = os.path.join(ROOT, "doc", "guides", "nics", "features", "nfe.ini")
 
 
 class Bench:
@@ -44,7 +74,7 @@ class Bench:
 
     def __init__(self, lab):
         self.lab = lab
-        self.config = switch_config(lab, VIFS)
+        self.config = switch_config(lab, VIFS).rstrip() + B_MAY
         self.switch = lab.start_switch(self.config)
 
     def argv(self, name, case, args):
@@ -99,11 +129,22 @@ def run_case(tap, bench, suite, case, args=""):
         tap.not_ok(name, error)
         if not bench.switch.alive():
             bench.switch = bench.lab.start_switch(bench.config)
-        return
+        return False
     if reason:
         tap.skip(name, reason)
-    else:
-        tap.ok(name)
+        return False
+    tap.ok(name)
+    return True
+
+
+def features(tap, lab, passed):
+    """The driver claims what a case of this run has proved, and nothing else."""
+    with tap.case("features table claims what these cases prove", lab):
+        with open(FEATURES_TABLE, encoding="utf-8") as file:
+            claimed = set(re.findall(r"^([^;=\n]+?) *= Y$", file.read(), re.MULTILINE))
+        proved = {name for name, case in FEATURES.items() if case in passed}
+        expect(claimed == proved | PLATFORM, f"claimed, not proved: {claimed - proved - PLATFORM}; "
+               f"proved, not claimed: {proved - claimed}")
 
 
 def shared_testpmd(lab, name, command, eal):
@@ -136,8 +177,10 @@ def main():
     tap = Tap()
     with Lab("pmd", hugepages=HUGEPAGES if os.geteuid() == 0 else 0) as lab:
         bench = Bench(lab)
-        for suite, case in cases(lab, sys.argv[1:]):
-            run_case(tap, bench, suite, case)
+        passed = [case for suite, case in cases(lab, sys.argv[1:])
+                  if run_case(tap, bench, suite, case)]
+        if not sys.argv[1:]:
+            features(tap, lab, passed)
         for suite, case in cases(lab, sys.argv[1:]):
             if case in COPY_CASES:
                 run_case(tap, bench, f"copy mode, {suite}", case, COPY)
