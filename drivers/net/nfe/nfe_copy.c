@@ -137,6 +137,12 @@ nfe_copy_rx_reset(struct nfe_rxq *q)
 	b->nb_pending = 0;
 }
 
+uint32_t
+nfe_copy_rx_pending(const struct nfe_rxq *q)
+{
+	return q->bounce != NULL ? q->bounce->nb_pending : 0;
+}
+
 static void
 bounce_free(struct nfe_port *port, struct nfe_bounce *b, struct rte_mempool *private)
 {
@@ -225,7 +231,7 @@ nfe_tx_burst_copy(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 		return 0; /* the device is away: no copies in vain */
 	nfeh_gate_leave(&q->gate);
 	do {
-		nb = tx_room(q, RTE_MIN(nb_pkts - sent, CHUNK));
+		nb = tx_room(q, RTE_MIN((uint32_t)nb_pkts - sent, CHUNK));
 		n = tx_chunk(q, pkts + sent, nb);
 		sent += n;
 	} while (n == nb && sent < nb_pkts);
@@ -254,12 +260,13 @@ nfe_rx_burst_copy(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 {
 	struct nfe_rxq *q = queue;
 	struct nfe_bounce *b = q->bounce;
-	uint16_t n = 0;
+	uint16_t n = 0, nb;
 
 	while (n < nb_pkts) {
 		if (b->nb_pending == 0) {
 			b->first = 0;
-			b->nb_pending = nfe_rx_burst(q, b->pending, RTE_MIN(nb_pkts - n, CHUNK));
+			nb = RTE_MIN((uint32_t)nb_pkts - n, CHUNK);
+			b->nb_pending = nfe_rx_burst(q, b->pending, nb);
 			if (b->nb_pending == 0)
 				break;
 		}

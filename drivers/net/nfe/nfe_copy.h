@@ -27,6 +27,8 @@ void nfe_copy_rx_reset(struct nfe_rxq *q);
 /* The queue was reset: all private mbufs are back. */
 void nfe_copy_rx_free(struct nfe_rxq *q);
 void nfe_copy_tx_free(struct nfe_txq *q);
+/* Frames that were taken from the device and wait here for the next burst; 0 without copy mode. */
+uint32_t nfe_copy_rx_pending(const struct nfe_rxq *q);
 /* The application's pool of a receive queue. */
 struct rte_mempool *nfe_copy_rx_pool(const struct nfe_rxq *q);
 

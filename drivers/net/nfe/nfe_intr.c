@@ -96,7 +96,7 @@ nfe_rx_intr_enable(struct rte_eth_dev *dev, uint16_t id)
 	nfeh_irq_clear(port->h, q->channel);
 	nfe_idx_publish(q->db_event, q->cons); /* S1 */
 	nfe_full_fence();		       /* S2 */
-	if (nfe_rx_avail(q) > 0)	       /* S3 */
+	if (nfe_rx_avail(q) > 0 || nfe_copy_rx_pending(q) > 0) /* S3 */
 		nfeh_irq_raise(port->h, q->channel);
 	return 0;
 }

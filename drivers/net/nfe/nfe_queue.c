@@ -318,7 +318,7 @@ rx_cells_done(const struct nfe_rxq *q)
 nfe_rx_count_t
 nfe_rx_queue_count(void *queue)
 {
-	return rx_cells_done(queue);
+	return rx_cells_done(queue) + nfe_copy_rx_pending(queue);
 }
 
 int
@@ -364,6 +364,7 @@ int
 nfe_burst_mode_get(struct rte_eth_dev *dev, uint16_t id __rte_unused,
 		   struct rte_eth_burst_mode *mode)
 {
-	snprintf(mode->info, sizeof(mode->info), "%s", nfe_port(dev)->share != NULL ? "Scalar, copy" : "Scalar");
+	snprintf(mode->info, sizeof(mode->info), "%s",
+		 nfe_port(dev)->share != NULL ? "Scalar, copy" : "Scalar");
 	return 0;
 }

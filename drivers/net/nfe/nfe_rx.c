@@ -209,7 +209,8 @@ rx_short_burst(struct nfe_rxq *q, struct rte_mbuf **pkts, uint16_t nb_pkts, uint
 		if (unlikely(len == 0 || !rx_cells_ok(q, q->cons, cells, end - q->cons)))
 			break;
 		if (n == got)
-			got += rx_get_mbufs(q, &pkts[n], RTE_MIN(nb_pkts - n, end - q->cons));
+			got += rx_get_mbufs(q, &pkts[n],
+					    RTE_MIN((uint32_t)nb_pkts - n, end - q->cons));
 		if (unlikely(n == got))
 			break;
 		rx_prefetch(q, end - q->cons, cells);
