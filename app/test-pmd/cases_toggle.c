@@ -80,17 +80,25 @@ queue_toggle_loses_nothing_of_the_other_direction(void)
 	TEST_EQ(ports_up(&deep, &deep), TEST_OK);
 	TEST_EQ(pthread_create(&thread, NULL, receive, NULL), 0);
 	for (int round = 0; round < 100; round++) {
+		/* The receiver may be slow, but its queue must have room. */
+		while (n.sent - __atomic_load_n(&receiver.n.next, __ATOMIC_RELAXED) > 300)
+			TEST_EQ(receiver.result, TEST_OK);
 		TEST_EQ(numbers_send(&n, 50), TEST_OK);
 		TEST_EQ(rte_eth_dev_rx_queue_stop(port_a, 0), 0); /* frames are in its pair */
 		TEST_EQ(numbers_send(&n, 5), TEST_OK);
 		TEST_EQ(rte_eth_dev_rx_queue_start(port_a, 0), 0);
-		deadline = now_ms() + 5000;
+		deadline = now_ms() + 10000;
 		while (port_xstat(port_b, "dev_to_frames") < n.sent)
-			TEST_TRUE(now_ms() < deadline);
+			TEST_ASSERT_MSG(now_ms() < deadline,
+					"%u sent, at the device %" PRIu64 ", to b %" PRIu64
+					" of %" PRIu64,
+					n.sent, port_xstat(port_a, "dev_from_frames"),
+					port_xstat(port_b, "dev_to_frames"),
+					port_xstat(port_b, "dev_to_offered"));
 		TEST_EQ(rte_eth_dev_tx_queue_stop(port_b, 0), 0);
 		TEST_EQ(rte_eth_dev_tx_queue_start(port_b, 0), 0);
 	}
-	deadline = now_ms() + 5000;
+	deadline = now_ms() + 10000;
 	while (__atomic_load_n(&receiver.n.next, __ATOMIC_RELAXED) != n.sent)
 		TEST_TRUE(now_ms() < deadline && receiver.result == TEST_OK);
 	__atomic_store_n(&receiver.stop, 1, __ATOMIC_RELEASE);
