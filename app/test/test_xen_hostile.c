@@ -132,7 +132,7 @@ memory_outside_the_arena_is_refused(void)
 	TEST_EQ(xt_open_hand(&t, &f), TEST_OK);
 	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		xt_hand_keys(&f);
-		xenio_write(f.x, XENIO_NO_TX, f.front, bad[i].key, bad[i].value);
+		xenio_write(f.x, XENIO_NO_TX, f.front, bad[i].key, "%s", bad[i].value);
 		TEST_ASSERT_MSG(refused(&t, &f, COUNTER(bad_bounds), NFE_REASON_BOOT_MEMORY) ==
 					TEST_OK,
 				"key %s = \"%s\"", bad[i].key, bad[i].value);
@@ -149,7 +149,7 @@ states_that_a_front_end_cannot_have_are_counted(void)
 
 	TEST_EQ(xt_open_hand(&t, &f), TEST_OK);
 	for (unsigned int i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
-		xenio_write(f.x, XENIO_NO_TX, f.front, NFE_XEN_KEY_STATE, none[i]);
+		xenio_write(f.x, XENIO_NO_TX, f.front, NFE_XEN_KEY_STATE, "%s", none[i]);
 		xt_settle(&t);
 		TEST_TRUE(xt_counters(&t)->bad_state > i);
 		TEST_EQ(xt_back_state(&f), NFE_XEN_INIT_WAIT);
