@@ -22,7 +22,8 @@
 RTE_LOG_REGISTER_DEFAULT(nfe_logtype, NOTICE);
 
 #define NFE_CKSUMS                                                                                 \
-	(RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM)
+	(RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM | \
+	 RTE_ETH_TX_OFFLOAD_TCP_CKSUM)
 
 /* 4.8. In copy mode frames change their mbufs, and large ones have no room. */
 static uint64_t

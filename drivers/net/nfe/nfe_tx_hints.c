@@ -5,8 +5,8 @@
 /*
  * Transmit offloads: what the application asks for by ol_flags becomes flags and hints of a message
  * (specification 4.8). nfe_tx_prepare() is the port's tx_pkt_prepare: it writes what the device
- * wants to find in the headers, and does the IPv4 header's checksum itself. Both run on the one data
- * thread of the queue.
+ * wants to find in the headers, and does the IPv4 header's checksum itself. Both run on the one
+ * data thread of the queue.
  */
 #include <errno.h>
 
