@@ -18,7 +18,7 @@
 #define FRAMES 12u
 #define ROUNDS 256 /* of a few faults each: beyond the limits */
 #define LIMIT 200
-#define OWN 16 /* first touches of the lcore's own memory, on whose turn they may be */
+#define OWN 64 /* first touches of our own memory (and of the shadow of ASan), on whose turn they may be */
 
 static uint8_t frame[SW_MAX_FRAME];
 
