@@ -183,7 +183,7 @@ struct xt_hand {
 	uint8_t *arena;
 	struct nfe_xen_index *index;
 	unsigned int nb_index;
-	uint32_t refs[XT_MAX_PAGES], index_refs[4];
+	uint32_t refs[XT_MAX_PAGES], index_refs[XT_MAX_PAGES / NFE_XEN_INDEX_REFS + 1];
 	struct xenio_evt *evt;
 	int port;
 };
