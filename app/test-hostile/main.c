@@ -41,7 +41,7 @@ struct mode {
 	const char *name, *help;
 	void (*step)(struct hostile *h);
 	bool silent; /* its own library may not notice and reset the function */
-	unsigned int run_ms; /* instead of RUN_MS: it takes some thousand page faults */
+	unsigned int run_ms; /* instead of RUN_MS: the switch may look late, and a slow machine too */
 };
 
 static void
@@ -254,9 +254,10 @@ static const struct mode modes[] = {
 	{ "scribble", "random writes over every shared byte", step_scribble, true },
 	{ "cells", "random messages with believable indices", step_cells, true },
 	{ "fills", "fill entries that point anywhere", step_fills, true },
-	{ "overrun-sq", "send producer beyond the capacity", step_overrun_sq, false },
-	{ "overrun-rq", "receive consumer ahead of the producer", step_overrun_rq, false },
-	{ "overrun-fq", "fill producer beyond the capacity", step_overrun_fq, false },
+	{ "overrun-sq", "send producer beyond the capacity", step_overrun_sq, false, PATIENT_MS },
+	{ "overrun-rq", "receive consumer ahead of the producer", step_overrun_rq, false,
+	  PATIENT_MS },
+	{ "overrun-fq", "fill producer beyond the capacity", step_overrun_fq, false, PATIENT_MS },
 	{ "control", "random control requests", step_control, true },
 	{ "kicks", "a storm of kicks", step_kicks, false },
 	{ "frames", "well-formed frames, and nothing is received", step_frames, false },
