@@ -206,6 +206,7 @@ rxq_open(uint32_t max_segs, uint32_t free_thresh)
 	q->inline_max = 252;
 	q->max_segs = max_segs;
 	q->max_frame = MAX_FRAME;
+	q->fill_max = QUEUE_SIZE;
 	q->free_thresh = free_thresh;
 	q->pool = pool;
 	q->port = &port;
