@@ -199,7 +199,7 @@ gone()
 suspend_u1()
 {{
     xenstore-write "$(of u1)/control/shutdown" suspend
-    until_true 60 eval "xl list u1 | grep -q -e '---s--'"
+    until_true 60 eval "xl list u1 | grep -q -e '---ss-'"
     result suspended "$?"
     wait_lines switch "vif tap1: .*suspended" 1 60
     xen-resume "$(cat /run/u1.domid)"
