@@ -462,6 +462,32 @@ flood_is_limited_by_its_copies(void)
 	return sw_close(&sw);
 }
 
+/* An address that only the uplink may know is one copy, no flood: it has no limit of its own. */
+static int
+unknown_to_one_uplink_is_no_flood(void)
+{
+	struct vsw_conf conf = { .nb_lcores = 1, .flood_mbps = 1 };
+	static const uint8_t unknown[6] = { 2, 9, 9, 9, 9, 9 };
+	struct sw_frame got;
+	uint8_t frame[1514];
+	struct sw sw;
+
+	SW_DO(sw_open(&sw, &conf));
+	SW_DO(sw_add_guest(&sw, NULL, NULL));
+	SW_DO(sw_add_guest(&sw, NULL, NULL));
+	SW_DO(sw_add_uplink(&sw, false));
+	sw_make_frame(frame, sizeof(frame), unknown, A(sw)->mac, 1);
+	for (unsigned int i = 0; i < 2000; i++) { /* 2.9 MiB, of 1 MiB that may be flooded */
+		sw_put_frame(CHAN(A(sw)), frame, sizeof(frame));
+		sw_publish(CHAN(A(sw)));
+		SW_DO(sw_turn(&sw));
+		TEST_EQ(sw_wire_recv(&sw, &got), 1);
+	}
+	TEST_EQ(sw_stat(A(sw), NFE_STAT_from_flooded), 2000);
+	TEST_EQ(sw_stat(A(sw), NFE_STAT_from_drop_flood), 0);
+	return sw_close(&sw);
+}
+
 static unsigned int nb_lines;
 static char last_line[256];
 
@@ -506,6 +532,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(vanished_payload_does_not_reach_the_wire),
 	TEST_CASE(addresses_on_the_wire_are_learned_unless_a_vif_has_them),
 	TEST_CASE(flood_is_limited_by_its_copies),
+	TEST_CASE(unknown_to_one_uplink_is_no_flood),
 	TEST_CASE(guest_cannot_flood_the_log),
 };
 TEST_SUITE(vsw_policy, cases);

@@ -17,6 +17,7 @@
 #define IPV4_ADDRS_OFFSET 26
 #define IPV4_FLOW_BYTES 12
 #define FLOOD_MIN_COST 256u    /* bytes that the shortest copy costs */
+#define PORT_COST 8u           /* bytes of its share that asking one port costs the sender */
 #define IPV4_VIHL_OFFSET 14
 #define IPV4_FRAG_OFFSET 20
 #define IPV4_PROTO_OFFSET 23
@@ -144,16 +145,18 @@ forward_many(struct vsw_lcore *lc, uint64_t dst, unsigned int i)
 		return;
 	}
 	copies = flood(lc, lc->src, dst, i);
-	lc->flood[lc->src->id].bytes -=
-		(int64_t)copies * RTE_MAX(lc->frames[i].len, FLOOD_MIN_COST);
+	lc->cost += (uint64_t)lc->sw->nb_ports * PORT_COST;
 	if (copies == 0 && !vsw_mac_is_group(dst)) {
 		vsw_count(lc, lc->src, NFE_STAT_from_drop_no_port, 1);
 		return;
 	}
 	vsw_count(lc, lc->src, NFE_STAT_from_flooded, 1);
 	vsw_count(lc, lc->src, NFE_STAT_from_copies, copies);
-	if (copies > 1) /* the first is paid for with the frame */
-		lc->cost += (uint64_t)(copies - 1) * (lc->frames[i].len + VSW_CELL_COST);
+	if (copies <= 1) /* it is paid for with the frame: unknown to us, but not to the one uplink */
+		return;
+	lc->cost += (uint64_t)(copies - 1) * (lc->frames[i].len + VSW_CELL_COST);
+	lc->flood[lc->src->id].bytes -=
+		(int64_t)(copies - 1) * RTE_MAX(lc->frames[i].len, FLOOD_MIN_COST);
 }
 
 /* Decide for one frame. Its destination if that depends on its addresses alone, else NULL. */
