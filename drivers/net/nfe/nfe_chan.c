@@ -7,7 +7,7 @@
  *
  * Queue i of either direction is part of channel i + 1, which lives on the device as long as one of
  * them is started. A channel that only receives gets a send queue that nobody uses, because the
- * device wants one. Status blocks and those stubs lie in one zone of the port.
+ * device wants one. Status blocks and those unused queues lie in one zone of the port.
  *
  *      freeze   gates closed: what was published until then goes to the next device
  *      indices  for each queue, from its status block, before the next device zeroes that
@@ -31,7 +31,7 @@ struct chan_at {
 };
 
 static uint32_t
-stub_size_log2(const struct nfe_port *port)
+unused_size_log2(const struct nfe_port *port)
 {
 	return nfeh_info(port->h)->queue_log2_min;
 }
@@ -52,7 +52,8 @@ int
 nfe_chan_setup(struct nfe_port *port, uint16_t nb_channels)
 {
 	nfe_chan_free(port);
-	port->chan_stride = RTE_ALIGN_CEIL(NFE_STATUS_SIZE + (NFE_MSG_SIZE << stub_size_log2(port)),
+	port->chan_stride = RTE_ALIGN_CEIL(NFE_STATUS_SIZE +
+					   (NFE_MSG_SIZE << unused_size_log2(port)),
 					   NFE_STATUS_ALIGN);
 	return nfe_zone_alloc(port, "channels", (size_t)nb_channels * port->chan_stride,
 			      port->dev->data->numa_node, &port->chan);
@@ -83,7 +84,7 @@ indices_locked(struct nfe_port *port, uint16_t i, enum nfe_role role, uint32_t *
 	struct nfe_rxq *rxq = port->rxq[i];
 	struct nfe_txq *txq = port->txq[i];
 
-	*prod = *cons = port->first_index; /* a stub */
+	*prod = *cons = port->first_index; /* of a send queue that nobody uses */
 	if (role == NFE_ROLE_SQ && txq != NULL) {
 		*prod = txq->prod;
 		*cons = last_sq_cons(txq);
@@ -111,7 +112,7 @@ set_sq(struct nfe_port *port, uint16_t i, const struct nfe_txq *q, const struct 
 {
 	struct nfeh_queue_conf conf = {
 		.role = NFE_ROLE_SQ,
-		.size_log2 = stub_size_log2(port),
+		.size_log2 = unused_size_log2(port),
 		.key = port->chan.key,
 		.entries = port->chan.offset + (uint64_t)i * port->chan_stride + NFE_STATUS_SIZE,
 	};
