@@ -94,6 +94,15 @@ nfe_cell64_copy(void *dst, const void *src)
 
 	__asm__ volatile("" : "+v"(v));
 	_mm512_storeu_si512(dst, v);
+#elif defined(__AVX2__)
+	__m256i v[2];
+
+	for (unsigned int i = 0; i < 2; i++) {
+		v[i] = _mm256_loadu_si256((const __m256i *)src + i);
+		__asm__ volatile("" : "+x"(v[i]));
+	}
+	for (unsigned int i = 0; i < 2; i++)
+		_mm256_storeu_si256((__m256i *)dst + i, v[i]);
 #elif defined(__SSE2__)
 	__m128i v[4];
 

@@ -153,16 +153,36 @@ set_defaults(struct vsw_conf *c)
 	c->flood_mbps = c->flood_mbps ? c->flood_mbps : FLOOD_MBPS;
 }
 
-/* EAL's --force-max-simd-bitwidth is the operator's word. */
+#if defined(VSW_HAVE_AVX2) || defined(VSW_HAVE_AVX512)
+static bool
+cpu_has(const enum rte_cpu_flag_t *flags, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		if (rte_cpu_get_flag_enabled(flags[i]) <= 0)
+			return false;
+	return true;
+}
+#endif
+
+/* EAL's --force-max-simd-bitwidth is the operator's word. The flags are those of meson.build. */
 static const struct vsw_datapath *
 best_datapath(void)
 {
 #ifdef VSW_HAVE_AVX512
+	static const enum rte_cpu_flag_t avx512[] = { RTE_CPUFLAG_AVX512F, RTE_CPUFLAG_AVX512BW,
+						      RTE_CPUFLAG_AVX512VL, RTE_CPUFLAG_BMI1,
+						      RTE_CPUFLAG_BMI2 };
+
 	if (rte_vect_get_max_simd_bitwidth() >= RTE_VECT_SIMD_512 &&
-	    rte_cpu_get_flag_enabled(RTE_CPUFLAG_AVX512F) > 0 &&
-	    rte_cpu_get_flag_enabled(RTE_CPUFLAG_AVX512BW) > 0 &&
-	    rte_cpu_get_flag_enabled(RTE_CPUFLAG_AVX512VL) > 0)
+	    cpu_has(avx512, RTE_DIM(avx512)))
 		return &vsw_datapath_avx512;
+#endif
+#ifdef VSW_HAVE_AVX2
+	static const enum rte_cpu_flag_t avx2[] = { RTE_CPUFLAG_AVX2, RTE_CPUFLAG_BMI1,
+						    RTE_CPUFLAG_BMI2 };
+
+	if (rte_vect_get_max_simd_bitwidth() >= RTE_VECT_SIMD_256 && cpu_has(avx2, RTE_DIM(avx2)))
+		return &vsw_datapath_avx2;
 #endif
 	return &vsw_datapath_generic;
 }

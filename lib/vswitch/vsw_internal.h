@@ -226,6 +226,9 @@ struct vsw_datapath {
 	unsigned int (*uplink_poll)(struct vsw_lcore *lc, struct vsw_port *port);
 };
 extern const struct vsw_datapath vsw_datapath_generic;
+#ifdef VSW_HAVE_AVX2
+extern const struct vsw_datapath vsw_datapath_avx2;
+#endif
 #ifdef VSW_HAVE_AVX512
 extern const struct vsw_datapath vsw_datapath_avx512;
 #endif
