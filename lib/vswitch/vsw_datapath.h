@@ -3,8 +3,8 @@
  */
 
 /*
- * What the files of the data path share: vsw_ingress.c, vsw_forward.c, vsw_copy.c, vsw_egress.c,
- * vsw_uplink_io.c, and vsw_datapath.c, which names their entry points.
+ * What the files of the data path share: vsw_ingress.c, vsw_forward.c, vsw_flood.c, vsw_copy.c,
+ * vsw_egress.c, vsw_uplink_io.c, and vsw_datapath.c, which names their entry points.
  *
  * The same sources are compiled once per instruction set, with VSW_ISA as the suffix of all their
  * names; vsw_create() picks one. So there is no vector code of its own to keep equal to a
@@ -19,6 +19,8 @@
 #define VSW_JOIN(name, isa) VSW_JOIN_(name, isa)
 #define vsw_chan_poll VSW_JOIN(vsw_chan_poll, VSW_ISA)
 #define vsw_forward VSW_JOIN(vsw_forward, VSW_ISA)
+#define vsw_offer VSW_JOIN(vsw_offer, VSW_ISA)
+#define vsw_forward_many VSW_JOIN(vsw_forward_many, VSW_ISA)
 #define vsw_deliver VSW_JOIN(vsw_deliver, VSW_ISA)
 #define vsw_touch VSW_JOIN(vsw_touch, VSW_ISA)
 #define vsw_wake VSW_JOIN(vsw_wake, VSW_ISA)
@@ -31,6 +33,10 @@
 unsigned int vsw_chan_poll(struct vsw_lcore *lc, struct vsw_chan *c);
 /* vsw_forward.c: decide for the frames of the turn, which came from lc->src; stage them */
 void vsw_forward(struct vsw_lcore *lc, struct vsw_fdb_cache *cache);
+/* Offer a frame of the turn to port: to be delivered, or dropped with a reason. */
+void vsw_offer(struct vsw_lcore *lc, struct vsw_port *port, unsigned int frame);
+/* vsw_flood.c: neither a port's own address nor the FDB knows dst, to which the frame goes */
+void vsw_forward_many(struct vsw_lcore *lc, uint64_t dst, unsigned int frame);
 /* vsw_egress.c: deliver what is staged, wake who sleeps */
 void vsw_deliver(struct vsw_lcore *lc);
 void vsw_touch(struct vsw_lcore *lc, struct nfed_channel *ch, struct nfed_queue *q,

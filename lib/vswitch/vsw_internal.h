@@ -285,6 +285,19 @@ vsw_mac_is_group(uint64_t mac)
 }
 #define VSW_MAC_BROADCAST UINT64_C(0xffffffffffff)
 
+static inline bool
+vsw_port_has_mac(const struct vsw_port *port, uint64_t mac)
+{
+	if (likely(mac == port->mac))
+		return true;
+	if (mac == 0) /* free slots hold it */
+		return false;
+	for (unsigned int i = 0; i < VSW_MAX_MACS; i++)
+		if (__atomic_load_n(&port->macs[i], __ATOMIC_RELAXED) == mac)
+			return true;
+	return false;
+}
+
 static inline void
 vsw_count(struct vsw_lcore *lc, const struct vsw_port *port, enum nfe_stat stat, uint64_t n)
 {
