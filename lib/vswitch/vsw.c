@@ -213,6 +213,8 @@ create_shared(struct vsw *sw)
 		return -ENOMEM;
 	if (rte_rcu_qsbr_init(sw->qsbr, VSW_MAX_LCORES) != 0)
 		return -EINVAL;
+	if (vsw_takers_init(sw) != 0)
+		return -ENOMEM;
 	sw->fdb = vsw_fdb_create(sw->conf.max_macs, sw->qsbr);
 	return sw->fdb == NULL ? -ENOMEM : 0;
 }
@@ -256,6 +258,7 @@ vsw_destroy(struct vsw *sw)
 	for (unsigned int i = 0; i < sw->nb_lcores; i++)
 		vsw_lcore_fini(sw, i);
 	vsw_fdb_destroy(sw->fdb);
+	vsw_takers_fini(sw);
 	rte_free(sw->learn);
 	rte_free(sw->qsbr);
 	if (sw->service_fd > 0)

@@ -4,48 +4,63 @@
 
 /*
  * Frames for more than one port, or for who knows whom: broadcast, multicast and unicast that the
- * FDB does not know. Offers them to the ports that want them, within what their source may flood.
+ * FDB does not know. Offers them to the ports that take them, within what their source may flood.
+ * Who takes what is kept by vsw_takers.c: a port that doesn't costs nothing here.
  */
 #include "vsw_datapath.h"
 
 #define FLOOD_MIN_COST 256u    /* bytes that the shortest copy costs */
-#define PORT_COST 8u           /* bytes of its share that asking one port costs the sender */
 
-/* Does this port want a group frame to dst? Broadcast always, multicast by its filter. */
-static bool
-wants_group(const struct vsw_port *port, uint64_t dst)
+/* Offers the frame to one port unless it came from there; from an uplink not to an uplink. Gives
+ * the copies made. */
+static inline unsigned int
+copy_to(struct vsw_lcore *lc, struct vsw_port *port, unsigned int i)
 {
-	return port->is_uplink || dst == VSW_MAC_BROADCAST ||
-	       (port->rx_mode & (NFE_RX_ALLMULTI | NFE_RX_PROMISC)) || vsw_port_has_mac(port, dst);
-}
-
-/* Does this port see unicast that the FDB does not know? Never from uplink to uplink. */
-static bool
-wants_unknown(const struct vsw_port *port, const struct vsw_port *src)
-{
-	if (port->is_uplink)
-		return !src->is_uplink;
-	return port->promisc_allowed && (port->rx_mode & NFE_RX_PROMISC);
+	if (port == lc->src || (lc->src->is_uplink && port->is_uplink))
+		return 0;
+	vsw_offer(lc, port, i);
+	return 1;
 }
 
 static unsigned int
-flood(struct vsw_lcore *lc, const struct vsw_port *src, uint64_t dst, unsigned int i)
+copy_to_list(struct vsw_lcore *lc, const struct vsw_list *list, unsigned int i)
 {
-	const struct vsw *sw = lc->sw;
-	unsigned int nb_ports = __atomic_load_n(&sw->nb_ports, __ATOMIC_ACQUIRE), copies = 0;
-	bool group = vsw_mac_is_group(dst);
+	unsigned int copies = 0;
 
-	for (unsigned int k = 0; k < nb_ports; k++) {
-		struct vsw_port *port = sw->ports[k];
-
-		if (port == src || (src->is_uplink && port->is_uplink))
-			continue;
-		if (group ? !wants_group(port, dst) : !wants_unknown(port, src))
-			continue;
-		vsw_offer(lc, port, i);
-		copies++;
-	}
+	for (unsigned int k = 0; k < list->n; k++)
+		copies += copy_to(lc, list->port[k], i);
 	return copies;
+}
+
+/* To those that have this group address in their filter. */
+static unsigned int
+copy_to_members(struct vsw_lcore *lc, const struct vsw_takers *t, uint64_t group, unsigned int i)
+{
+	unsigned int first = 0, end = t->nb_members, copies = 0;
+
+	while (first < end) {
+		unsigned int middle = (first + end) / 2;
+
+		if (t->member[middle].mac < group)
+			first = middle + 1;
+		else
+			end = middle;
+	}
+	for (; first < t->nb_members && t->member[first].mac == group; first++)
+		copies += copy_to(lc, t->member[first].port, i);
+	return copies;
+}
+
+static unsigned int
+flood(struct vsw_lcore *lc, uint64_t dst, unsigned int i)
+{
+	const struct vsw_takers *t = __atomic_load_n(&lc->sw->takers, __ATOMIC_ACQUIRE);
+
+	if (dst == VSW_MAC_BROADCAST)
+		return copy_to_list(lc, &t->broadcast, i);
+	if (!vsw_mac_is_group(dst))
+		return copy_to_list(lc, &t->unknown, i);
+	return copy_to_list(lc, &t->groups, i) + copy_to_members(lc, t, dst, i);
 }
 
 /*
@@ -74,8 +89,7 @@ vsw_forward_many(struct vsw_lcore *lc, uint64_t dst, unsigned int i)
 		vsw_count(lc, lc->src, NFE_STAT_from_drop_flood, 1);
 		return;
 	}
-	copies = flood(lc, lc->src, dst, i);
-	lc->cost += (uint64_t)lc->sw->nb_ports * PORT_COST;
+	copies = flood(lc, dst, i);
 	if (copies == 0 && !vsw_mac_is_group(dst)) {
 		vsw_count(lc, lc->src, NFE_STAT_from_drop_no_port, 1);
 		return;

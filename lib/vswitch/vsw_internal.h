@@ -91,6 +91,20 @@ struct vsw_rxset { /* channels of a VIF that take frames; replaced as a whole */
 	struct vsw_chan *chan[NFED_MAX_CHANNELS];
 };
 
+struct vsw_list {
+	unsigned int n;
+	struct vsw_port **port;
+};
+struct vsw_member { /* a group address in a port's filter */
+	uint64_t mac;
+	struct vsw_port *port;
+};
+struct vsw_takers { /* who takes frames that are not for one known port; replaced as a whole */
+	struct vsw_list broadcast, groups, unknown; /* groups: all multicast */
+	struct vsw_member *member; /* further takers of multicast, ascending by address */
+	unsigned int nb_members;
+};
+
 struct vsw_uplink {
 	struct rte_mempool *pool; /* both directions; sized by its MTU */
 	uint16_t ethdev;
@@ -121,6 +135,7 @@ struct vsw_port {
 	struct vsw *sw;
 	struct nfed_function *fn;
 	int data_kick_fd;
+	bool takes; /* is in sw->takers */
 	uint32_t attention; /* a data lcore wants nfed_control_run() */
 	struct vsw_chan *chan[NFED_MAX_CHANNELS + 1]; /* by number */
 	uint32_t mtu;
@@ -239,6 +254,7 @@ struct vsw {
 	struct vsw_port **ports; /* by id, no holes */
 	unsigned int nb_ports;
 	struct vsw_fdb *fdb;
+	struct vsw_takers *takers, takers_of[2]; /* that in use, and the spare one */
 	struct rte_rcu_qsbr *qsbr;
 	struct rte_ring *learn; /* u64: mac | port << 48, from lcores to the control thread */
 	uint64_t idle_tsc, look_tsc, quiet_look_tsc, storm_tsc;
@@ -307,6 +323,11 @@ vsw_count(struct vsw_lcore *lc, const struct vsw_port *port, enum nfe_stat stat,
 /* vsw_uplink.c */
 int vsw_uplink_start(struct vsw *sw, struct vsw_port *port, const struct vsw_uplink_conf *conf);
 void vsw_uplink_stop(struct vsw *sw, struct vsw_port *port);
+/* vsw_takers.c */
+int vsw_takers_init(struct vsw *sw);
+void vsw_takers_fini(struct vsw *sw);
+/* The port's link, modes or group addresses changed: lcores know when this returns. */
+void vsw_takers_update(struct vsw_port *port);
 /* vsw_lcore.c */
 int vsw_lcore_init(struct vsw *sw, unsigned int index);
 void vsw_lcore_fini(struct vsw *sw, unsigned int index);

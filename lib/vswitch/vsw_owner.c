@@ -17,11 +17,24 @@
 #define STATS_WINDOW_MS 10
 #define STATS_FRESH 8
 
-/* Replace the set of receiving channels as a whole and wait until no lcore uses the old one. */
+/* Replace the set as a whole; returns when no lcore uses the old one. */
+static void
+rxset_publish(struct vsw_port *port, struct vsw_rxset *set)
+{
+	struct vsw_rxset *old = port->rx;
+
+	__atomic_store_n(&port->rx, set, __ATOMIC_RELEASE);
+	if ((old != NULL) != (set != NULL)) /* the link */
+		vsw_takers_update(port);
+	vsw_synchronize(port->sw);
+	rte_free(old);
+}
+
+/* The channels that receive, as they are now. */
 static int
 rxset_replace(struct vsw_port *port)
 {
-	struct vsw_rxset *set = rte_zmalloc(NULL, sizeof(*set), RTE_CACHE_LINE_SIZE), *old = port->rx;
+	struct vsw_rxset *set = rte_zmalloc(NULL, sizeof(*set), RTE_CACHE_LINE_SIZE);
 
 	if (set == NULL)
 		return -ENOMEM;
@@ -35,9 +48,7 @@ rxset_replace(struct vsw_port *port)
 		rte_free(set);
 		set = NULL;
 	}
-	__atomic_store_n(&port->rx, set, __ATOMIC_RELEASE);
-	vsw_synchronize(port->sw);
-	rte_free(old);
+	rxset_publish(port, set);
 	return 0;
 }
 
@@ -45,13 +56,8 @@ rxset_replace(struct vsw_port *port)
 static void
 rxset_shrink(struct vsw_port *port)
 {
-	struct vsw_rxset *old = port->rx;
-
-	if (rxset_replace(port) == 0)
-		return;
-	__atomic_store_n(&port->rx, NULL, __ATOMIC_RELEASE);
-	vsw_synchronize(port->sw);
-	rte_free(old);
+	if (rxset_replace(port) != 0)
+		rxset_publish(port, NULL);
 }
 
 /* Segmentation means nothing without checksums (2.3). */
@@ -222,6 +228,8 @@ mac_add(struct vsw_port *port, uint64_t mac)
 			return rc == -EEXIST ? -EADDRINUSE : rc;
 	}
 	__atomic_store_n(slot, mac, __ATOMIC_RELEASE);
+	if (vsw_mac_is_group(mac))
+		vsw_takers_update(port);
 	return 0;
 }
 
@@ -233,7 +241,9 @@ mac_remove(struct vsw_port *port, uint64_t mac)
 	if (slot == NULL)
 		return -ENOENT;
 	__atomic_store_n(slot, 0, __ATOMIC_RELEASE);
-	if (!vsw_mac_is_group(mac))
+	if (vsw_mac_is_group(mac))
+		vsw_takers_update(port);
+	else
 		vsw_fdb_del(port->sw->fdb, mac, port->id);
 	return 0;
 }
@@ -283,7 +293,10 @@ owner_rx_mode(void *owner, uint32_t mode)
 {
 	struct vsw_port *port = owner;
 
+	if (mode == port->rx_mode)
+		return 0;
 	__atomic_store_n(&port->rx_mode, mode, __ATOMIC_RELAXED);
+	vsw_takers_update(port);
 	return 0;
 }
 

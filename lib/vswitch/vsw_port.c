@@ -130,6 +130,7 @@ vsw_uplink_add(struct vsw *sw, const struct vsw_uplink_conf *conf, struct vsw_po
 		return rc;
 	}
 	port_publish(sw, port);
+	vsw_takers_update(port);
 	lc = sw->lcore[port->uplink->lcore];
 	lc->uplinks[lc->nb_uplinks] = port;
 	__atomic_store_n(&lc->nb_uplinks, lc->nb_uplinks + 1, __ATOMIC_RELEASE);
