@@ -6,9 +6,7 @@
  * FDB of the switch: static and learned entries, ageing, limits, caches. One thread.
  */
 #include <errno.h>
-
-#include <rte_malloc.h>
-#include <rte_rcu_qsbr.h>
+#include <pthread.h>
 
 #include <vsw_fdb.h>
 
@@ -17,26 +15,12 @@
 #define MAX_MACS 64u
 #define MAC(n) (UINT64_C(0x100000000002) + ((uint64_t)(n) << 8))
 
-static struct vsw_fdb *
-fdb_new(struct rte_rcu_qsbr **qsbr)
-{
-	*qsbr = rte_zmalloc(NULL, rte_rcu_qsbr_get_memsize(1), RTE_CACHE_LINE_SIZE);
-	if (*qsbr == NULL || rte_rcu_qsbr_init(*qsbr, 1) != 0)
-		return NULL;
-	return vsw_fdb_create(MAX_MACS, *qsbr);
-}
-
 #define FDB_OPEN()                          \
-	struct rte_rcu_qsbr *qsbr;          \
 	struct vsw_fdb *fdb;                \
 	TEST_NEEDS_EAL();                   \
-	fdb = fdb_new(&qsbr);               \
+	fdb = vsw_fdb_create(MAX_MACS);     \
 	TEST_TRUE(fdb != NULL)
-#define FDB_CLOSE()                         \
-	do {                                \
-		vsw_fdb_destroy(fdb);       \
-		rte_free(qsbr);             \
-	} while (0)
+#define FDB_CLOSE() vsw_fdb_destroy(fdb)
 
 static int
 added_address_is_found_and_deleted_is_not(void)
@@ -131,21 +115,117 @@ full_table_refuses_and_room_is_usable_again(void)
 	return TEST_OK;
 }
 
-/* Deleted entries wait for the readers; they must not keep the room of new ones. */
 static int
-room_is_usable_again_when_readers_have_passed(void)
+room_of_deleted_addresses_is_usable_at_once(void)
 {
 	FDB_OPEN();
-	TEST_EQ(rte_rcu_qsbr_thread_register(qsbr, 0), 0);
-	rte_rcu_qsbr_thread_online(qsbr, 0);
 	for (unsigned int i = 0; i < MAX_MACS; i++)
 		TEST_EQ(vsw_fdb_add(fdb, MAC(i), 1), 0);
 	for (unsigned int i = 0; i < MAX_MACS; i++)
 		TEST_EQ(vsw_fdb_del(fdb, MAC(i), 1), 0);
-	rte_rcu_qsbr_quiescent(qsbr, 0);
 	for (unsigned int i = 0; i < MAX_MACS; i++)
 		TEST_EQ(vsw_fdb_add(fdb, MAC(1000 + i), 1), 0);
-	rte_rcu_qsbr_thread_offline(qsbr, 0);
+	FDB_CLOSE();
+	return TEST_OK;
+}
+
+static int
+address_zero_is_refused_and_not_found_in_free_slots(void)
+{
+	FDB_OPEN();
+	TEST_EQ(vsw_fdb_add(fdb, 0, 1), -EINVAL);
+	TEST_EQ(vsw_fdb_learn(fdb, 0, 1, 5), -EINVAL);
+	TEST_EQ(vsw_fdb_del(fdb, 0, 1), -ENOENT);
+	TEST_EQ(vsw_fdb_lookup(fdb, 0), -1);
+	TEST_EQ(vsw_fdb_count(fdb), 0);
+	FDB_CLOSE();
+	return TEST_OK;
+}
+
+/* The greatest port id, and an address of which each bit is set: nothing spills into the other. */
+static int
+address_and_port_share_a_word_without_mixing(void)
+{
+	const uint64_t mac = UINT64_C(0xfeffffffffff);
+
+	FDB_OPEN();
+	TEST_EQ(vsw_fdb_add(fdb, mac, UINT16_MAX - 1), 0);
+	TEST_EQ(vsw_fdb_lookup(fdb, mac), UINT16_MAX - 1);
+	TEST_EQ(vsw_fdb_lookup(fdb, mac - 1), -1);
+	TEST_EQ(vsw_fdb_add(fdb, mac - 1, 0), 0);
+	TEST_EQ(vsw_fdb_lookup(fdb, mac - 1), 0);
+	TEST_EQ(vsw_fdb_lookup(fdb, mac), UINT16_MAX - 1);
+	FDB_CLOSE();
+	return TEST_OK;
+}
+
+/* What is static goes before what was learned also where the two buckets of an address are full. */
+static int
+static_address_takes_the_slot_of_a_learned_one(void)
+{
+	unsigned int learned = 0, refused = 0;
+
+	FDB_OPEN();
+	fdb->max_macs = UINT32_MAX; /* the buckets alone are the limit */
+	for (unsigned int i = 0; i < 64 * MAX_MACS; i++)
+		switch (vsw_fdb_learn(fdb, MAC(i), 2, 0)) {
+		case 0:
+			learned++;
+			break;
+		case -ENOSPC:
+			refused++;
+			break;
+		default:
+			return TEST_FAILED;
+		}
+	TEST_EQ(vsw_fdb_count(fdb), learned);
+	TEST_TRUE(refused > 0 && learned > MAX_MACS);
+	TEST_EQ(vsw_fdb_add(fdb, MAC(100000), 1), 0);
+	TEST_EQ(vsw_fdb_lookup(fdb, MAC(100000)), 1);
+	TEST_EQ(vsw_fdb_count(fdb), learned);
+	FDB_CLOSE();
+	return TEST_OK;
+}
+
+struct reader {
+	const struct vsw_fdb *fdb;
+	uint32_t stop; /* atomic */
+	uint64_t looked, missed;
+};
+
+static void *
+read_static_addresses(void *arg)
+{
+	struct reader *r = arg;
+
+	while (__atomic_load_n(&r->stop, __ATOMIC_RELAXED) == 0)
+		for (uint16_t i = 0; i < MAX_MACS / 2; i++, r->looked++)
+			r->missed += vsw_fdb_lookup(r->fdb, MAC(i)) != i;
+	return NULL;
+}
+
+/* A frame for an address that is missed for a moment would be flooded. */
+static int
+reader_never_misses_what_stays_while_others_change(void)
+{
+	struct reader r = { .stop = 0 };
+	pthread_t thread;
+
+	FDB_OPEN();
+	for (uint16_t i = 0; i < MAX_MACS / 2; i++)
+		TEST_EQ(vsw_fdb_add(fdb, MAC(i), i), 0);
+	r.fdb = fdb;
+	TEST_EQ(pthread_create(&thread, NULL, read_static_addresses, &r), 0);
+	for (unsigned int i = 0; i < 100000; i++) {
+		vsw_fdb_learn(fdb, MAC(1000 + i % 500), (uint16_t)(i % 7), i);
+		vsw_fdb_age(fdb, i, 40);
+		if (i % 3 == 0 && vsw_fdb_add(fdb, MAC(5000), 9) == 0)
+			vsw_fdb_del(fdb, MAC(5000), 9);
+	}
+	__atomic_store_n(&r.stop, 1, __ATOMIC_RELAXED);
+	TEST_EQ(pthread_join(thread, NULL), 0);
+	TEST_EQ(r.missed, 0);
+	TEST_TRUE(r.looked > 0);
 	FDB_CLOSE();
 	return TEST_OK;
 }
@@ -243,7 +323,11 @@ static const struct test_case cases[] = {
 	TEST_CASE(learned_address_moves_and_gives_way_to_a_static_one),
 	TEST_CASE(learned_address_ages_unless_seen_again),
 	TEST_CASE(full_table_refuses_and_room_is_usable_again),
-	TEST_CASE(room_is_usable_again_when_readers_have_passed),
+	TEST_CASE(room_of_deleted_addresses_is_usable_at_once),
+	TEST_CASE(address_zero_is_refused_and_not_found_in_free_slots),
+	TEST_CASE(address_and_port_share_a_word_without_mixing),
+	TEST_CASE(static_address_takes_the_slot_of_a_learned_one),
+	TEST_CASE(reader_never_misses_what_stays_while_others_change),
 	TEST_CASE(static_address_evicts_a_learned_one_from_a_full_table),
 	TEST_CASE(every_change_invalidates_caches),
 	TEST_CASE(seeing_an_address_again_leaves_caches_valid),

@@ -215,7 +215,7 @@ create_shared(struct vsw *sw)
 		return -EINVAL;
 	if (vsw_takers_init(sw) != 0)
 		return -ENOMEM;
-	sw->fdb = vsw_fdb_create(sw->conf.max_macs, sw->qsbr);
+	sw->fdb = vsw_fdb_create(sw->conf.max_macs);
 	return sw->fdb == NULL ? -ENOMEM : 0;
 }
 

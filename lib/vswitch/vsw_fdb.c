@@ -3,69 +3,41 @@
  */
 
 /*
- * FDB on rte_hash. The value of an entry travels in the data pointer, so that a reader sees port
- * and kind of one moment; when it was last seen stands beside it, by position.
+ * The writer's half of the FDB (vsw_fdb.h), on the control thread. When an entry was last seen
+ * stands beside the table, by slot: readers don't care.
  */
 #include <errno.h>
 #include <stdlib.h>
 
-#include <rte_errno.h>
-#include <rte_hash.h>
-#include <rte_hash_crc.h>
+#include <rte_common.h>
+#include <rte_malloc.h>
+#include <rte_random.h>
 
 #include "vsw_fdb.h"
 
-#define FDB_LEARNED (1u << 16)
-#define FDB_AGE_PER_CALL 4096 /* entries looked at by one vsw_fdb_age(), called once a second */
-
-struct vsw_fdb {
-	struct rte_hash *hash;
-	uint64_t *seen_s; /* by position */
-	uint32_t gen;
-	uint32_t age_next;
-	/* rte_hash_count() still counts deleted entries that wait for the readers. */
-	unsigned int nb_macs, max_macs;
-};
+#define FDB_STATIC UINT64_MAX   /* seen_s */
+#define FDB_FILL (VSW_FDB_SLOTS / 2) /* addresses of a bucket on average when the table is full */
+#define FDB_AGE_PER_CALL 16384  /* slots looked at by one vsw_fdb_age(), called once a second */
 
 struct vsw_fdb *
-vsw_fdb_create(unsigned int max_macs, struct rte_rcu_qsbr *qsbr)
+vsw_fdb_create(unsigned int max_macs)
 {
-	static unsigned int instance; /* names of rte_hash are process-wide */
-	struct rte_hash_rcu_config rcu = { .v = qsbr, .mode = RTE_HASH_QSBR_MODE_DQ };
-	char name[RTE_HASH_NAMESIZE];
-	struct rte_hash_parameters p = {
-		.name = name,
-		.entries = max_macs + max_macs / 4, /* with deleted ones that readers may hold */
-		.key_len = sizeof(uint64_t),
-		.hash_func = rte_hash_crc,
-		.socket_id = -1,
-		.extra_flag = RTE_HASH_EXTRA_FLAGS_RW_CONCURRENCY_LF |
-			      RTE_HASH_EXTRA_FLAGS_EXT_TABLE,
-	};
+	uint32_t buckets = rte_align32pow2(RTE_MAX((max_macs + FDB_FILL - 1) / FDB_FILL, 2u));
 	struct vsw_fdb *fdb = calloc(1, sizeof(*fdb));
 
 	if (fdb == NULL)
 		return NULL;
-	snprintf(name, sizeof(name), "vsw_fdb_%u",
-		 __atomic_fetch_add(&instance, 1, __ATOMIC_RELAXED));
 	fdb->max_macs = max_macs;
-	fdb->hash = rte_hash_create(&p);
-	if (fdb->hash == NULL)
-		goto free_fdb;
-	fdb->seen_s = calloc(rte_hash_max_key_id(fdb->hash) + 1, sizeof(*fdb->seen_s));
-	if (fdb->seen_s == NULL)
-		goto free_hash;
-	if (qsbr != NULL && rte_hash_rcu_qsbr_add(fdb->hash, &rcu) != 0)
-		goto free_seen;
+	fdb->mask = buckets - 1;
+	fdb->shift = 64 - rte_log2_u32(buckets);
+	fdb->hash_key = rte_rand() | 1;
+	fdb->bucket = rte_zmalloc(NULL, buckets * sizeof(*fdb->bucket), RTE_CACHE_LINE_SIZE);
+	fdb->seen_s = calloc((size_t)buckets * VSW_FDB_SLOTS, sizeof(*fdb->seen_s));
+	if (fdb->bucket == NULL || fdb->seen_s == NULL) {
+		vsw_fdb_destroy(fdb);
+		return NULL;
+	}
 	return fdb;
-
-free_seen:
-	free(fdb->seen_s);
-free_hash:
-	rte_hash_free(fdb->hash);
-free_fdb:
-	free(fdb);
-	return NULL;
 }
 
 void
@@ -73,108 +45,146 @@ vsw_fdb_destroy(struct vsw_fdb *fdb)
 {
 	if (fdb == NULL)
 		return;
-	rte_hash_free(fdb->hash);
+	rte_free(fdb->bucket);
 	free(fdb->seen_s);
 	free(fdb);
 }
 
-static int32_t
-fdb_find(const struct vsw_fdb *fdb, uint64_t mac, uint32_t *value)
+static uint32_t
+fdb_slots(const struct vsw_fdb *fdb)
 {
-	void *data;
-	int32_t pos = rte_hash_lookup_data(fdb->hash, &mac, &data);
+	return (fdb->mask + 1) * VSW_FDB_SLOTS;
+}
 
-	if (pos >= 0)
-		*value = (uint32_t)(uintptr_t)data;
-	return pos;
+static uint64_t *
+fdb_slot(const struct vsw_fdb *fdb, uint32_t pos)
+{
+	return &fdb->bucket[pos / VSW_FDB_SLOTS].slot[pos % VSW_FDB_SLOTS];
+}
+
+static uint16_t
+fdb_port(const struct vsw_fdb *fdb, uint32_t pos)
+{
+	return (uint16_t)(*fdb_slot(fdb, pos) - 1);
+}
+
+static bool
+fdb_learned(const struct vsw_fdb *fdb, uint32_t pos)
+{
+	return *fdb_slot(fdb, pos) != 0 && fdb->seen_s[pos] != FDB_STATIC;
+}
+
+/* A place of this address: number i of 2 * VSW_FDB_SLOTS, in the order of preference. */
+static uint32_t
+fdb_place(const struct vsw_fdb *fdb, uint64_t mac, uint32_t i)
+{
+	uint32_t bucket = i < VSW_FDB_SLOTS ? vsw_fdb_first(fdb, mac) : vsw_fdb_second(fdb, mac);
+
+	return bucket * VSW_FDB_SLOTS + i % VSW_FDB_SLOTS;
+}
+
+/* Its slot, or -1. */
+static int64_t
+fdb_find(const struct vsw_fdb *fdb, uint64_t mac)
+{
+	for (uint32_t i = 0; i < 2 * VSW_FDB_SLOTS; i++) {
+		uint32_t pos = fdb_place(fdb, mac, i);
+
+		if (*fdb_slot(fdb, pos) >> 16 == mac && *fdb_slot(fdb, pos) != 0)
+			return pos;
+	}
+	return -1;
 }
 
 static void
-fdb_changed(struct vsw_fdb *fdb)
+fdb_set(struct vsw_fdb *fdb, uint32_t pos, uint64_t word)
 {
+	uint64_t *slot = fdb_slot(fdb, pos);
+
+	fdb->nb_macs += (word != 0) - (*slot != 0);
+	__atomic_store_n(slot, word, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&fdb->gen, 1, __ATOMIC_RELEASE);
-}
-
-/* A new entry, or another value for an old one. */
-static int
-fdb_put(struct vsw_fdb *fdb, uint64_t mac, uint32_t value, bool is_new)
-{
-	int rc;
-
-	if (is_new && fdb->nb_macs >= fdb->max_macs)
-		return -ENOSPC;
-	rc = rte_hash_add_key_data(fdb->hash, &mac, (void *)(uintptr_t)value);
-	if (rc != 0)
-		return rc;
-	fdb->nb_macs += is_new;
-	fdb_changed(fdb);
-	return 0;
-}
-
-static int
-fdb_forget(struct vsw_fdb *fdb, uint64_t mac)
-{
-	if (rte_hash_del_key(fdb->hash, &mac) < 0)
-		return -ENOENT;
-	fdb->nb_macs--;
-	fdb_changed(fdb);
-	return 0;
 }
 
 /* Whoever floods the wire with addresses must not keep a VIF from getting its own. */
 static void
 evict_learned(struct vsw_fdb *fdb)
 {
-	const void *key;
-	void *data;
-	uint32_t next = 0;
+	for (uint32_t i = 0; i < fdb_slots(fdb); i++) {
+		uint32_t pos = fdb->hand++ & (fdb_slots(fdb) - 1);
 
-	while (rte_hash_iterate(fdb->hash, &key, &data, &next) >= 0)
-		if ((uintptr_t)data & FDB_LEARNED) {
-			fdb_forget(fdb, *(const uint64_t *)key);
+		if (fdb_learned(fdb, pos)) {
+			fdb_set(fdb, pos, 0);
 			return;
 		}
+	}
+}
+
+/* A slot for a new address: a free one, for a static address also one that was learned. */
+static int64_t
+fdb_room(struct vsw_fdb *fdb, uint64_t mac, bool is_static)
+{
+	if (is_static && fdb->nb_macs >= fdb->max_macs)
+		evict_learned(fdb);
+	if (fdb->nb_macs >= fdb->max_macs)
+		return -1;
+	for (uint32_t i = 0; i < 2 * VSW_FDB_SLOTS; i++)
+		if (*fdb_slot(fdb, fdb_place(fdb, mac, i)) == 0)
+			return fdb_place(fdb, mac, i);
+	for (uint32_t i = 0; is_static && i < 2 * VSW_FDB_SLOTS; i++)
+		if (fdb_learned(fdb, fdb_place(fdb, mac, i)))
+			return fdb_place(fdb, mac, i);
+	return -1;
+}
+
+static int
+fdb_put(struct vsw_fdb *fdb, int64_t pos, uint64_t mac, uint16_t port, uint64_t seen_s)
+{
+	if (pos < 0)
+		return -ENOSPC;
+	fdb->seen_s[pos] = seen_s;
+	fdb_set(fdb, (uint32_t)pos, mac << 16 | (port + 1u));
+	return 0;
 }
 
 int
 vsw_fdb_add(struct vsw_fdb *fdb, uint64_t mac, uint16_t port)
 {
-	uint32_t value;
-	bool is_new = fdb_find(fdb, mac, &value) < 0;
+	int64_t pos = fdb_find(fdb, mac);
 
-	if (!is_new && !(value & FDB_LEARNED))
-		return (uint16_t)value == port ? 0 : -EEXIST;
-	if (is_new && fdb->nb_macs >= fdb->max_macs)
-		evict_learned(fdb);
-	return fdb_put(fdb, mac, port, is_new);
+	if (mac == 0)
+		return -EINVAL;
+	if (pos >= 0 && !fdb_learned(fdb, (uint32_t)pos))
+		return fdb_port(fdb, (uint32_t)pos) == port ? 0 : -EEXIST;
+	return fdb_put(fdb, pos >= 0 ? pos : fdb_room(fdb, mac, true), mac, port, FDB_STATIC);
 }
 
 int
 vsw_fdb_del(struct vsw_fdb *fdb, uint64_t mac, uint16_t port)
 {
-	uint32_t value;
+	int64_t pos = fdb_find(fdb, mac);
 
-	if (fdb_find(fdb, mac, &value) < 0 || (uint16_t)value != port)
+	if (pos < 0 || fdb_port(fdb, (uint32_t)pos) != port)
 		return -ENOENT;
-	return fdb_forget(fdb, mac);
+	fdb_set(fdb, (uint32_t)pos, 0);
+	return 0;
 }
 
 int
 vsw_fdb_learn(struct vsw_fdb *fdb, uint64_t mac, uint16_t port, uint64_t now_s)
 {
-	uint32_t value;
-	int32_t pos = fdb_find(fdb, mac, &value);
-	int rc = 0;
+	int64_t pos = fdb_find(fdb, mac);
 
-	if (pos >= 0 && !(value & FDB_LEARNED))
+	if (mac == 0)
+		return -EINVAL;
+	if (pos < 0)
+		return fdb_put(fdb, fdb_room(fdb, mac, false), mac, port, now_s);
+	if (!fdb_learned(fdb, (uint32_t)pos))
 		return -EEXIST;
-	if (pos < 0 || (uint16_t)value != port) {
-		rc = fdb_put(fdb, mac, port | FDB_LEARNED, pos < 0);
-		pos = fdb_find(fdb, mac, &value);
-	}
-	if (pos >= 0)
-		fdb->seen_s[pos] = now_s;
-	return rc;
+	if (fdb_port(fdb, (uint32_t)pos) != port)
+		return fdb_put(fdb, pos, mac, port, now_s);
+	fdb->seen_s[pos] = now_s; /* caches stay valid */
+	return 0;
 }
 
 unsigned int
@@ -182,18 +192,13 @@ vsw_fdb_age(struct vsw_fdb *fdb, uint64_t now_s, uint64_t age_s)
 {
 	unsigned int gone = 0;
 
-	for (unsigned int i = 0; i < FDB_AGE_PER_CALL; i++) {
-		const void *key;
-		void *data;
-		int32_t pos = rte_hash_iterate(fdb->hash, &key, &data, &fdb->age_next);
+	for (uint32_t i = RTE_MIN(fdb_slots(fdb), FDB_AGE_PER_CALL); i > 0; i--) {
+		uint32_t pos = fdb->hand++ & (fdb_slots(fdb) - 1);
 
-		if (pos < 0) {
-			fdb->age_next = 0;
-			break;
-		}
-		if (!((uintptr_t)data & FDB_LEARNED) || fdb->seen_s[pos] + age_s > now_s)
+		if (!fdb_learned(fdb, pos) || fdb->seen_s[pos] + age_s > now_s)
 			continue;
-		gone += fdb_forget(fdb, *(const uint64_t *)key) == 0;
+		fdb_set(fdb, pos, 0);
+		gone++;
 	}
 	return gone;
 }
@@ -204,33 +209,20 @@ vsw_fdb_count(const struct vsw_fdb *fdb)
 	return fdb->nb_macs;
 }
 
-int32_t
-vsw_fdb_lookup(const struct vsw_fdb *fdb, uint64_t mac)
-{
-	uint32_t value;
-
-	return fdb_find(fdb, mac, &value) < 0 ? -1 : (int32_t)(uint16_t)value;
-}
-
-uint32_t
-vsw_fdb_gen(const struct vsw_fdb *fdb)
-{
-	return __atomic_load_n(&fdb->gen, __ATOMIC_ACQUIRE);
-}
-
 bool
 vsw_fdb_iterate(const struct vsw_fdb *fdb, uint32_t *next, uint64_t *mac, uint16_t *port,
 		bool *learned, uint64_t *seen_s)
 {
-	const void *key;
-	void *data;
-	int32_t pos = rte_hash_iterate(fdb->hash, &key, &data, next);
+	uint32_t pos = *next;
 
-	if (pos < 0)
+	while (pos < fdb_slots(fdb) && *fdb_slot(fdb, pos) == 0)
+		pos++;
+	*next = pos + 1;
+	if (pos >= fdb_slots(fdb))
 		return false;
-	*mac = *(const uint64_t *)key;
-	*port = (uint16_t)(uintptr_t)data;
-	*learned = (uintptr_t)data & FDB_LEARNED;
-	*seen_s = fdb->seen_s[pos];
+	*mac = *fdb_slot(fdb, pos) >> 16;
+	*port = fdb_port(fdb, pos);
+	*learned = fdb_learned(fdb, pos);
+	*seen_s = *learned ? fdb->seen_s[pos] : 0;
 	return true;
 }

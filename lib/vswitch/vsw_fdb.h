@@ -3,8 +3,16 @@
  */
 
 /*
- * Forwarding database: MAC -> port id, on rte_hash (lock-free readers, one writer: the control
- * thread). Static entries come from configuration and cannot be moved by learning.
+ * Forwarding database: MAC -> port id. Any lcore looks up, one writer: the control thread. Static
+ * entries come from configuration and cannot be moved by learning.
+ *
+ * An entry is one word, address and port together, so a reader sees both of one moment and takes no
+ * lock, and nothing is freed that a reader may hold. An address has two buckets of one cache line; it
+ * stays in the one where it was put, because a reader would miss one that moves. The table is at
+ * most half full. That both buckets are full of static entries then happens by chance only, and not by
+ * anybody's choice: the hash has a random key.
+ *
+ * Why not rte_hash: doc/benchmark.md, "Addresses in use".
  */
 #ifndef VSW_FDB_H
 #define VSW_FDB_H
@@ -12,8 +20,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct rte_rcu_qsbr;
-struct vsw_fdb;
+#include <rte_prefetch.h>
+
+#define VSW_FDB_SLOTS 8u /* of a bucket */
+
+struct vsw_fdb_bucket { /* 0: free; else address << 16 | (port + 1) */
+	uint64_t slot[VSW_FDB_SLOTS];
+} __attribute__((aligned(64)));
+
+struct vsw_fdb {
+	struct vsw_fdb_bucket *bucket;
+	uint64_t hash_key;   /* odd */
+	uint32_t mask;       /* buckets - 1 */
+	unsigned int shift;  /* 64 - log2(buckets) */
+	uint32_t gen;        /* changes with every change of an entry */
+	/* control thread */
+	uint64_t *seen_s;    /* by slot; UINT64_MAX: static */
+	uint32_t hand;       /* slot that ageing and eviction look at next */
+	unsigned int nb_macs, max_macs;
+};
 
 struct vsw_fdb_cache { /* last answer; most channels talk to few addresses */
 	uint64_t mac;
@@ -21,9 +46,9 @@ struct vsw_fdb_cache { /* last answer; most channels talk to few addresses */
 	int32_t port;
 };
 
-struct vsw_fdb *vsw_fdb_create(unsigned int max_macs, struct rte_rcu_qsbr *qsbr);
+struct vsw_fdb *vsw_fdb_create(unsigned int max_macs);
 void vsw_fdb_destroy(struct vsw_fdb *fdb);
-/* mac as vsw_mac_u64(). -EEXIST: another port has it; -ENOSPC. */
+/* mac as vsw_mac_u64(). -EEXIST: another port has it; -ENOSPC; -EINVAL: address 0. */
 int vsw_fdb_add(struct vsw_fdb *fdb, uint64_t mac, uint16_t port);
 int vsw_fdb_del(struct vsw_fdb *fdb, uint64_t mac, uint16_t port);
 /* A frame from mac came in on port. Static entries stay. */
@@ -31,14 +56,58 @@ int vsw_fdb_learn(struct vsw_fdb *fdb, uint64_t mac, uint16_t port, uint64_t now
 /* Forget learned addresses not seen since now_s - age_s; bounded work per call. */
 unsigned int vsw_fdb_age(struct vsw_fdb *fdb, uint64_t now_s, uint64_t age_s);
 unsigned int vsw_fdb_count(const struct vsw_fdb *fdb);
-
-/* Any lcore. Port id, or negative: unknown. */
-int32_t vsw_fdb_lookup(const struct vsw_fdb *fdb, uint64_t mac);
-uint32_t vsw_fdb_gen(const struct vsw_fdb *fdb); /* changes with every change of the FDB */
-
 /* Iterate: *next 0 at first; false at the end. */
 bool vsw_fdb_iterate(const struct vsw_fdb *fdb, uint32_t *next, uint64_t *mac, uint16_t *port,
 		     bool *learned, uint64_t *seen_s);
+
+static inline uint32_t
+vsw_fdb_gen(const struct vsw_fdb *fdb)
+{
+	return __atomic_load_n(&fdb->gen, __ATOMIC_ACQUIRE);
+}
+
+/* The two buckets of an address are never the same. */
+static inline uint32_t
+vsw_fdb_first(const struct vsw_fdb *fdb, uint64_t mac)
+{
+	return (uint32_t)(mac * fdb->hash_key >> fdb->shift);
+}
+
+static inline uint32_t
+vsw_fdb_second(const struct vsw_fdb *fdb, uint64_t mac)
+{
+	return vsw_fdb_first(fdb, mac) ^ (((uint32_t)(mac * fdb->hash_key >> 24) & fdb->mask) | 1);
+}
+
+/* Port, or -1. No branch on the position, which nobody could predict. */
+static inline int32_t
+vsw_fdb_in(const struct vsw_fdb_bucket *b, uint64_t mac)
+{
+	uint64_t found = 0;
+
+	for (unsigned int i = 0; i < VSW_FDB_SLOTS; i++) {
+		uint64_t slot = __atomic_load_n(&b->slot[i], __ATOMIC_RELAXED);
+
+		found = slot >> 16 == mac ? slot : found;
+	}
+	return (int32_t)(found & UINT16_MAX) - 1;
+}
+
+/* Port id, or negative: unknown. */
+static inline int32_t
+vsw_fdb_lookup(const struct vsw_fdb *fdb, uint64_t mac)
+{
+	int32_t port = vsw_fdb_in(&fdb->bucket[vsw_fdb_first(fdb, mac)], mac);
+
+	return port >= 0 ? port : vsw_fdb_in(&fdb->bucket[vsw_fdb_second(fdb, mac)], mac);
+}
+
+/* A look-up will follow: have its line come. */
+static inline void
+vsw_fdb_prefetch(const struct vsw_fdb *fdb, uint64_t mac)
+{
+	rte_prefetch0(&fdb->bucket[vsw_fdb_first(fdb, mac)]);
+}
 
 /* The same by way of the caller's cache; gen: vsw_fdb_gen() of this turn. */
 static inline int32_t

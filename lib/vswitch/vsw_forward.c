@@ -72,6 +72,30 @@ vsw_offer(struct vsw_lcore *lc, struct vsw_port *port, unsigned int frame)
 	offer(lc, port, frame);
 }
 
+/* Frame i goes elsewhere than the one after it; so do most of the others, probably: ask for the
+ * lines of all their destinations. */
+static __rte_noinline void
+prefetch_rest(struct vsw_lcore *lc, unsigned int i)
+{
+	for (; i < lc->nb_frames; i++)
+		vsw_fdb_prefetch(lc->sw->fdb, vsw_mac_in(lc->frames[i].hdr));
+}
+
+/* Port of frame i's destination, which is unicast; negative: unknown. */
+static inline int32_t
+look_up(struct vsw_lcore *lc, struct vsw_fdb_cache *cache, uint32_t gen, unsigned int i,
+	uint64_t dst)
+{
+	if (likely(cache->mac == dst && cache->gen == gen))
+		return cache->port;
+	if (!lc->prefetched && i + 1 < lc->nb_frames &&
+	    vsw_mac_in(lc->frames[i + 1].hdr) != dst) {
+		prefetch_rest(lc, i);
+		lc->prefetched = true;
+	}
+	return vsw_fdb_cached(lc->sw->fdb, cache, gen, dst);
+}
+
 /* Decide for one frame. Its destination if that depends on its addresses alone, else NULL. */
 static inline struct vsw_dst *
 forward_one(struct vsw_lcore *lc, struct vsw_fdb_cache *cache, uint32_t gen, unsigned int i)
@@ -86,7 +110,7 @@ forward_one(struct vsw_lcore *lc, struct vsw_fdb_cache *cache, uint32_t gen, uns
 		vsw_count(lc, src, NFE_STAT_from_drop_source, 1);
 		return NULL;
 	}
-	port = vsw_mac_is_group(dst) ? -1 : vsw_fdb_cached(lc->sw->fdb, cache, gen, dst);
+	port = vsw_mac_is_group(dst) ? -1 : look_up(lc, cache, gen, i, dst);
 	if (unlikely(port < 0)) {
 		vsw_forward_many(lc, dst, i);
 		return NULL;
@@ -141,6 +165,7 @@ vsw_forward(struct vsw_lcore *lc, struct vsw_fdb_cache *cache)
 {
 	uint32_t gen = vsw_fdb_gen(lc->sw->fdb); /* one FDB for the whole turn */
 
+	lc->prefetched = false;
 	for (unsigned int i = 0; i < lc->nb_frames;) {
 		struct vsw_dst *dst = forward_one(lc, cache, gen, i++);
 		unsigned int n;
