@@ -96,7 +96,7 @@ every_statement_is_taken(void)
 		"uplink wire port net_af_packet0 learning on\n"
 		"uplink other port 0000:03:00.0\n"
 		"vif a mac " MAC_A " allow " MAC_B " allow 02:00:00:00:00:0c mtu 9000 max-mtu 9000"
-		" queues 4 weight 5 socket /tmp/own.sock source-check off promisc on msix off offload off regions 9"
+		" queues 4 weight 5 rate-mbps 100000 burst-kib 7 socket /tmp/own.sock source-check off promisc on msix off offload off regions 9"
 		" memory-mib 64\n"
 		"vif b mac 02:00:00:00:00:0d allow any"; /* no newline */
 	struct vifsw_config *c;
@@ -117,6 +117,7 @@ every_statement_is_taken(void)
 	TEST_EQ(v->port.mtu, 9000);
 	TEST_EQ(v->max_queues, 4);
 	TEST_EQ(v->port.weight, 5);
+	TEST_TRUE(v->port.rate_mbps == 100000 && v->port.burst_kib == 7);
 	TEST_STR_EQ(v->socket, "/tmp/own.sock");
 	TEST_TRUE(v->port.no_source_check && v->port.promisc && !v->port.allow_any && v->no_msix);
 	TEST_TRUE(v->no_offload);
@@ -126,7 +127,7 @@ every_statement_is_taken(void)
 	v = &c->vifs[1];
 	TEST_STR_EQ(v->socket, "/tmp/s/b.sock");
 	TEST_TRUE(v->port.allow_any && !v->port.no_source_check && !v->port.promisc && !v->no_msix);
-	TEST_TRUE(!v->no_offload);
+	TEST_TRUE(!v->no_offload && v->port.rate_mbps == 0);
 	TEST_EQ(v->port.mtu, 1500);
 	TEST_EQ(v->port.max_mtu, 9000);
 	vifsw_config_free(c);
@@ -197,6 +198,12 @@ numbers_are_limited_and_strict(void)
 		     "queues: 65 is out of range, limits are 1 to 64");
 	EXPECT_ERROR("vif a mac " MAC_A " weight 17\n", 1,
 		     "weight: 17 is out of range, limits are 1 to 16");
+	EXPECT_ERROR("vif a mac " MAC_A " rate-mbps 100001\n", 1,
+		     "rate-mbps: 100001 is out of range, limits are 1 to 100000 Mbit/s");
+	EXPECT_ERROR("vif a mac " MAC_A " rate-mbps 5 burst-kib 0\n", 1,
+		     "burst-kib: 0 is out of range, limits are 1 to 1048576 KiB");
+	EXPECT_ERROR("vif a mac " MAC_A " burst-kib 64\n", 1,
+		     "vif a: burst-kib without rate-mbps");
 	EXPECT_ERROR("vif a mac " MAC_A " queues 0\n", 1,
 		     "queues: 0 is out of range, limits are 1 to 64");
 	EXPECT_ERROR("vif a mac " MAC_A " regions 4097\n", 1,

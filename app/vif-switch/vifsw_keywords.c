@@ -14,6 +14,7 @@
 #define MIN_MTU 68 /* RFC 791: what every IPv4 module must forward */
 #define MAX_WAIT_US 1000000
 #define MAX_FLOOD_MBPS 1000000
+#define MAX_BURST_KIB 1048576
 #define MAX_MEMORY_MIB (1u << 20)
 #define MAX_REGIONS 4096
 #define MAX_DOMID 32751u /* above are ids with a meaning of their own */
@@ -85,6 +86,24 @@ parse_weight(struct vifsw_parser *p)
 
 	if (vifsw_value_number(p, "", 1, VSW_MAX_WEIGHT, &value))
 		p->vif.port.weight = (unsigned int)value;
+}
+
+static void
+parse_rate_mbps(struct vifsw_parser *p)
+{
+	uint64_t value;
+
+	if (vifsw_value_number(p, "Mbit/s", 1, VSW_MAX_RATE_MBPS, &value))
+		p->vif.port.rate_mbps = (unsigned int)value;
+}
+
+static void
+parse_burst_kib(struct vifsw_parser *p)
+{
+	uint64_t value;
+
+	if (vifsw_value_number(p, "KiB", 1, MAX_BURST_KIB, &value))
+		p->vif.port.burst_kib = (unsigned int)value;
 }
 
 static void
@@ -288,6 +307,8 @@ parse_vif_line(struct vifsw_parser *p, unsigned int scope)
 		vifsw_error(p, "%s %s: mac missing", what, port->name);
 	if (p->vif.xen != VIFSW_XEN_NONE && p->vif.socket[0] != '\0')
 		vifsw_error(p, "%s %s: socket and xen exclude each other", what, port->name);
+	if (port->burst_kib != 0 && port->rate_mbps == 0)
+		vifsw_error(p, "%s %s: burst-kib without rate-mbps", what, port->name);
 	if (port->mtu > port->max_mtu)
 		vifsw_error(p, "%s %s: mtu %u exceeds max-mtu %u", what, port->name, port->mtu,
 			    port->max_mtu);
@@ -389,6 +410,12 @@ static const struct vifsw_keyword keywords[] = {
 	  parse_queues },
 	{ "weight", ANY_VIF, false, "N", "share of an lcore's time among busy VIFs, 1-16, default 1",
 	  parse_weight },
+	{ "rate-mbps", ANY_VIF, false, "N",
+	  "limit of what the guest sends, in Mbit/s of frames, 1-100000, default none: more stays in"
+	  " its send queues", parse_rate_mbps },
+	{ "burst-kib", ANY_VIF, false, "N",
+	  "what it may send at once, 1-1048576 KiB, default 10 ms of rate-mbps, 64 at least",
+	  parse_burst_kib },
 	{ "socket", VIFSW_VIF_OPTION, false, "PATH", "instead of DIR/NAME.sock", parse_socket },
 	{ "xen", VIFSW_VIF_OPTION, false, "any|DOMID/N",
 	  "no socket: a Xen domain's, the one given to \"vif-ctl xen attach\" or only device N of"

@@ -218,7 +218,8 @@ static_assert(sizeof(struct nfe_event) == NFE_MSG_SIZE, "7.10");
 	X(from_kicks, "times the guest woke the device") \
 	X(to_interrupts, "times the device woke the guest") \
 	X(to_parts, "frames that longer ones were cut into") \
-	X(from_faults, "page faults that the guest's memory caused, 100 if one waited for a disk")
+	X(from_faults, "page faults that the guest's memory caused, 100 if one waited for a disk") \
+	X(from_rate_waits, "times that further frames had to wait for the VIF's rate limit")
 
 enum nfe_stat {
 #define NFE_STAT_ENUM(name, help) NFE_STAT_##name,

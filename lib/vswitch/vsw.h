@@ -26,6 +26,7 @@ struct vsw_port; /* a VIF or an uplink */
 #define VSW_NAME_LEN 32
 #define VSW_MAX_LCORES 16
 #define VSW_MAX_WEIGHT 16
+#define VSW_MAX_RATE_MBPS 100000
 #define VSW_MAX_MACS 32 /* addresses of one VIF, multicast included */
 
 struct vsw_conf { /* zero: the default */
@@ -58,6 +59,8 @@ struct vsw_vif_conf {
 	bool promisc;         /* in promiscuous mode it may see unknown unicast */
 	uint32_t mtu;         /* bytes, default 1500; the guest may change it up to max_mtu */
 	uint32_t max_mtu;     /* default 9000 */
+	unsigned int rate_mbps; /* of what the guest sends, 0: no limit, up to VSW_MAX_RATE_MBPS */
+	unsigned int burst_kib; /* what it may send at once; default 10 ms of the rate, 64 at least */
 	unsigned int weight;  /* share of an lcore's time among busy VIFs, 1..VSW_MAX_WEIGHT, default 1 */
 };
 

@@ -19,6 +19,7 @@
 
 #include "vsw.h"
 #include "vsw_fdb.h"
+#include "vsw_rate.h"
 
 #define VSW_BURST 64           /* cells taken from a send queue per turn (rule 3) */
 #define VSW_UPLINK_BURST 32    /* mbufs */
@@ -130,8 +131,9 @@ struct vsw_port {
 	uint64_t macs[VSW_MAX_MACS]; /* further ones; 0: free */
 	struct vsw_rxset *rx; /* NULL: link down */
 	struct vsw_uplink *uplink;
+	struct vsw_rate rate __rte_cache_aligned; /* every lcore with channels of it */
 	/* control thread */
-	struct vsw *sw;
+	struct vsw *sw __rte_cache_aligned;
 	struct nfed_function *fn;
 	int data_kick_fd;
 	bool takes; /* is in sw->takers */
@@ -176,6 +178,7 @@ struct vsw_fault_bucket {
 struct vsw_share { /* of a port in an lcore's time: deficit round robin */
 	struct vsw_chan *next; /* of its hot channels, whose turn it is */
 	int64_t deficit;       /* bytes that it may send in this round */
+	struct vsw_rate *rate; /* NULL: no limit */
 	unsigned int weight;
 	unsigned int nb_hot;
 	unsigned int at;       /* in active[] */

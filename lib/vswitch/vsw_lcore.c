@@ -16,6 +16,9 @@
  * bytes, so that small frames pay for their work. Channels of a VIF take turns within its share, so
  * more channels bring no more. A VIF alone is never held back.
  *
+ * A VIF with a rate limit that is used up is not looked at (vsw_rate.h); its channels stay hot, or fall
+ * idle when their queues are empty.
+ *
  * Idle channels cost nothing: they are not looked at. Kicks are eventfds in an edge-triggered
  * epoll set, so they are never read, and a busy lcore asks for them every LOOK_US only. A
  * channel that is kicked without having work again and again stays hot for STORM_US: its kicks
@@ -60,6 +63,7 @@ make_hot(struct vsw_lcore *lc, struct vsw_chan *c, bool kicked)
 		return;
 	}
 	share->next = c->next = c->prev = c;
+	share->rate = c->port->rate.tsc_kib != 0 ? &c->port->rate : NULL;
 	share->weight = RTE_MAX(c->port->conf.weight, 1u);
 	share->at = lc->nb_active;
 	lc->active[lc->nb_active++] = share;
@@ -182,6 +186,21 @@ chan_poll(struct vsw_lcore *lc, struct vsw_chan *c)
 	return n;
 }
 
+/* While the VIF's rate limit has nothing left, its channels look empty. */
+static __rte_noinline unsigned int
+limited_poll(struct vsw_lcore *lc, struct vsw_rate *rate, struct vsw_chan *c)
+{
+	const uint64_t *sent = &lc->cnt[c->port->id][NFE_STAT_from_bytes];
+	uint64_t before = *sent;
+	unsigned int cells;
+
+	if (!vsw_rate_allows(rate, lc->now))
+		return 0;
+	cells = chan_poll(lc, c);
+	vsw_count(lc, c->port, NFE_STAT_from_rate_waits, vsw_rate_charge(rate, *sent - before));
+	return cells;
+}
+
 /* A round of one VIF: its hot channels in turn, each once per unit of its weight at most, as far as
  * its bytes go. True: it had work. */
 static bool
@@ -200,7 +219,8 @@ share_turn(struct vsw_lcore *lc, struct vsw_share *share)
 		}
 		c = share->next;
 		share->next = c->next;
-		cells = chan_poll(lc, c);
+		cells = likely(share->rate == NULL) ? chan_poll(lc, c) :
+						      limited_poll(lc, share->rate, c);
 		if (cells != 0) {
 			share->deficit -= (int64_t)(lc->cost + (uint64_t)cells * VSW_CELL_COST);
 			c->last_work = lc->now;

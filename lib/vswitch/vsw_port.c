@@ -17,6 +17,8 @@
 
 #define DEFAULT_MTU 1500
 #define DEFAULT_MAX_MTU 9000
+#define BURST_KIB_MIN 64
+#define BURST_BYTES (10 * 125) /* 10 ms, per Mbit/s */
 
 static int
 port_new(struct vsw *sw, const char *name, struct vsw_port **out)
@@ -38,6 +40,18 @@ port_new(struct vsw *sw, const char *name, struct vsw_port **out)
 	return 0;
 }
 
+static void
+rate_init(struct vsw_port *port)
+{
+	unsigned int kib = port->conf.rate_mbps * BURST_BYTES / 1024;
+
+	if (port->conf.rate_mbps == 0)
+		return;
+	if (port->conf.burst_kib == 0)
+		port->conf.burst_kib = RTE_MAX(kib, (unsigned int)BURST_KIB_MIN);
+	vsw_rate_init(&port->rate, rte_get_tsc_hz(), port->conf.rate_mbps, port->conf.burst_kib);
+}
+
 /* Complete: the data lcores may see it. */
 static void
 port_publish(struct vsw *sw, struct vsw_port *port)
@@ -53,7 +67,8 @@ vsw_vif_add(struct vsw *sw, const struct vsw_vif_conf *conf, struct vsw_port **o
 	struct vsw_port *port;
 	int rc;
 
-	if (mac == 0 || vsw_mac_is_group(mac) || conf->nb_allow > VSW_MAX_MACS)
+	if (mac == 0 || vsw_mac_is_group(mac) || conf->nb_allow > VSW_MAX_MACS ||
+	    conf->rate_mbps > VSW_MAX_RATE_MBPS)
 		return -EINVAL;
 	rc = port_new(sw, conf->name, &port);
 	if (rc != 0)
@@ -67,6 +82,7 @@ vsw_vif_add(struct vsw *sw, const struct vsw_vif_conf *conf, struct vsw_port **o
 	port->rx_mode = NFE_RX_ALLMULTI;
 	port->mtu = port->conf.mtu;
 	port->max_frame = port->mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
+	rate_init(port);
 	/* An address that answers before its port does would name a port that is not there. */
 	port_publish(sw, port);
 	rc = vsw_fdb_add(sw->fdb, mac, port->id);
