@@ -6,6 +6,8 @@
  * Shares of an lcore's time: VIFs that flood get equal bytes (by their weights), whatever the number
  * of their channels and the size of their frames. Counts bytes over turns of an lcore, no time.
  */
+#include <rte_ring.h>
+
 #include "test_vsw_fixture.h"
 
 #define A(sw) ((sw).guest[0])
@@ -14,6 +16,8 @@
 #define DST "\x02\x00\x00\x00\x00\x03" /* the third guest, which reads nothing */
 #define LONG_LEN 8900u
 #define SHORT_LEN 60u
+#define WIRE_LEN 1514u
+#define WIRE_FRAMES 300 /* more than a round takes */
 #define PERCENT(x, p) ((x) / 100 * (p))
 
 static uint8_t frame[SW_MAX_FRAME];
@@ -229,6 +233,94 @@ copies_of_flooded_frames_are_charged(void)
 	return sw_close(&sw);
 }
 
+/* Frames from the wire to the third guest, so many that no round empties the uplink's queue. */
+static void
+wire_on(struct sw *sw, uint32_t len)
+{
+	static const uint8_t host[6] = { 2, 0x77, 0, 0, 0, 1 };
+
+	sw_make_frame(frame, len, (const uint8_t *)DST, host, 1);
+	while (rte_ring_count(sw->wire[0]) < WIRE_FRAMES)
+		sw_wire_send(sw, frame, len);
+}
+
+static uint64_t
+wire_cost(const struct sw *sw)
+{
+	return sw_uplink_stat(sw, NFE_STAT_from_bytes) +
+	       sw_uplink_stat(sw, NFE_STAT_from_frames) * VSW_CELL_COST;
+}
+
+/* Both flood; the uplink gets as much as four VIFs. */
+static int
+uplink_and_vif(uint32_t wire_len, uint32_t vif_len)
+{
+	struct flood a = { .len = vif_len, .channels = 1 };
+	struct sw sw;
+
+	SW_DO(fair_open(&sw, NULL, NULL));
+	SW_DO(sw_add_uplink(&sw, false));
+	a.g = A(sw);
+	flood_start(&a);
+	for (unsigned int i = 0; i < TURNS; i++) {
+		wire_on(&sw, wire_len);
+		vsw_lcore_turn(sw.vsw->lcore[0]);
+		flood_on(&a);
+	}
+	TEST_TRUE(a.cells > 64 * 64);
+	SW_DO(about_equal(wire_cost(&sw), 4 * cost(&a)));
+	SW_DO(sw_check_identities(&sw));
+	return sw_close(&sw);
+}
+
+static int
+uplink_has_a_share_as_vifs_have(void)
+{
+	SW_DO(uplink_and_vif(SHORT_LEN, SHORT_LEN));
+	SW_DO(uplink_and_vif(SHORT_LEN, LONG_LEN));
+	SW_DO(uplink_and_vif(WIRE_LEN, SHORT_LEN));
+	return uplink_and_vif(WIRE_LEN, LONG_LEN);
+}
+
+/* The one VIF that is polled beside it must not be alone because VIFs don't see uplinks. */
+static int
+lonely_vif_shares_with_an_uplink(void)
+{
+	struct flood a = { .len = LONG_LEN, .channels = 1 };
+	struct sw sw;
+
+	SW_DO(fair_open(&sw, NULL, NULL));
+	SW_DO(sw_add_uplink(&sw, false));
+	a.g = A(sw);
+	TEST_EQ(fake_op_channel(&B(sw)->g, NFE_OP_STOP_CHANNEL, 1), 0);
+	TEST_EQ(fake_op_channel(&sw.guest[2]->g, NFE_OP_STOP_CHANNEL, 1), 0);
+	flood_start(&a);
+	for (unsigned int i = 0; i < TURNS; i++) {
+		wire_on(&sw, WIRE_LEN);
+		vsw_lcore_turn(sw.vsw->lcore[0]);
+		flood_on(&a);
+	}
+	SW_DO(about_equal(wire_cost(&sw), 4 * cost(&a)));
+	return sw_close(&sw);
+}
+
+static int
+uplink_alone_is_never_held_back(void)
+{
+	struct sw sw;
+
+	SW_DO(fair_open(&sw, NULL, NULL));
+	SW_DO(sw_add_uplink(&sw, false));
+	for (unsigned int i = 0; i < 3; i++)
+		TEST_EQ(fake_op_channel(&sw.guest[i]->g, NFE_OP_STOP_CHANNEL, 1), 0);
+	for (unsigned int i = 1; i <= 100; i++) {
+		wire_on(&sw, WIRE_LEN);
+		vsw_lcore_turn(sw.vsw->lcore[0]);
+		TEST_EQ(sw_uplink_stat(&sw, NFE_STAT_from_frames), i * 8 * VSW_UPLINK_BURST);
+	}
+	return sw_close(&sw);
+}
+
 static const struct test_case cases[] = {
 	TEST_CASE(more_channels_bring_no_more),
 	TEST_CASE(channels_of_a_vif_take_turns),
@@ -237,5 +329,8 @@ static const struct test_case cases[] = {
 	TEST_CASE(a_vif_alone_is_never_held_back),
 	TEST_CASE(overdraft_is_repaid_at_once_when_nobody_else_has_work),
 	TEST_CASE(copies_of_flooded_frames_are_charged),
+	TEST_CASE(uplink_has_a_share_as_vifs_have),
+	TEST_CASE(lonely_vif_shares_with_an_uplink),
+	TEST_CASE(uplink_alone_is_never_held_back),
 };
 TEST_SUITE(vsw_fair, cases);

@@ -216,6 +216,7 @@ struct vsw_lcore {
 	unsigned int nb_active;
 	int64_t rounds;      /* quanta that each share is granted in this round */
 	int64_t rounds_need; /* least that one needs that sits it out */
+	bool uplink_busy;    /* an uplink had frames in this round, or sits it out */
 	struct vsw_port **uplinks;
 	unsigned int nb_uplinks;
 	int epfd, wake_fd;

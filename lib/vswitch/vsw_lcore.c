@@ -14,7 +14,9 @@
  * VIFs share an lcore's time by deficit round robin: each round grants a VIF a quantum of bytes, what
  * it sends is taken off, and it sits out while it is overdrawn. A cell costs VSW_CELL_COST besides its
  * bytes, so that small frames pay for their work. Channels of a VIF take turns within its share, so
- * more channels bring no more. A VIF alone is never held back.
+ * more channels bring no more. An uplink has a share as a VIF of UPLINK_WEIGHT: else a wire full of
+ * long frames, 32 of them a round, would take several times what VIFs get, and VIFs that flood
+ * would leave it 32 short ones, whatever they cost. Who is alone is never held back.
  *
  * A VIF with a rate limit that is used up is not looked at (vsw_rate.h); its channels stay hot, or fall
  * idle when their queues are empty.
@@ -44,6 +46,8 @@
 #define STORM_KICKS 64
 /* Less than any full burst costs: who has enough to send uses all that he is granted. */
 #define QUANTUM ((int64_t)VSW_BURST * VSW_CELL_COST)
+#define UPLINK_WEIGHT 4 /* it brings frames for many */
+#define UPLINK_POLLS (UPLINK_WEIGHT * VSW_BURST / VSW_UPLINK_BURST)
 
 static void
 make_hot(struct vsw_lcore *lc, struct vsw_chan *c, bool kicked)
@@ -201,22 +205,62 @@ limited_poll(struct vsw_lcore *lc, struct vsw_rate *rate, struct vsw_chan *c)
 	return cells;
 }
 
+static void
+share_grant(struct vsw_lcore *lc, struct vsw_share *share, int64_t quantum, bool alone)
+{
+	share->deficit = alone ? quantum : RTE_MIN(share->deficit + lc->rounds * quantum, quantum);
+}
+
+static bool
+share_sits_out(struct vsw_lcore *lc, const struct vsw_share *share, int64_t quantum)
+{
+	if (share->deficit > 0)
+		return false;
+	lc->rounds_need = RTE_MIN(lc->rounds_need, 1 - share->deficit / quantum);
+	return true;
+}
+
+/* A round of one uplink. Frames that it is not granted wait in its queue. True: it had work. */
+static bool
+uplink_turn(struct vsw_lcore *lc, struct vsw_port *port)
+{
+	struct vsw_share *share = &lc->share[port->id];
+	bool alone = lc->nb_active == 0 && lc->nb_uplinks == 1;
+	int64_t quantum = QUANTUM * UPLINK_WEIGHT;
+	unsigned int n = VSW_UPLINK_BURST;
+	bool work = false;
+
+	share_grant(lc, share, quantum, alone);
+	for (unsigned int i = 0; i < UPLINK_POLLS && n == VSW_UPLINK_BURST; i++) {
+		if (!alone && share_sits_out(lc, share, quantum)) {
+			lc->uplink_busy = true;
+			break;
+		}
+		n = lc->sw->datapath->uplink_poll(lc, port);
+		if (n == 0)
+			break;
+		share->deficit -= (int64_t)(lc->cost + (uint64_t)n * VSW_CELL_COST);
+		lc->uplink_busy = work = true;
+		if (lc->running)
+			rte_rcu_qsbr_quiescent(lc->sw->qsbr, lc->index);
+	}
+	return work;
+}
+
 /* A round of one VIF: its hot channels in turn, each once per unit of its weight at most, as far as
  * its bytes go. True: it had work. */
 static bool
 share_turn(struct vsw_lcore *lc, struct vsw_share *share)
 {
 	unsigned int polls = share->nb_hot * share->weight, empty = 0, cells;
-	bool alone = lc->nb_active == 1, work = false;
+	bool alone = lc->nb_active == 1 && !lc->uplink_busy, work = false;
 	int64_t quantum = QUANTUM * share->weight;
 	struct vsw_chan *c;
 
-	share->deficit = alone ? quantum : RTE_MIN(share->deficit + lc->rounds * quantum, quantum);
+	share_grant(lc, share, quantum, alone);
 	for (; polls > 0 && empty < share->nb_hot; polls--) {
-		if (share->deficit <= 0 && !alone) {
-			lc->rounds_need = RTE_MIN(lc->rounds_need, 1 - share->deficit / quantum);
+		if (!alone && share_sits_out(lc, share, quantum))
 			break;
-		}
 		c = share->next;
 		share->next = c->next;
 		cells = likely(share->rate == NULL) ? chan_poll(lc, c) :
@@ -242,13 +286,13 @@ share_turn(struct vsw_lcore *lc, struct vsw_share *share)
 bool
 vsw_lcore_turn(struct vsw_lcore *lc)
 {
-	const struct vsw_datapath *dp = lc->sw->datapath;
 	uint64_t start = lc->now;
 	bool work = false, held;
 
 	lc->rounds_need = INT64_MAX;
+	lc->uplink_busy = false;
 	for (unsigned int i = 0; i < lc->nb_uplinks; i++)
-		work |= dp->uplink_poll(lc, lc->uplinks[i]) != 0;
+		work |= uplink_turn(lc, lc->uplinks[i]);
 	for (unsigned int i = 0; i < lc->nb_active;) {
 		struct vsw_share *share = lc->active[i];
 

@@ -43,6 +43,7 @@ mbuf_frame(struct vsw_lcore *lc, struct vsw_port *port, struct rte_mbuf *m)
 	struct vsw_frame *f = &lc->frames[lc->nb_frames];
 	struct vsw_seg *seg = &lc->segs[lc->nb_segs];
 
+	lc->cost += m->pkt_len;
 	vsw_count(lc, port, NFE_STAT_from_frames, 1);
 	if (m->pkt_len < NFE_MIN_FRAME) {
 		vsw_count(lc, port, NFE_STAT_from_drop_runt, 1);
@@ -77,6 +78,7 @@ vsw_uplink_poll(struct vsw_lcore *lc, struct vsw_port *port)
 	lc->src = port;
 	lc->src_ch = NULL;
 	lc->nb_frames = lc->nb_segs = 0;
+	lc->cost = 0;
 	for (uint16_t i = 0; i < n; i++)
 		mbuf_frame(lc, port, m[i]);
 	if (port->uplink->learning)
