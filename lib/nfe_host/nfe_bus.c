@@ -9,9 +9,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include <nfe_regs.h>
 
 #include "nfe_bus.h"
 
@@ -58,6 +61,33 @@ nfe_bus_own_memory(const char *address)
 	const struct nfe_bus_ops *ops = find_bus(address);
 
 	return ops != NULL && ops->own_memory;
+}
+
+int
+nfe_bus_read_geometry(struct nfe_bus *bus, struct nfe_bus_geometry *g)
+{
+	const struct {
+		uint32_t reg;
+		uint32_t *value;
+	} regs[] = {
+		{ NFE_REG_DB_OFFSET, &g->db_offset },
+		{ NFE_REG_DB_STRIDE_LOG2, &g->db_stride_log2 },
+		{ NFE_REG_TRIG_STRIDE_LOG2, &g->trig_stride_log2 },
+		{ NFE_REG_MAX_CHANNELS, &g->max_channels },
+		{ NFE_REG_VECTORS, &g->vectors },
+	};
+	uint32_t magic = 0;
+	int rc = bus->ops->reg_read(bus, NFE_REG_MAGIC, &magic);
+
+	if (rc == 0 && magic != NFE_MAGIC) {
+		snprintf(bus->why, sizeof(bus->why), "MAGIC 0x%08x, expected 0x%08x", magic, NFE_MAGIC);
+		return -ENODEV;
+	}
+	for (unsigned int i = 0; i < sizeof(regs) / sizeof(regs[0]) && rc == 0; i++)
+		rc = bus->ops->reg_read(bus, regs[i].reg, regs[i].value);
+	if (rc < 0)
+		snprintf(bus->why, sizeof(bus->why), "registers do not answer");
+	return rc;
 }
 
 int

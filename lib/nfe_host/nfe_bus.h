@@ -98,6 +98,13 @@ int nfe_bus_register(const struct nfe_bus_ops *ops);
 int nfe_bus_mem_alloc(struct nfe_bus *bus, size_t len, struct nfe_bus_mem *mem);
 void nfe_bus_mem_free(struct nfe_bus *bus, struct nfe_bus_mem *mem);
 
+#define NFE_BUS_MAX_STRIDE_LOG2 20u /* that a bus believes */
+struct nfe_bus_geometry { /* as the device says: the bus checks it */
+	uint32_t db_offset, db_stride_log2, trig_stride_log2, max_channels, vectors;
+};
+/* By reg_read(), for connect(). -ENODEV: no NFE is there; a negative errno of the bus. why says it. */
+int nfe_bus_read_geometry(struct nfe_bus *bus, struct nfe_bus_geometry *g);
+
 /* irq_clear() and irq_raise() of the bus, or the eventfd's. Nothing without that vector. */
 void nfe_bus_irq_clear(struct nfe_bus *bus, unsigned int vector);
 void nfe_bus_irq_raise(struct nfe_bus *bus, unsigned int vector);

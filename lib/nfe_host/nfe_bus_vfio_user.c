@@ -41,7 +41,6 @@
 
 #define MAX_DOORBELLS 1025u /* control channel and 1024 others; more stay unused */
 #define MAX_VECTORS 1025u
-#define MAX_STRIDE_LOG2 20u
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22 /* Linux 5.14, newer than some C libraries */
 #endif
@@ -70,10 +69,6 @@ struct vu_bus {
 	uint64_t deferred[(MAX_DOORBELLS + 63) / 64]; /* atomic */
 	int deferred_fd;
 	int signal_fd; /* a socket that vfio_user_signal() asks for */
-};
-
-struct geometry { /* as the device says */
-	uint32_t db_offset, db_stride_log2, trig_stride_log2, max_channels, vectors;
 };
 
 static struct vu_bus *
@@ -187,40 +182,17 @@ vu_reg_write(struct nfe_bus *bus, uint32_t reg, uint32_t value)
 	return vfio_user_client_write(vu->client, NFE_BAR_REGS, reg, &value, 4);
 }
 
-static int
-read_geometry(struct vu_bus *vu, struct geometry *g)
-{
-	const struct {
-		uint32_t reg;
-		uint32_t *value;
-	} regs[] = {
-		{ NFE_REG_DB_OFFSET, &g->db_offset },
-		{ NFE_REG_DB_STRIDE_LOG2, &g->db_stride_log2 },
-		{ NFE_REG_TRIG_STRIDE_LOG2, &g->trig_stride_log2 },
-		{ NFE_REG_MAX_CHANNELS, &g->max_channels },
-		{ NFE_REG_VECTORS, &g->vectors },
-	};
-	uint32_t magic = 0;
-	int rc = vu_reg_read(&vu->bus, NFE_REG_MAGIC, &magic);
-
-	if (rc == 0 && magic != NFE_MAGIC)
-		return fail(vu, -ENODEV, "MAGIC 0x%08x, expected 0x%08x", magic, NFE_MAGIC);
-	for (unsigned int i = 0; i < sizeof(regs) / sizeof(regs[0]) && rc == 0; i++)
-		rc = vu_reg_read(&vu->bus, regs[i].reg, regs[i].value);
-	return rc < 0 ? fail(vu, rc, "registers") : 0;
-}
-
 /* The bounds that make every later computation safe. */
 static int
-check_geometry(struct vu_bus *vu, const struct geometry *g)
+check_geometry(struct vu_bus *vu, const struct nfe_bus_geometry *g)
 {
 	long page = sysconf(_SC_PAGESIZE);
 	uint64_t stride;
 
-	if (g->db_stride_log2 > MAX_STRIDE_LOG2 || g->trig_stride_log2 > MAX_STRIDE_LOG2 ||
-	    g->trig_stride_log2 < 2)
+	if (g->db_stride_log2 > NFE_BUS_MAX_STRIDE_LOG2 ||
+	    g->trig_stride_log2 > NFE_BUS_MAX_STRIDE_LOG2 || g->trig_stride_log2 < 2)
 		return fail(vu, -EPROTO, "doorbell stride 2^%u, trigger stride 2^%u, at most 2^%u",
-			    g->db_stride_log2, g->trig_stride_log2, MAX_STRIDE_LOG2);
+			    g->db_stride_log2, g->trig_stride_log2, NFE_BUS_MAX_STRIDE_LOG2);
 	stride = 1u << g->db_stride_log2;
 	if (stride < (uint64_t)page || g->db_offset % (uint64_t)page != 0)
 		return fail(vu, -EPROTO, "doorbells at 0x%x, stride %llu: host pages have %ld bytes",
@@ -260,7 +232,7 @@ check_area(struct vu_bus *vu, const struct vfio_user_client_region *info, uint64
 
 /* A device with fewer pages than before leaves the others as they were; with more, unused. */
 static int
-map_doorbells(struct vu_bus *vu, const struct geometry *g)
+map_doorbells(struct vu_bus *vu, const struct nfe_bus_geometry *g)
 {
 	uint64_t pages = (uint64_t)g->max_channels + 1;
 	struct vfio_user_client_region info;
@@ -375,11 +347,11 @@ static int
 set_up(struct vu_bus *vu)
 {
 	const uint16_t command = PCI_COMMAND_MEMORY_MASTER;
-	struct geometry g = { 0 };
+	struct nfe_bus_geometry g = { 0 };
 	int rc = check_ids(vu);
 
 	if (rc == 0)
-		rc = read_geometry(vu, &g);
+		rc = nfe_bus_read_geometry(&vu->bus, &g);
 	if (rc == 0)
 		rc = check_geometry(vu, &g);
 	if (rc < 0)

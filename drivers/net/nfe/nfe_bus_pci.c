@@ -36,7 +36,6 @@
 #include "nfe_logs.h"
 
 #define GONE UINT32_MAX
-#define MAX_STRIDE_LOG2 20u
 
 struct pci_bus {
 	struct nfe_bus bus;
@@ -44,10 +43,6 @@ struct pci_bus {
 	uint8_t *regs, *trig; /* BAR0, BAR2 */
 	uint32_t trig_stride_log2;
 	unsigned int nb_mem; /* for names of memory zones */
-};
-
-struct geometry { /* as the device says */
-	uint32_t db_offset, db_stride_log2, trig_stride_log2, max_channels, vectors;
 };
 
 static const struct nfe_bus_ops pci_bus_ops;
@@ -125,29 +120,6 @@ pb_reg_write(struct nfe_bus *bus, uint32_t reg, uint32_t value)
 }
 
 static int
-read_geometry(struct pci_bus *pb, struct geometry *g)
-{
-	const struct {
-		uint32_t reg;
-		uint32_t *value;
-	} regs[] = {
-		{ NFE_REG_DB_OFFSET, &g->db_offset },
-		{ NFE_REG_DB_STRIDE_LOG2, &g->db_stride_log2 },
-		{ NFE_REG_TRIG_STRIDE_LOG2, &g->trig_stride_log2 },
-		{ NFE_REG_MAX_CHANNELS, &g->max_channels },
-		{ NFE_REG_VECTORS, &g->vectors },
-	};
-	uint32_t magic = 0;
-	int rc = pb_reg_read(&pb->bus, NFE_REG_MAGIC, &magic);
-
-	if (rc == 0 && magic != NFE_MAGIC)
-		return fail(pb, -ENODEV, "MAGIC 0x%08x, expected 0x%08x", magic, NFE_MAGIC);
-	for (unsigned int i = 0; i < RTE_DIM(regs) && rc == 0; i++)
-		rc = pb_reg_read(&pb->bus, regs[i].reg, regs[i].value);
-	return rc < 0 ? fail(pb, rc, "the function does not answer") : 0;
-}
-
-static int
 check_bar(struct pci_bus *pb, unsigned int bar, uint64_t need)
 {
 	const struct rte_mem_resource *res = &pb->pci->mem_resource[bar];
@@ -160,13 +132,13 @@ check_bar(struct pci_bus *pb, unsigned int bar, uint64_t need)
 
 /* The bounds that make every later address safe (rule 16). */
 static int
-check_geometry(struct pci_bus *pb, const struct geometry *g)
+check_geometry(struct pci_bus *pb, const struct nfe_bus_geometry *g)
 {
 	uint64_t pages = (uint64_t)g->max_channels + 1;
 	int rc;
 
-	if (g->max_channels == 0 || g->db_stride_log2 > MAX_STRIDE_LOG2 ||
-	    g->trig_stride_log2 > MAX_STRIDE_LOG2 || g->db_stride_log2 < 9 ||
+	if (g->max_channels == 0 || g->db_stride_log2 > NFE_BUS_MAX_STRIDE_LOG2 ||
+	    g->trig_stride_log2 > NFE_BUS_MAX_STRIDE_LOG2 || g->db_stride_log2 < 9 ||
 	    g->trig_stride_log2 < 2 || g->db_offset % 4 != 0)
 		return fail(pb, -EPROTO, "%u channels, doorbells at 0x%x, strides 2^%u and 2^%u",
 			    g->max_channels, g->db_offset, g->db_stride_log2, g->trig_stride_log2);
@@ -208,7 +180,7 @@ static int
 pb_connect(struct nfe_bus *bus, unsigned int timeout_ms)
 {
 	struct pci_bus *pb = to_pci(bus);
-	struct geometry g = { 0 };
+	struct nfe_bus_geometry g = { 0 };
 	int rc;
 
 	(void)timeout_ms; /* a register answers or is gone */
@@ -216,7 +188,7 @@ pb_connect(struct nfe_bus *bus, unsigned int timeout_ms)
 	if (pb->regs == NULL)
 		return fail(pb, -ENODEV, "BAR0 is not mapped; bind it to vfio-pci or "
 			    "uio_pci_generic");
-	rc = read_geometry(pb, &g);
+	rc = nfe_bus_read_geometry(bus, &g);
 	if (rc == 0)
 		rc = check_geometry(pb, &g);
 	if (rc < 0)
