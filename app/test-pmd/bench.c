@@ -480,3 +480,9 @@ switch_up(void)
 {
 	return ask("up");
 }
+
+int
+switch_up_small(void)
+{
+	return ask("small");
+}

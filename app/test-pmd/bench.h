@@ -88,6 +88,7 @@ int pool_wait_whole(struct rte_mempool *pool);
 /* The program that started us ends the switch (kill -9) and starts another one. */
 int switch_down(void);
 int switch_up(void);
+int switch_up_small(void); /* one that gives each VIF one channel */
 uint64_t now_ms(void);
 
 #endif /* BENCH_H */

@@ -9,7 +9,7 @@
  *	test-pmd [EAL options] -d librte_net_nfe.so -- SOCKET_DIR CASE [DEVICE_ARGS]
  *
  * The switch has the VIFs "a" and "b" there. app/test-system/test_pmd.py starts both; a case that
- * needs the switch away asks for it by a line on stdout ("@down N", "@up N") and goes on at the
+ * needs the switch away asks for it by a line on stdout ("@down N", "@up N", "@small N") and goes on at the
  * next line on stdin. Exit code: 0 passed, 77 skipped, with the reason on the last line, else
  * failed.
  */

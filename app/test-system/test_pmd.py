@@ -78,6 +78,7 @@ class Bench:
     def __init__(self, lab):
         self.lab = lab
         self.config = switch_config(lab, VIFS).rstrip() + B_MAY
+        self.small = re.sub(r"queues \d+", "queues 1", self.config)
         self.switch = lab.start_switch(self.config)
 
     def argv(self, name, case, args):
@@ -89,7 +90,8 @@ class Bench:
         if wish == "down":
             self.switch.kill()
         else:
-            self.switch = self.lab.start_switch(self.config)
+            config = self.small if wish == "small" else self.config
+            self.switch = self.lab.start_switch(config)
         process.send("done")
 
     def run(self, case, args):
@@ -98,7 +100,7 @@ class Bench:
         asked = 0
         while True:
             try:
-                found = process.wait_log(rf"^@(down|up) {asked + 1}$", CASE_S)
+                found = process.wait_log(rf"^@(down|up|small) {asked + 1}$", CASE_S)
             except LabError:
                 if process.alive():
                     raise

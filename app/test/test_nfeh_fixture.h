@@ -31,9 +31,10 @@ struct guest {
 	uint8_t *mem;
 	uint32_t key; /* of the whole memory */
 	uint32_t prod[3], cons[3]; /* by role - 1: what indices() answers */
-	/* 'U'/'D' link, 'F' freeze, 'i' indices, 'T' thaw, in order */
+	/* 'U'/'D' link, 'F' freeze, 'i' indices, 'T' thaw, 'R' refused, in order */
 	char trace[GUEST_TRACE_MAX];
 	uint32_t nb_trace;
+	int refused; /* the error with the last 'R' */
 	char log[8192];
 	size_t log_len;
 };
@@ -67,6 +68,15 @@ guest_thaw(void *ctx)
 }
 
 static inline void
+guest_refused(void *ctx, int error)
+{
+	struct guest *g = ctx;
+
+	g->refused = error;
+	guest_trace(g, 'R');
+}
+
+static inline void
 guest_indices(void *ctx, uint16_t channel, enum nfe_role role, uint32_t *prod, uint32_t *cons)
 {
 	struct guest *g = ctx;
@@ -94,6 +104,7 @@ static const struct nfeh_client_ops guest_ops = {
 	.freeze = guest_freeze,
 	.indices = guest_indices,
 	.thaw = guest_thaw,
+	.refused = guest_refused,
 };
 
 static inline void

@@ -245,6 +245,8 @@ smaller_device_is_refused_and_a_fitting_one_taken(void)
 		pthread_mutex_unlock(&dev.lock);
 		TEST_TRUE(TEST_WAIT(guest_replayed(&guest, 1), WAIT_MS));
 		TEST_TRUE(test_now_ms() - start >= 990); /* once a second, no storm */
+		TEST_STR_EQ(guest.trace, "UDFiiiRTU");
+		TEST_TRUE(guest.refused == -EPROTO || guest.refused == -ENOTSUP);
 		TEST_EQ(tear_down(), TEST_OK);
 	}
 	return TEST_OK;
@@ -281,6 +283,39 @@ failed_function_is_replayed_at_most_once_a_second(void)
 	TEST_TRUE(test_now_ms() - start >= 2000);
 	TEST_EQ(guest_counters(&guest).hangups, 0);
 	TEST_EQ(dev.resets, 1 + 2 * 2); /* attach; each time before leaving and at the boot */
+	return tear_down();
+}
+
+static int
+client_is_told_once_of_a_device_that_cannot_take_over(void)
+{
+	TEST_EQ(set_up(0), TEST_OK);
+	fake_device_die(&dev);
+	dev.go_fails = NFE_REASON_OPERATOR;
+	fake_device_power_on(&dev);
+	TEST_TRUE(TEST_WAIT(guest_counters(&guest).refused == 3, WAIT_MS));
+	pthread_mutex_lock(&dev.lock);
+	dev.go_fails = 0;
+	pthread_mutex_unlock(&dev.lock);
+	TEST_TRUE(TEST_WAIT(guest_replayed(&guest, 1), WAIT_MS));
+	TEST_STR_EQ(guest.trace, "UDFiiiRTU");
+	TEST_EQ(guest.refused, -EACCES);
+	return tear_down();
+}
+
+static int
+client_is_told_when_each_replay_ends_in_failure(void)
+{
+	const struct nfe_event ev = { .type = NFE_MSG_EVENT, .kind = NFE_EVENT_FUNCTION,
+				      .value = NFE_REASON_MEMORY_GONE };
+
+	TEST_EQ(set_up(0), TEST_OK);
+	for (uint32_t i = 1; i <= 4; i++) {
+		fake_device_inject(&dev, &ev);
+		TEST_TRUE(TEST_WAIT(guest_replayed(&guest, i), WAIT_MS));
+	}
+	TEST_STR_EQ(guest.trace, "UDFiiiTUDFiiiTUDFiiiRTUDFiiiTU"); /* once */
+	TEST_EQ(guest.refused, -EIO);
 	return tear_down();
 }
 
@@ -517,6 +552,8 @@ static const struct test_case cases[] = {
 	TEST_CASE(smaller_device_is_refused_and_a_fitting_one_taken),
 	TEST_CASE(unused_limits_may_shrink),
 	TEST_CASE(failed_function_is_replayed_at_most_once_a_second),
+	TEST_CASE(client_is_told_once_of_a_device_that_cannot_take_over),
+	TEST_CASE(client_is_told_when_each_replay_ends_in_failure),
 	TEST_CASE(control_index_out_of_bounds_restarts_the_function),
 	TEST_CASE(request_without_answer_restarts_the_function),
 	TEST_CASE(request_by_hand_is_lost_with_the_device),

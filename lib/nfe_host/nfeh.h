@@ -60,6 +60,10 @@ struct nfeh_client_ops {
 	void (*indices)(void *ctx, uint16_t channel, enum nfe_role role, uint32_t *prod,
 			uint32_t *cons);
 	void (*thaw)(void *ctx);
+	/* It does not come back by itself, once per outage: a device answers and cannot take over, or
+	 * the function fails over and over (-EIO). -ENODEV: there is no NFE any more. It is tried
+	 * again all the same. */
+	void (*refused)(void *ctx, int error);
 };
 
 struct nfeh_conf {

@@ -26,6 +26,8 @@
 #define NFEH_LINK_WAIT_MS 2000 /* a call while the device is away */
 #define NFEH_RETRY_MS 10       /* between connects while nobody listens */
 #define NFEH_REFUSED_MS 1000   /* between replays that fail, and after a FAILED function */
+#define NFEH_SHORT_LIFE_MS 5000 /* a function that fails so soon after a replay, */
+#define NFEH_SHORT_LIVES 3      /* so often in a row, will fail again */
 #define NFEH_TICK_MS 1000      /* the control thread looks at the status block */
 #define NFEH_LOOK_MS 50        /* the same where interrupts or hang-ups are not told */
 
@@ -115,6 +117,7 @@ struct nfeh {
 	enum nfeh_state state;
 	bool connected;     /* the bus is attached to a device */
 	bool failed;        /* DOWN because the function failed, not by a hang-up */
+	unsigned int short_lives; /* failures one soon after the other; control thread */
 	bool device_link;   /* as the device last said */
 	bool link;          /* what the client was told; atomic */
 	uint32_t generation; /* replays; atomic */

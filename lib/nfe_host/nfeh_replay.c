@@ -103,6 +103,16 @@ attempt_locked(struct nfeh *h, int *last_rc, unsigned int *delay_ms)
 	return 0;
 }
 
+/* What is replayed may be what makes the function fail. */
+static void
+count_short_life_locked(struct nfeh *h)
+{
+	if (h->failed && nfeh_now_ms() - h->up_since_ms < NFEH_SHORT_LIFE_MS)
+		h->short_lives++;
+	else
+		h->short_lives = 0;
+}
+
 /* Leaves the device; returns when the first attempt may be made. */
 static uint64_t
 leave_device(struct nfeh *h)
@@ -111,10 +121,19 @@ leave_device(struct nfeh *h)
 
 	pthread_mutex_lock(&h->lock);
 	next_ms = h->failed ? h->up_since_ms + NFEH_REFUSED_MS : 0; /* no reset storm */
+	count_short_life_locked(h);
 	nfeh_reset_device_locked(h);
 	disconnect_locked(h);
 	pthread_mutex_unlock(&h->lock);
 	return next_ms;
+}
+
+static void
+tell_refused(struct nfeh *h, bool *told, int rc)
+{
+	if (!*told && h->ops.refused != NULL)
+		h->ops.refused(h->ctx, rc);
+	*told = true;
 }
 
 /* 0: UP; -ECANCELED: detach began. */
@@ -123,7 +142,10 @@ attempts(struct nfeh *h, uint64_t next_ms)
 {
 	unsigned int delay_ms = NFEH_RETRY_MS;
 	int last_rc = 0, rc;
+	bool told = false;
 
+	if (h->short_lives == NFEH_SHORT_LIVES)
+		tell_refused(h, &told, -EIO);
 	for (;;) {
 		if (nfeh_sleep(h, next_ms) < 0)
 			return -ECANCELED;
@@ -131,8 +153,10 @@ attempts(struct nfeh *h, uint64_t next_ms)
 		rc = h->state == NFEH_STATE_DOWN ? attempt_locked(h, &last_rc, &delay_ms) :
 						   -ECANCELED;
 		pthread_mutex_unlock(&h->lock);
-		if (rc == 0)
-			return 0;
+		if (rc == 0 || rc == -ECANCELED)
+			return rc;
+		if (delay_ms == NFEH_REFUSED_MS && rc != -ETIMEDOUT) /* else it may be slow */
+			tell_refused(h, &told, rc);
 		next_ms = nfeh_now_ms() + delay_ms;
 	}
 }

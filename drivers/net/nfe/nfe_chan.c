@@ -441,4 +441,5 @@ const struct nfeh_client_ops nfe_client_ops = {
 	.freeze = freeze,
 	.indices = indices,
 	.thaw = thaw,
+	.refused = nfe_refused,
 };

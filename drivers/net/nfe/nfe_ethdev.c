@@ -101,6 +101,7 @@ nfe_close(struct rte_eth_dev *dev)
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY || port->h == NULL)
 		return 0;
 	__atomic_store_n(&port->probed, 0, __ATOMIC_RELEASE);
+	nfe_removal_unwatch(port);
 	nfe_mem_stop(port);
 	nfeh_detach(port->h);
 	port->h = NULL;
@@ -128,6 +129,8 @@ static const struct eth_dev_ops nfe_ops = {
 	.dev_start = nfe_start,
 	.dev_stop = nfe_stop,
 	.dev_close = nfe_close,
+	.dev_reset = nfe_dev_reset,
+	.is_removed = nfe_is_removed,
 	.dev_infos_get = nfe_infos_get,
 	.link_update = nfe_link_update,
 	.promiscuous_enable = nfe_promisc_on,
@@ -221,8 +224,9 @@ init_mac(struct rte_eth_dev *dev, const struct nfe_args *args)
 			port->name, RTE_ETHER_ADDR_BYTES(&mac));
 		return -EPERM;
 	}
-	dev->data->mac_addrs = rte_zmalloc_socket("nfe_mac", NFE_MAX_MACS * sizeof(mac), 0,
-						  dev->data->numa_node);
+	if (dev->data->mac_addrs == NULL) /* else this is a reset */
+		dev->data->mac_addrs = rte_zmalloc_socket("nfe_mac", NFE_MAX_MACS * sizeof(mac), 0,
+							  dev->data->numa_node);
 	if (dev->data->mac_addrs == NULL)
 		return -ENOMEM;
 	dev->data->mac_addrs[0] = port->mac;
@@ -238,6 +242,7 @@ nfe_port_init(struct rte_eth_dev *dev, const struct nfe_args *args)
 	port->dev = dev;
 	port->first_index = args->first_index;
 	port->by_iova = args->by_iova;
+	port->args = *args;
 	snprintf(port->name, sizeof(port->name), "%s", dev->data->name);
 	pthread_mutex_init(&port->lock, NULL);
 	ret = attach(port, args);
@@ -259,6 +264,7 @@ nfe_port_init(struct rte_eth_dev *dev, const struct nfe_args *args)
 	dev->tx_descriptor_status = nfe_tx_descriptor_status;
 	nfe_stats_reset(dev);
 	nfe_link_update(dev, 0);
+	nfe_removal_watch(port);
 	__atomic_store_n(&port->probed, 1, __ATOMIC_RELEASE);
 	return 0;
 

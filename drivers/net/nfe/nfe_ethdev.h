@@ -7,7 +7,7 @@
  *
  * Files: nfe_vdev.c, nfe_pci.c probe · nfe_args.c device arguments · nfe_bus_pci.c a PCI function
  * as a bus · nfe_ethdev.c set-up, configure, close · nfe_start.c start and stop of port and queues
- * · nfe_chan.c channels and replay · nfe_intr.c receive interrupts · nfe_queue.c queue set-up ·
+ * · nfe_chan.c channels and replay · nfe_reset.c reset and removal · nfe_intr.c receive interrupts · nfe_queue.c queue set-up ·
  * nfe_tx.c, nfe_rx.c bursts · nfe_ctl.c MAC, modes, MTU, link · nfe_stats.c · nfe_zone.c shared
  * memory of queues · nfe_mem.c EAL memory as regions, with nfe_map.c and nfe_run.c ·
  * nfe_copy.c copy mode, nfe_share.c its memory.
@@ -56,10 +56,12 @@ struct nfe_port {
 	uint32_t first_index; /* of all queues; tests start near the wrap */
 	bool rx_intr; /* channels have vectors, receive queues interrupt */
 	bool by_iova; /* regions are what is contiguous for the bus, and need no files */
+	struct nfe_args args; /* for dev_reset */
 
 	uint32_t link_up;  /* atomic; of the function */
 	uint32_t probed;   /* atomic; the ethdev may be told of link changes */
 	uint32_t running;  /* atomic; the port is started: its link may be up */
+	uint32_t removed;  /* atomic; the PCI function was taken away */
 
 	/* Status blocks, and send queues of channels that only receive */
 	struct nfe_zone chan;
@@ -108,6 +110,13 @@ struct nfe_status *nfe_chan_status(const struct nfe_port *port, uint16_t i);
 bool nfe_port_frozen(struct nfe_port *port);
 /* Wait until no data thread uses what it read before the call. */
 int nfe_port_quiesce(struct nfe_port *port);
+
+/* nfe_reset.c */
+int nfe_dev_reset(struct rte_eth_dev *dev);
+int nfe_is_removed(struct rte_eth_dev *dev);
+void nfe_refused(void *ctx, int error); /* of struct nfeh_client_ops */
+void nfe_removal_watch(struct nfe_port *port); /* a PCI function: EAL's news of it */
+void nfe_removal_unwatch(struct nfe_port *port);
 
 /* nfe_start.c */
 int nfe_start(struct rte_eth_dev *dev);

@@ -61,7 +61,7 @@ nfe_pci_remove(struct rte_pci_device *pci)
 
 static struct rte_pci_driver nfe_pci_driver = {
 	.id_table = nfe_pci_ids,
-	.drv_flags = RTE_PCI_DRV_NEED_MAPPING | RTE_PCI_DRV_INTR_LSC,
+	.drv_flags = RTE_PCI_DRV_NEED_MAPPING | RTE_PCI_DRV_INTR_LSC | RTE_PCI_DRV_INTR_RMV,
 	.probe = nfe_pci_probe,
 	.remove = nfe_pci_remove,
 };
