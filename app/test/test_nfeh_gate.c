@@ -9,7 +9,12 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <nfeh_gate.h>
 
@@ -93,8 +98,53 @@ gate_of_a_hanging_thread_times_out(void)
 	return TEST_OK;
 }
 
+/* Until it is killed; then it may have been inside or not. */
+static void
+hammer_process(struct hammer *h, uint32_t owner)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (nfeh_gate_share(owner) < 0)
+		_exit(1);
+	hammer_thread(h);
+	_exit(0);
+}
+
+static int
+gate_in_shared_memory_keeps_another_process_out(void)
+{
+	struct hammer *h = mmap(NULL, sizeof(*h), PROT_READ | PROT_WRITE,
+				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct nfeh_gate *gates[1];
+	pid_t child;
+
+	TEST_TRUE(h != MAP_FAILED);
+	gates[0] = &h->gate;
+	h->go_on = 1;
+	if (nfeh_gate_share(1) < 0) {
+		test_skip_reason = "kernel without membarrier across processes";
+		return TEST_SKIPPED;
+	}
+	child = fork();
+	if (child == 0)
+		hammer_process(h, 7);
+	TEST_TRUE(child > 0);
+	while (*(volatile uint32_t *)&h->bursts == 0)
+		sched_yield();
+	for (unsigned int closes = 0; closes < 2000; closes++) {
+		TEST_EQ(nfeh_gates_close(gates, 1, 1000), 0);
+		TEST_EQ(*(volatile uint32_t *)&h->inside, 0);
+		nfeh_gates_open(gates, 1);
+	}
+	TEST_EQ(kill(child, SIGKILL), 0);
+	TEST_EQ(waitpid(child, NULL, 0), child);
+	TEST_TRUE(h->gate.busy == 0 || h->gate.busy == 7); /* it says who */
+	TEST_EQ(munmap(h, sizeof(*h)), 0);
+	return TEST_OK;
+}
+
 static const struct test_case cases[] = {
 	TEST_CASE(closed_gate_keeps_a_hammering_thread_out),
 	TEST_CASE(gate_of_a_hanging_thread_times_out),
+	TEST_CASE(gate_in_shared_memory_keeps_another_process_out),
 };
 TEST_SUITE(nfeh_gate, cases);

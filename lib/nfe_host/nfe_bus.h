@@ -26,6 +26,14 @@ struct nfe_bus_mem { /* page-aligned, zeroed; a multiple of the page size */
 	void *handle;  /* the bus's own */
 };
 
+/* What other processes need to ring the doorbells: fds for mmap(2) and vfio_user_signal(). */
+struct nfe_bus_share {
+	int db_fd; /* the doorbell pages, from db_offset */
+	uint64_t db_offset;
+	size_t db_len;
+	int kick_fd; /* wakes the device, whatever the channel */
+};
+
 struct nfe_bus_ops {
 	const char *name; /* prefix of an address: "vfio-user" */
 	bool own_memory;  /* the device can be let into nothing but what mem_alloc() gave */
@@ -71,6 +79,9 @@ struct nfe_bus_ops {
 	 * thread polls the fd for reading and calls deferred(). Both NULL otherwise. */
 	int (*deferred_fd)(struct nfe_bus *bus);
 	void (*deferred)(struct nfe_bus *bus);
+	/* For other processes to map and kick; fds stay the bus's, until the next disconnect.
+	 * -ENOTSUP, or NULL: not on this bus. -ENOTCONN: not now. */
+	int (*share)(struct nfe_bus *bus, struct nfe_bus_share *share);
 };
 
 struct nfe_bus { /* first member of each bus's own structure */

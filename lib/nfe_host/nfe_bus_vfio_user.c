@@ -58,6 +58,9 @@ struct vu_bus {
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	struct vfio_user_client *client; /* NULL: not connected */
 	size_t db_len;                   /* bytes reserved at bus.db */
+	size_t db_shared; /* bytes of them that the device gave last, in db_fd from db_offset */
+	uint64_t db_offset;
+	int db_fd; /* the client's */
 	uint32_t trig_stride_log2;
 	/* The first bus.nb_vectors; made at the first connect. */
 	int event_fd[MAX_VECTORS]; /* given to every device */
@@ -261,6 +264,9 @@ map_doorbells(struct vu_bus *vu, const struct nfe_bus_geometry *g)
 			munmap(db, len);
 		return fail(vu, rc, "mapping %zu bytes of doorbells", len);
 	}
+	vu->db_shared = len;
+	vu->db_offset = g->db_offset;
+	vu->db_fd = info.fd;
 	if (first) {
 		vu->db_len = len;
 		vu->bus.db = db;
@@ -532,6 +538,24 @@ vu_deferred(struct nfe_bus *bus)
 	}
 }
 
+static int
+vu_share(struct nfe_bus *bus, struct nfe_bus_share *share)
+{
+	struct vu_bus *vu = to_vu(bus);
+
+	if (vu->client == NULL)
+		return -ENOTCONN;
+	if (vu->direct[KICK_DATA] == 0)
+		return -ENOTSUP;
+	*share = (struct nfe_bus_share){
+		.db_fd = vu->db_fd,
+		.db_offset = vu->db_offset,
+		.db_len = vu->db_shared,
+		.kick_fd = vu->kick_fd[KICK_DATA],
+	};
+	return 0;
+}
+
 const struct nfe_bus_ops nfe_bus_vfio_user = {
 	.name = "vfio-user",
 	.create = vu_create,
@@ -549,4 +573,5 @@ const struct nfe_bus_ops nfe_bus_vfio_user = {
 	.kick = vu_kick,
 	.deferred_fd = vu_deferred_fd,
 	.deferred = vu_deferred,
+	.share = vu_share,
 };

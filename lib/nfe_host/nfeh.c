@@ -10,6 +10,7 @@
  * events and for the replay. link, freeze and thaw are told without the lock.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -538,6 +539,35 @@ void
 nfeh_kick(struct nfeh *h, uint16_t channel)
 {
 	h->bus->ops->kick(h->bus, channel);
+}
+
+static int
+share_locked(struct nfeh *h, struct nfe_bus_share *share)
+{
+	int rc = h->bus->ops->share == NULL ? -ENOTSUP : h->bus->ops->share(h->bus, share);
+
+	if (rc < 0)
+		return rc;
+	share->db_fd = fcntl(share->db_fd, F_DUPFD_CLOEXEC, 0);
+	share->kick_fd = fcntl(share->kick_fd, F_DUPFD_CLOEXEC, 0);
+	if (share->db_fd >= 0 && share->kick_fd >= 0)
+		return 0;
+	if (share->db_fd >= 0)
+		close(share->db_fd);
+	if (share->kick_fd >= 0)
+		close(share->kick_fd);
+	return -EMFILE;
+}
+
+int
+nfeh_share(struct nfeh *h, struct nfe_bus_share *share)
+{
+	int rc;
+
+	pthread_mutex_lock(&h->lock);
+	rc = share_locked(h, share);
+	pthread_mutex_unlock(&h->lock);
+	return rc;
 }
 
 void

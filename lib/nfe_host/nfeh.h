@@ -148,6 +148,10 @@ bool nfeh_wait_detach(struct nfeh *h, unsigned int timeout_ms);
  * has none left, a hostile device may make later kicks of that thread block. */
 void nfeh_kick(struct nfeh *h, uint16_t channel);
 
+/* As the bus's share(), with descriptors that are the caller's to close. Until the device dies: ask
+ * again in thaw(). */
+int nfeh_share(struct nfeh *h, struct nfe_bus_share *share);
+
 /* Configuration; remembered and replayed. */
 int nfeh_mac(struct nfeh *h, const uint8_t mac[6], enum nfe_mac_action action);
 int nfeh_rx_mode(struct nfeh *h, uint32_t mode);

@@ -16,6 +16,9 @@
 
 #define LOOK_AGAIN_NS 20000 /* a burst of 32 takes 1..10 us */
 
+uint32_t nfeh_gate_owner = 1;
+static uint32_t shared; /* atomic */
+
 static int
 membarrier(int cmd)
 {
@@ -26,6 +29,31 @@ int
 nfeh_gate_init(void)
 {
 	return membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0 ? 0 : -ENOTSUP;
+}
+
+int
+nfeh_gate_share(uint32_t owner)
+{
+	if (membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED) < 0)
+		return -ENOTSUP;
+	nfeh_gate_owner = owner;
+	__atomic_store_n(&shared, 1, __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* H2. The global one covers this process as well, which registered for it. */
+static int
+fence_data_threads(void)
+{
+	int rc;
+
+	if (__atomic_load_n(&shared, __ATOMIC_ACQUIRE) != 0)
+		return membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED);
+	rc = membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+	if (rc != -EPERM)
+		return rc;
+	rc = nfeh_gate_init(); /* nobody registered the process so far */
+	return rc < 0 ? rc : membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
 }
 
 static uint64_t
@@ -60,12 +88,7 @@ nfeh_gates_close(struct nfeh_gate *const *gates, unsigned int n, unsigned int ti
 
 	for (unsigned int i = 0; i < n; i++)
 		__atomic_store_n(&gates[i]->closed, 1, __ATOMIC_RELAXED); /* H1 */
-	rc = membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED); /* H2 */
-	if (rc == -EPERM) { /* nobody registered the process so far */
-		rc = nfeh_gate_init();
-		if (rc == 0)
-			rc = membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
-	}
+	rc = fence_data_threads();
 	if (rc < 0)
 		return rc;
 	for (unsigned int i = 0; i < n; i++) {

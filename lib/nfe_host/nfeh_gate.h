@@ -14,6 +14,9 @@
  *
  * It is Dekker's protocol; the full fence that G1 -> G2 needs is made by the kernel on the data
  * thread's behalf at H2 (membarrier(2)), so either G2 sees H1 or H3 sees G1.
+ *
+ * A gate may lie in memory that several processes share: each calls nfeh_gate_share(), and busy
+ * then tells whose data thread is inside, so that one that dies in there can be found out.
  */
 #ifndef NFEH_GATE_H
 #define NFEH_GATE_H
@@ -21,8 +24,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What busy says while a thread of this process is inside: 1 unless nfeh_gate_share() set it. */
+extern uint32_t nfeh_gate_owner;
+
 struct nfeh_gate { /* one per queue, in the data thread's cache line */
-	uint32_t busy;
+	uint32_t busy; /* 0: nobody is inside */
 	uint32_t closed;
 };
 
@@ -30,7 +36,7 @@ struct nfeh_gate { /* one per queue, in the data thread's cache line */
 static inline bool
 nfeh_gate_enter(struct nfeh_gate *g)
 {
-	__atomic_store_n(&g->busy, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&g->busy, nfeh_gate_owner, __ATOMIC_RELAXED);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	if (__builtin_expect(__atomic_load_n(&g->closed, __ATOMIC_ACQUIRE), 0)) {
 		__atomic_store_n(&g->busy, 0, __ATOMIC_RELEASE);
@@ -47,6 +53,9 @@ nfeh_gate_leave(struct nfeh_gate *g)
 
 /* Control thread. Register the process once; -ENOTSUP where the kernel has no membarrier. */
 int nfeh_gate_init(void);
+/* Gates of this process lie in memory shared with others: H2 is for the threads of all processes
+ * that called this. owner > 0. Before any such gate is entered here or closed here. */
+int nfeh_gate_share(uint32_t owner);
 /* Close n gates and wait until no data thread is inside. -ETIMEDOUT: one stayed in (its thread
  * hangs inside a burst); the gates are closed all the same. */
 int nfeh_gates_close(struct nfeh_gate *const *gates, unsigned int n, unsigned int timeout_ms);
