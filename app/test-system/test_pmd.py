@@ -4,8 +4,7 @@
 # suite: asan
 """net_nfe as its applications see it (app/test-pmd), each case in a process of its own against one
 real switch: queues, statistics, EAL memory that comes and goes, a switch that dies. Needs hugepages
-for the cases with memory that EAL allocates later; they are skipped without. Then a secondary
-process.
+for the cases with memory that EAL allocates later; they are skipped without.
 
     test_pmd.py [CASE...]"""
 import os
@@ -69,6 +68,9 @@ FEATURES = {     # of the driver's features table, and the case that proves each
     "Registers dump": "registers_are_those_of_the_function",
 }
 PLATFORM = {"Linux", "x86-64", "Usage doc"}  # what all of this runs on
+ELSEWHERE = {    # the same, by a case of another program
+    "Multiprocess aware": ("test_secondary.py", "a second testpmd forwards on a queue of its own"),
+}
 FEATURES_TABLE = os.path.join(ROOT, "doc", "guides", "nics", "features", "nfe.ini")
 
 
@@ -142,40 +144,20 @@ def run_case(tap, bench, suite, case, args=""):
     return True
 
 
+def has_case(program, case):
+    with open(os.path.join(os.path.dirname(__file__), program), encoding="utf-8") as file:
+        return f'tap.case("{case}"' in file.read()
+
+
 def features(tap, lab, passed):
     """The driver claims what a case of this run has proved, and nothing else."""
     with tap.case("features table claims what these cases prove", lab):
         with open(FEATURES_TABLE, encoding="utf-8") as file:
             claimed = set(re.findall(r"^([^;=\n]+?) *= [YP]$", file.read(), re.MULTILINE))
         proved = {name for name, case in FEATURES.items() if case in passed}
+        proved |= {name for name, case in ELSEWHERE.items() if has_case(*case)}
         expect(claimed == proved | PLATFORM, f"claimed, not proved: {claimed - proved - PLATFORM}; "
                f"proved, not claimed: {proved - claimed}")
-
-
-def shared_testpmd(lab, name, command, eal):
-    """testpmd with memory that a secondary process could share: files in a hugetlbfs."""
-    own = [arg for arg in lab.eal_args("shared", 64, 2) if arg not in ("--in-memory", "--no-huge")]
-    argv = ["stdbuf", "-oL", "dpdk-testpmd", *own, "--huge-dir", os.path.join(lab.run_dir, "huge"),
-            "-d", lab.plugin(), *eal, "--", "-i", "--total-num-mbufs=4096"]
-    return lab.start(name, [*command, *argv])
-
-
-def secondary(lab):
-    """The mount is seen by these two alone, and goes with them."""
-    huge = os.path.join(lab.run_dir, "huge")
-    os.mkdir(huge)
-    mount = f"mount -t hugetlbfs none {huge} && exec \"$0\" \"$@\""
-    vdev = f"--vdev=net_nfe0,socket={lab.socket('a')}"
-    primary = shared_testpmd(lab, "primary", ["unshare", "--mount", "sh", "-c", mount], [vdev])
-    primary.wait_log("testpmd> ", 30)
-    second = shared_testpmd(lab, "secondary", ["nsenter", "-m", "-t", str(primary.pid)],
-                            ["--proc-type=secondary"])
-    second.wait_log("net_nfe0: only a primary process can drive an NFE", 30)
-    second.stop()
-    primary.send("show port info 0")
-    primary.wait_log("Link status: up", 10)
-    primary.send("quit")
-    expect(primary.wait() == 0, f"primary: exit code {primary.popen.returncode}")
 
 
 def main():
@@ -189,13 +171,6 @@ def main():
         for suite, case in cases(lab, sys.argv[1:]):
             if case in COPY_CASES:
                 run_case(tap, bench, f"copy mode, {suite}", case, COPY)
-        name = "a secondary process is refused and the primary goes on"
-        if lab.memory != "huge" or lab.sanitize:
-            tap.skip(name, "needs hugepages, and processes without sanitizers")
-        else:
-            with tap.case(name, lab):
-                secondary(lab)
-                check_accounting(lab, bench.switch, VIFS)
     return tap.plan()
 
 

@@ -2,9 +2,10 @@
  * Copyright (c) 2026 the NFE authors
  */
 
-/* The PMD's map from addresses to (key, offset): no EAL, no device. */
+/* The PMD's map from addresses to (key, offset), and where it lies: no EAL, no device. */
 #include <stdlib.h>
 
+#include <nfe_arena.h>
 #include <nfe_map.h>
 
 #include "test.h"
@@ -215,6 +216,33 @@ random_changes_agree_with_a_model(void)
 	return TEST_OK;
 }
 
+static int
+arena_keeps_the_last_maps_and_refuses_too_large_ones(void)
+{
+	const struct nfe_map large = { .nb_entries = UINT32_MAX };
+	struct nfe_arena arena;
+	struct nfe_map *map = nfe_map_alloc(0), *put[5];
+
+	TEST_EQ(nfe_arena_create(&arena), 0);
+	for (uint32_t i = 0; i < 5; i++) {
+		TEST_EQ(insert(&map, (i + 1) * 2 * PAGE, PAGE, i + 1), TEST_OK);
+		put[i] = nfe_arena_put(&arena, map);
+		TEST_TRUE(put[i] != NULL);
+		TEST_EQ(put[i]->nb_entries, i + 1);
+		TEST_MEM_EQ(put[i]->entry, map->entry, (i + 1) * sizeof(map->entry[0]));
+		TEST_TRUE((char *)put[i] >= (char *)arena.addr &&
+			  (char *)put[i] < (char *)arena.addr + arena.len);
+		for (uint32_t k = i > 2 ? i - 2 : 0; k < i; k++)
+			TEST_EQ(put[k]->nb_entries, k + 1); /* not written over */
+	}
+	TEST_TRUE(nfe_arena_put(&arena, &large) == NULL);
+	TEST_EQ(put[4]->nb_entries, 5);
+	nfe_arena_free(&arena);
+	nfe_arena_free(&arena); /* a no-op */
+	free(map);
+	return TEST_OK;
+}
+
 static const struct test_case cases[] = {
 	TEST_CASE(empty_map_holds_nothing),
 	TEST_CASE(entries_are_sorted_whatever_the_order),
@@ -223,5 +251,6 @@ static const struct test_case cases[] = {
 	TEST_CASE(stale_hit_is_only_a_hint),
 	TEST_CASE(cut_takes_start_middle_end_or_all),
 	TEST_CASE(random_changes_agree_with_a_model),
+	TEST_CASE(arena_keeps_the_last_maps_and_refuses_too_large_ones),
 };
 TEST_SUITE(nfe_map, cases);

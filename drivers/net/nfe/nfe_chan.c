@@ -21,6 +21,7 @@
 #include <rte_malloc.h>
 
 #include "nfe_ethdev.h"
+#include "nfe_mp.h"
 
 #define FREEZE_LOOK_MS 1u   /* with the lock; a burst of 32 takes 1..10 us */
 #define FREEZE_PAUSE_MS 10u /* without it, in between */
@@ -198,6 +199,10 @@ static void
 chan_enlist(struct nfe_port *port, uint16_t i, struct nfe_rxq *rxq, struct nfe_txq *txq)
 {
 	pthread_mutex_lock(&port->lock);
+	if (rxq != NULL)
+		nfe_mp_check_gate_locked(&rxq->gate);
+	if (txq != NULL)
+		nfe_mp_check_gate_locked(&txq->gate);
 	port->rxq[i] = rxq;
 	port->txq[i] = txq;
 	pthread_mutex_unlock(&port->lock);
@@ -411,11 +416,13 @@ indices(void *ctx, uint16_t channel, enum nfe_role role, uint32_t *prod, uint32_
 	pthread_mutex_unlock(&port->lock);
 }
 
+/* Secondaries first, so that nobody rings a dead device's doorbells. */
 static void
 thaw(void *ctx)
 {
 	struct nfe_port *port = ctx;
 
+	nfe_mp_sync(port, __atomic_load_n(&port->running, __ATOMIC_ACQUIRE));
 	pthread_mutex_lock(&port->lock);
 	open_gates_locked(port);
 	port->frozen = false;

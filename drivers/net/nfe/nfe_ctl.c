@@ -209,7 +209,7 @@ nfe_mtu_set(struct rte_eth_dev *dev, uint16_t mtu)
 int
 nfe_fw_version_get(struct rte_eth_dev *dev, char *text, size_t size)
 {
-	uint32_t abi = nfeh_info(nfe_port(dev)->h)->abi;
+	uint32_t abi = nfe_port(dev)->info.abi;
 	int len = snprintf(text, size, "NFE ABI %u.%u", abi >> 16, abi & 0xffff);
 
 	if (len < 0)

@@ -16,6 +16,7 @@
 
 #include "nfe_args.h"
 #include "nfe_ethdev.h"
+#include "nfe_mp.h"
 
 #define NFE_MIN_DESC 16u /* tx_room(): twice the longest message by reference */
 
@@ -29,18 +30,18 @@ RTE_LOG_REGISTER_DEFAULT(nfe_logtype, NOTICE);
 static uint64_t
 tx_hints_capa(const struct nfe_port *port)
 {
-	uint64_t features = nfeh_info(port->h)->features;
+	uint64_t features = port->info.features;
 
 	if (port->share != NULL || !(features & NFE_F_CSUM_TO_DEVICE))
 		return 0;
 	return NFE_CKSUMS | (features & NFE_F_GSO_TO_DEVICE ? RTE_ETH_TX_OFFLOAD_TCP_TSO : 0);
 }
 
-static int
+int
 nfe_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 {
 	const struct nfe_port *port = nfe_port(dev);
-	const struct nfeh_info *nfe = nfeh_info(port->h);
+	const struct nfeh_info *nfe = &port->info;
 	uint32_t max_desc = RTE_MIN(1u << nfe->queue_log2_max, NFE_MAX_DESC);
 	uint32_t min_desc = RTE_MAX(1u << nfe->queue_log2_min, NFE_MIN_DESC);
 
@@ -74,6 +75,23 @@ nfe_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 	return 0;
 }
 
+void
+nfe_select_bursts(struct rte_eth_dev *dev)
+{
+	const struct nfe_port *port = nfe_port(dev);
+	uint64_t tx_offloads = dev->data->dev_conf.txmode.offloads;
+
+	if (port->share != NULL) {
+		dev->rx_pkt_burst = nfe_rx_burst_copy;
+		dev->tx_pkt_burst = nfe_tx_burst_copy;
+		dev->tx_pkt_prepare = NULL;
+		return;
+	}
+	dev->rx_pkt_burst = nfe_rx_burst;
+	dev->tx_pkt_burst = tx_offloads & tx_hints_capa(port) ? nfe_tx_burst_hints : nfe_tx_burst;
+	dev->tx_pkt_prepare = nfe_tx_prepare;
+}
+
 static int
 nfe_configure(struct rte_eth_dev *dev)
 {
@@ -83,9 +101,7 @@ nfe_configure(struct rte_eth_dev *dev)
 	if (nfe_port(dev)->share != NULL)
 		nfe_share_divide(nfe_port(dev), data->nb_rx_queues + data->nb_tx_queues);
 	data->scattered_rx = !!(data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER);
-	if (nfe_port(dev)->share == NULL)
-		dev->tx_pkt_burst = data->dev_conf.txmode.offloads & tx_hints_capa(nfe_port(dev)) ?
-					    nfe_tx_burst_hints : nfe_tx_burst;
+	nfe_select_bursts(dev);
 	ret = nfe_intr_setup(dev);
 	if (ret < 0)
 		return ret;
@@ -98,10 +114,15 @@ nfe_close(struct rte_eth_dev *dev)
 {
 	struct nfe_port *port = nfe_port(dev);
 
-	if (rte_eal_process_type() != RTE_PROC_PRIMARY || port->h == NULL)
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return nfe_secondary_close(dev);
+	if (port->h == NULL)
 		return 0;
 	__atomic_store_n(&port->probed, 0, __ATOMIC_RELEASE);
 	nfe_removal_unwatch(port);
+	if (__atomic_exchange_n(&port->running, 0, __ATOMIC_ACQ_REL) != 0)
+		nfe_mp_sync(port, false); /* closed without a stop */
+	nfe_mp_leave(port);
 	nfe_mem_stop(port);
 	nfeh_detach(port->h);
 	port->h = NULL;
@@ -198,7 +219,8 @@ attach(struct nfe_port *port, const struct nfe_args *args)
 
 	if (ret < 0)
 		return ret;
-	offered = RTE_MIN(nfeh_info(port->h)->max_channels, NFE_MAX_QUEUES);
+	port->info = *nfeh_info(port->h);
+	offered = RTE_MIN(port->info.max_channels, NFE_MAX_QUEUES);
 	if (args->queues > offered) {
 		NFE_LOG(ERR, "%s: " NFE_ARG_QUEUES "=%u, the device offers %u", port->name,
 			args->queues, offered);
@@ -240,6 +262,7 @@ nfe_port_init(struct rte_eth_dev *dev, const struct nfe_args *args)
 	int ret;
 
 	port->dev = dev;
+	port->port_id = dev->data->port_id;
 	port->first_index = args->first_index;
 	port->by_iova = args->by_iova;
 	port->args = *args;
@@ -256,15 +279,14 @@ nfe_port_init(struct rte_eth_dev *dev, const struct nfe_args *args)
 		goto stop_mem;
 	dev->data->dev_flags |= RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
 	dev->dev_ops = &nfe_ops;
-	dev->rx_pkt_burst = port->share != NULL ? nfe_rx_burst_copy : nfe_rx_burst;
-	dev->tx_pkt_burst = port->share != NULL ? nfe_tx_burst_copy : nfe_tx_burst;
-	dev->tx_pkt_prepare = port->share != NULL ? NULL : nfe_tx_prepare;
+	nfe_select_bursts(dev);
 	dev->rx_queue_count = nfe_rx_queue_count;
 	dev->rx_descriptor_status = nfe_rx_descriptor_status;
 	dev->tx_descriptor_status = nfe_tx_descriptor_status;
 	nfe_stats_reset(dev);
 	nfe_link_update(dev, 0);
 	nfe_removal_watch(port);
+	nfe_mp_serve(port);
 	__atomic_store_n(&port->probed, 1, __ATOMIC_RELEASE);
 	return 0;
 
@@ -281,13 +303,8 @@ destroy_lock:
 int
 nfe_probe_check(const char *name)
 {
-	int ret;
+	int ret = nfeh_gate_init();
 
-	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
-		NFE_LOG(ERR, "%s: only a primary process can drive an NFE", name);
-		return -ENOTSUP;
-	}
-	ret = nfeh_gate_init();
 	if (ret < 0)
 		NFE_LOG(ERR, "%s: the kernel has no membarrier(PRIVATE_EXPEDITED): %s", name,
 			strerror(-ret));

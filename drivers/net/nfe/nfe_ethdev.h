@@ -9,7 +9,8 @@
  * as a bus · nfe_ethdev.c set-up, configure, close · nfe_start.c start and stop of port and queues
  * · nfe_chan.c channels and replay · nfe_reset.c reset and removal · nfe_intr.c receive interrupts · nfe_queue.c queue set-up ·
  * nfe_tx.c, nfe_rx.c bursts · nfe_ctl.c MAC, modes, MTU, link · nfe_stats.c · nfe_zone.c shared
- * memory of queues · nfe_mem.c EAL memory as regions, with nfe_map.c and nfe_run.c ·
+ * memory of queues · nfe_mem.c EAL memory as regions, with nfe_map.c, nfe_run.c, nfe_arena.c ·
+ * nfe_mp.c, nfe_secondary.c secondary processes ·
  * nfe_copy.c copy mode, nfe_share.c its memory.
  *
  * Threads: ethdev calls come one at a time per port; bursts from one thread per queue; EAL memory
@@ -28,6 +29,7 @@
 
 #include <nfeh.h>
 
+#include "nfe_arena.h"
 #include "nfe_args.h"
 #include "nfe_compat.h"
 #include "nfe_copy.h"
@@ -45,9 +47,14 @@
 #define NFE_DEFAULT_DESC 512u
 #define NFE_GATE_TIMEOUT_MS 1000u
 
+/* In EAL's memory: secondary processes read it, but must not follow pointers that only the primary
+ * can: h, mem, share, dev, arena.fd. */
 struct nfe_port {
 	struct nfeh *h;
 	struct nfe_map *map; /* replaced by nfe_mem.c, read by data threads */
+	struct nfe_arena arena; /* where it lies; not in copy mode */
+	struct nfeh_info info;
+	uint16_t port_id;
 	struct nfe_mem *mem;
 	struct nfe_share *share; /* copy mode; else NULL */
 	struct rte_eth_dev *dev;
@@ -84,6 +91,7 @@ struct nfe_port {
 	uint64_t dev_stats[NFE_STAT_MAX]; /* as last read */
 	uint64_t dev_base[NFE_STAT_MAX];  /* at probe or the last reset */
 	uint64_t dev_hangups;             /* lives that ended before these */
+	uint32_t replays; /* at that time */
 };
 
 static inline struct nfe_port *
@@ -92,11 +100,16 @@ nfe_port(const struct rte_eth_dev *dev)
 	return dev->data->dev_private;
 }
 
+/* Wakes the device, in whatever process. */
+void nfe_kick(const struct nfe_port *port, uint16_t channel);
+
 /* nfe_ethdev.c */
 struct nfe_args;
 int nfe_probe_check(const char *name); /* can this process have a port at all? */
 int nfe_port_init(struct rte_eth_dev *dev, const struct nfe_args *args);
 int nfe_close(struct rte_eth_dev *dev);
+int nfe_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info);
+void nfe_select_bursts(struct rte_eth_dev *dev); /* as configured */
 
 /* nfe_chan.c */
 extern const struct nfeh_client_ops nfe_client_ops;
@@ -167,6 +180,7 @@ int nfe_regs_get(struct rte_eth_dev *dev, struct rte_dev_reg_info *info);
 int nfe_fw_version_get(struct rte_eth_dev *dev, char *text, size_t size);
 
 /* nfe_stats.c; nfe_stats_get() is in nfe_compat.h */
+void nfe_stats_refresh(struct nfe_port *port); /* in the primary: the device's counters */
 int nfe_stats_reset(struct rte_eth_dev *dev);
 int nfe_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *xstats, unsigned int n);
 int nfe_xstats_get_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *names,

@@ -66,18 +66,20 @@ struct nfe_mem {
 	char name[32]; /* of the memory event callback */
 };
 
-/* Swap the data threads' map; free the old one when nobody can be using it (rule 12). */
-static void
+/* Swap the data threads' map; on return nobody can be using the old one (rule 12). Frees map. */
+static int
 map_replace(struct nfe_port *port, struct nfe_map *map)
 {
-	struct nfe_map *old = port->map;
+	struct nfe_map *copy = nfe_arena_put(&port->arena, map);
 
-	__atomic_store_n(&port->map, map, __ATOMIC_RELEASE);
-	if (nfe_port_quiesce(port) == 0)
-		free(old);
-	else
-		NFE_LOG(WARNING, "%s: a data thread hangs in a burst, its memory map is not freed",
+	free(map);
+	if (copy == NULL)
+		return -ENOSPC;
+	__atomic_store_n(&port->map, copy, __ATOMIC_RELEASE);
+	if (nfe_port_quiesce(port) != 0)
+		NFE_LOG(WARNING, "%s: a data thread hangs in a burst, it has an old map of memory",
 			port->name);
+	return 0;
 }
 
 static int
@@ -85,10 +87,7 @@ map_insert(struct nfe_port *port, uintptr_t va, uint64_t len, uint32_t key, uint
 {
 	struct nfe_map *map = nfe_map_insert_at(port->map, va, len, key, offset);
 
-	if (map == NULL)
-		return -ENOMEM;
-	map_replace(port, map);
-	return 0;
+	return map != NULL ? map_replace(port, map) : -ENOMEM;
 }
 
 static int
@@ -96,10 +95,7 @@ map_cut(struct nfe_port *port, uintptr_t va, uint64_t len)
 {
 	struct nfe_map *map = nfe_map_cut(port->map, va, len);
 
-	if (map == NULL)
-		return -ENOMEM;
-	map_replace(port, map);
-	return 0;
+	return map != NULL ? map_replace(port, map) : -ENOMEM;
 }
 
 static void
@@ -430,21 +426,25 @@ mem_walk(const struct rte_memseg_list *msl, const struct rte_memseg *ms, size_t 
 	return 0;
 }
 
+static const struct nfe_map none;
+
 int
 nfe_mem_start(struct nfe_port *port)
 {
 	struct nfe_mem *mem;
+	int ret;
 
 	if (nfeh_mem(port->h) != NULL)
 		return nfe_share_start(port);
+	ret = nfe_arena_create(&port->arena);
+	if (ret < 0)
+		return ret;
 	mem = calloc(1, sizeof(*mem));
-	port->map = nfe_map_alloc(0);
-	if (mem == NULL || port->map == NULL) {
-		free(mem);
-		free(port->map);
-		port->map = NULL;
+	if (mem == NULL) {
+		nfe_arena_free(&port->arena);
 		return -ENOMEM;
 	}
+	port->map = nfe_arena_put(&port->arena, &none);
 	pthread_mutex_init(&mem->lock, NULL);
 	LIST_INIT(&mem->regions);
 	snprintf(mem->name, sizeof(mem->name), "net_nfe.%u", port->dev->data->port_id);
@@ -477,8 +477,10 @@ nfe_mem_free(struct nfe_port *port)
 	struct nfe_mem *mem = port->mem;
 	struct nfe_region *r;
 
+	if (port->share != NULL)
+		free(port->map);
 	nfe_share_free(port);
-	free(port->map);
+	nfe_arena_free(&port->arena);
 	port->map = NULL;
 	if (mem == NULL)
 		return;

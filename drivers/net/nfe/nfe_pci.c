@@ -19,6 +19,7 @@
 #include "nfe_args.h"
 #include "nfe_bus_pci.h"
 #include "nfe_ethdev.h"
+#include "nfe_mp.h"
 
 /* 2.1: the subsystem makes it ours, whatever else may use the device id. */
 static const struct rte_pci_id nfe_pci_ids[] = {
@@ -32,10 +33,13 @@ nfe_pci_init(struct rte_eth_dev *dev)
 {
 	struct rte_pci_device *pci = RTE_ETH_DEV_TO_PCI(dev);
 	struct nfe_args args;
-	int ret = nfe_args_parse(pci->name,
+	int ret;
+
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return nfe_secondary_init(dev);
+	ret = nfe_args_parse(pci->name,
 				 pci->device.devargs != NULL ? pci->device.devargs->args : NULL,
 				 false, &args);
-
 	if (ret < 0)
 		return ret;
 	args.by_iova = true;

@@ -13,6 +13,7 @@
 #include <errno.h>
 
 #include "nfe_ethdev.h"
+#include "nfe_mp.h"
 
 static struct nfe_rxq *
 rxq_at(const struct rte_eth_dev *dev, uint16_t i)
@@ -102,6 +103,7 @@ nfe_start(struct rte_eth_dev *dev)
 		}
 	}
 	__atomic_store_n(&port->running, 1, __ATOMIC_RELEASE);
+	nfe_mp_sync(port, true);
 	nfe_link_update(dev, 0);
 	return 0;
 }
@@ -115,6 +117,7 @@ nfe_stop(struct rte_eth_dev *dev)
 	int ret;
 
 	__atomic_store_n(&port->running, 0, __ATOMIC_RELEASE);
+	nfe_mp_sync(port, false);
 	ret = stop_channels(dev, RTE_MAX(data->nb_rx_queues, data->nb_tx_queues));
 	nfe_link_update(dev, 0);
 	return ret;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "nfe_ethdev.h"
+#include "nfe_mp.h"
 
 #define TX_NAME(name) "tx_" #name,
 #define RX_NAME(name) "rx_" #name,
@@ -60,21 +61,36 @@ rx_sum(const struct rte_eth_dev *dev, struct nfe_rx_counters *sum)
 	}
 }
 
-static void
-dev_read(struct nfe_port *port)
+void
+nfe_stats_refresh(struct nfe_port *port)
 {
+	uint64_t stats[NFE_STAT_MAX];
 	struct nfeh_counters host;
 
+	port->replays = nfeh_generation(port->h);
 	if (nfe_port_frozen(port))
 		return; /* away: don't make the caller wait for the deadline */
 	nfeh_counters(port->h, &host);
-	if (nfeh_stats(port->h, port->dev_stats) < 0)
+	if (nfeh_stats(port->h, stats) < 0)
 		return;
+	pthread_mutex_lock(&port->lock); /* a secondary may ask at the same time */
+	memcpy(port->dev_stats, stats, sizeof(stats));
 	/* A new device counts from 0; one that only failed the function goes on counting. */
 	if (host.hangups != port->dev_hangups) {
 		memset(port->dev_base, 0, sizeof(port->dev_base));
 		port->dev_hangups = host.hangups;
 	}
+	pthread_mutex_unlock(&port->lock);
+}
+
+/* While the device is away, or the primary does not answer, the last known values stand in. */
+static void
+dev_read(struct rte_eth_dev *dev)
+{
+	if (rte_eal_process_type() == RTE_PROC_PRIMARY)
+		nfe_stats_refresh(nfe_port(dev));
+	else
+		nfe_secondary_refresh(dev);
 }
 
 static uint64_t
@@ -115,7 +131,7 @@ nfe_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats,
 
 	tx_sum(dev, &tx);
 	rx_sum(dev, &rx);
-	dev_read(port);
+	dev_read(dev);
 	stats->ipackets = rx.packets;
 	stats->ibytes = rx.bytes;
 	stats->opackets = tx.packets;
@@ -149,7 +165,7 @@ nfe_stats_reset(struct rte_eth_dev *dev)
 		if (q != NULL)
 			q->base = q->count;
 	}
-	dev_read(port);
+	dev_read(dev);
 	memcpy(port->dev_base, port->dev_stats, sizeof(port->dev_base));
 	return 0;
 }
@@ -165,14 +181,14 @@ nfe_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *xstats, unsigned i
 		return NB_XSTATS;
 	tx_sum(dev, (struct nfe_tx_counters *)tx);
 	rx_sum(dev, (struct nfe_rx_counters *)rx);
-	dev_read(port);
+	dev_read(dev);
 	for (unsigned int i = NFE_OWN_BASIC; i < NB_TX; i++)
 		xstats[id++].value = tx[i];
 	for (unsigned int i = NFE_OWN_BASIC; i < NB_RX; i++)
 		xstats[id++].value = rx[i];
 	for (unsigned int i = 0; i < NFE_STAT_MAX; i++)
 		xstats[id++].value = dev_count(port, i);
-	xstats[id++].value = nfeh_generation(port->h);
+	xstats[id++].value = port->replays;
 	for (unsigned int i = 0; i < id; i++)
 		xstats[i].id = i;
 	return id;

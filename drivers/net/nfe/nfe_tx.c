@@ -307,7 +307,7 @@ tx_publish(struct nfe_txq *q, uint32_t old)
 	nfe_idx_publish(q->db_prod, q->prod); /* W1, P1 */
 	nfe_full_fence();                     /* P2 */
 	if (nfe_event_crossed(nfe_idx_read(&q->status->sq_event), q->prod, old)) { /* P3 */
-		nfeh_kick(q->port->h, q->channel);
+		nfe_kick(q->port, q->channel);
 		q->count.kicks++;
 	}
 }

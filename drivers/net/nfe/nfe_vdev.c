@@ -15,6 +15,24 @@
 
 #include "nfe_args.h"
 #include "nfe_ethdev.h"
+#include "nfe_mp.h"
+
+static int
+attach_secondary(struct rte_vdev_device *vdev, const char *name)
+{
+	struct rte_eth_dev *dev = rte_eth_dev_attach_secondary(name);
+	int ret;
+
+	if (dev == NULL)
+		return -ENODEV;
+	dev->device = &vdev->device;
+	ret = nfe_secondary_init(dev);
+	if (ret < 0)
+		rte_eth_dev_release_port(dev);
+	else
+		rte_eth_dev_probing_finish(dev);
+	return ret;
+}
 
 static int
 nfe_vdev_probe(struct rte_vdev_device *vdev)
@@ -24,6 +42,8 @@ nfe_vdev_probe(struct rte_vdev_device *vdev)
 	struct nfe_args args;
 	int ret = nfe_probe_check(name);
 
+	if (ret == 0 && rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return attach_secondary(vdev, name);
 	if (ret == 0)
 		ret = nfe_args_parse(name, rte_vdev_device_args(vdev), true, &args);
 	if (ret < 0)
@@ -49,7 +69,7 @@ nfe_vdev_remove(struct rte_vdev_device *vdev)
 {
 	struct rte_eth_dev *dev = rte_eth_dev_allocated(rte_vdev_device_name(vdev));
 
-	if (dev == NULL)
+	if (dev == NULL || dev->state == RTE_ETH_DEV_UNUSED)
 		return 0; /* closed before */
 	nfe_close(dev);
 	return rte_eth_dev_release_port(dev);
