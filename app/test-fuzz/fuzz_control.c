@@ -130,6 +130,20 @@ step_request(struct fake_guest *g, struct input *in)
 	case NFE_OP_SET_QUEUE:
 		fill_queue(&req.queue, in);
 		break;
+	case NFE_OP_RSS_HASH:
+		req.rss_hash.types = (uint32_t)near(in, 65, 1);
+		req.rss_hash.flags = (uint32_t)near(in, 3, 1);
+		break;
+	case NFE_OP_RSS_RETA:
+		req.rss_reta.first = (uint16_t)near(in, 130, 1);
+		req.rss_reta.n = (uint16_t)near(in, 26, 1);
+		req.rss_reta.channel[take(in, 1) % NFE_RSS_RETA_PER_REQ] =
+			(uint16_t)near(in, CHANNELS + 2, 1);
+		break;
+	case NFE_OP_VLANS:
+		req.vlans.first = (uint16_t)near(in, 66, 64);
+		req.vlans.map[take(in, 1) % NFE_VLAN_WORDS_PER_REQ] = take(in, 8);
+		break;
 	default:
 		req.stats.first = (uint32_t)near(in, 100, 1);
 		break;
@@ -315,7 +329,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct nfed_function_conf conf = {
 		.limits = nfed_limits_default,
-		.features = NFE_F_RING_MODE | NFE_F_EVENT_IDX,
+		.features = NFE_F_RING_MODE | NFE_F_EVENT_IDX | NFE_F_RSS | NFE_F_VLAN_FILTER,
 	};
 	struct input in = { data, size };
 	struct fake_guest g;

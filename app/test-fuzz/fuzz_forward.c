@@ -187,7 +187,7 @@ operate(struct input *in, struct sw_guest *g)
 		honest_send(sw.guest[1], g->mac, 14 + take_u32(in) % 9005);
 		break;
 	case 8:
-		vsw_owner_ops.rx_mode(g->port, take_u8(in) % 4);
+		vsw_owner_ops.rx_mode(g->port, take_u8(in) % 8); /* VLAN filter */
 		break;
 	case 9:
 		nfe_idx_publish(fake_db(&g->g, 1, NFE_DB_RQ_CONS),
@@ -208,12 +208,15 @@ operate(struct input *in, struct sw_guest *g)
 static int
 open_once(void)
 {
-	static struct sw_guest_conf honest = { .buf_size = 1000 };
+	static struct sw_guest_conf honest = { .buf_size = 1000, .features = SW_BASIC | NFE_F_RSS };
+	struct nfe_req rss = { .op = NFE_OP_RSS_HASH,
+			       .rss_hash = { NFE_RSS_TYPES, NFE_RSS_F_TELL, { 1, 2, 3 }, { 0 } } };
 
 	SW_DO(sw_open(&sw, NULL));
 	SW_DO(sw_add_guest(&sw, &conf, NULL));
 	SW_DO(sw_add_guest(&sw, &honest, NULL));
 	SW_DO(sw_add_guest(&sw, &honest, NULL));
+	TEST_EQ(fake_request(&sw.guest[1]->g, &rss, NULL), 0); /* the villain's frames get a hash */
 	return TEST_OK;
 }
 

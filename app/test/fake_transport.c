@@ -152,6 +152,33 @@ owner_mtu(void *owner, uint32_t mtu)
 	return g->mtu_error;
 }
 
+static int
+owner_rss_hash(void *owner, const struct nfe_req_rss_hash *hash)
+{
+	struct fake_guest *g = owner;
+
+	g->rss_hash = *hash;
+	return g->rss_error;
+}
+
+static int
+owner_rss_reta(void *owner, const struct nfe_req_rss_reta *reta)
+{
+	struct fake_guest *g = owner;
+
+	g->rss_reta = *reta;
+	return g->rss_error;
+}
+
+static int
+owner_vlans(void *owner, unsigned int first_word, const uint64_t *map, unsigned int n)
+{
+	struct fake_guest *g = owner;
+
+	memcpy(&g->vlans[first_word], map, n * sizeof(map[0]));
+	return g->vlans_error;
+}
+
 /* Counter i of the nth call is 1000 n + i, so that a mix of two calls shows. */
 static int
 owner_stats(void *owner, uint64_t value[NFE_STAT_MAX])
@@ -192,6 +219,9 @@ static const struct nfed_owner_ops fake_owner_ops = {
 	.mac = owner_mac,
 	.rx_mode = owner_rx_mode,
 	.mtu = owner_mtu,
+	.rss_hash = owner_rss_hash,
+	.rss_reta = owner_rss_reta,
+	.vlans = owner_vlans,
 	.stats = owner_stats,
 	.state_changed = owner_state_changed,
 	.attention = owner_attention,

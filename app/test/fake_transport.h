@@ -42,13 +42,16 @@ struct fake_guest {
 	unsigned int kicks[NFED_MAX_CHANNELS + 1]; /* by trigger page */
 
 	/* owner: errors to answer with, what was seen */
-	int start_error, mac_error, rx_mode_error, mtu_error, stats_error;
+	int start_error, mac_error, rx_mode_error, mtu_error, rss_error, vlans_error, stats_error;
 	unsigned int running; /* started and not yet stopped */
 	unsigned int starts, stops, quiesces, attentions, transitions, stats_calls;
 	enum nfe_state from, to; /* of the last transition */
 	uint8_t mac[6];
 	enum nfe_mac_action mac_action;
 	uint32_t rx_mode, mtu;
+	struct nfe_req_rss_hash rss_hash;
+	struct nfe_req_rss_reta rss_reta;
+	uint64_t vlans[NFE_VLAN_WORDS];
 	bool order_broken; /* unmapped while a channel ran, or without quiescence */
 	bool lcores_may_read; /* since the last quiesce() a key was still visible */
 

@@ -456,6 +456,8 @@ operations_roles_and_events_stand_in_the_specification(void)
 	if (compare(CTRL, "7.2", "NFE_OP_") != TEST_OK ||
 	    compare(CTRL, "7.5", "NFE_ROLE_") != TEST_OK)
 		return TEST_FAILED;
+	if (compare(CTRL, "7.11", "NFE_RSS_IPV") != TEST_OK)
+		return TEST_FAILED;
 	return compare(CTRL, "7.10", "NFE_EVENT_");
 }
 
@@ -506,6 +508,11 @@ static const struct {
 	ARG("7.5", struct nfe_req_queue, host_idx), ARG("7.5", struct nfe_req_queue, dev_idx),
 	ARG("7.9", struct nfe_rsp_stats, first), ARG("7.9", struct nfe_rsp_stats, n),
 	ARG("7.9", struct nfe_rsp_stats, total), ARG("7.9", struct nfe_rsp_stats, value),
+	ARG("7.11", struct nfe_req_rss_hash, types), ARG("7.11", struct nfe_req_rss_hash, flags),
+	ARG("7.11", struct nfe_req_rss_hash, key),
+	ARG("7.11", struct nfe_req_rss_reta, first), ARG("7.11", struct nfe_req_rss_reta, n),
+	ARG("7.11", struct nfe_req_rss_reta, channel),
+	ARG("7.12", struct nfe_req_vlans, first), ARG("7.12", struct nfe_req_vlans, map),
 };
 
 static int

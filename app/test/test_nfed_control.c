@@ -223,7 +223,8 @@ each_reserved_byte_is_refused(void)
 		[NFE_OP_REGISTER] = 24, [NFE_OP_DEREGISTER] = 4, [NFE_OP_CREATE_CHANNEL] = 16,
 		[NFE_OP_DESTROY_CHANNEL] = 2, [NFE_OP_SET_QUEUE] = 56, [NFE_OP_START_CHANNEL] = 2,
 		[NFE_OP_STOP_CHANNEL] = 2, [NFE_OP_MAC] = 7, [NFE_OP_RX_MODE] = 4,
-		[NFE_OP_MTU] = 4, [NFE_OP_STATS] = 4, [NFE_OP_NOP] = 0,
+		[NFE_OP_MTU] = 4, [NFE_OP_STATS] = 4, [NFE_OP_NOP] = 0, [NFE_OP_RSS_HASH] = 48,
+		[NFE_OP_RSS_RETA] = 52, [NFE_OP_VLANS] = 56,
 	};
 	uint64_t refused = 0;
 	struct fake_guest g;
@@ -315,6 +316,109 @@ mac_rx_mode_and_mtu_are_asked_of_the_owner(void)
 	return TEST_OK;
 }
 
+#define RX_FEATURES (NFE_F_RSS | NFE_F_VLAN_FILTER)
+
+static int
+rx_guest_open(struct fake_guest *g, uint64_t features)
+{
+	const struct nfed_function_conf conf = { .limits = nfed_limits_default,
+						 .features = features };
+
+	TEST_EQ(fake_guest_create(g, &conf), 0);
+	TEST_EQ(fake_guest_boot(g, 4, 0), NFE_STATE_READY);
+	TEST_EQ(nfed_function_accepted(g->fn), features);
+	return TEST_OK;
+}
+
+static int
+rss_and_vlans_need_their_features(void)
+{
+	struct nfe_req req[] = {
+		{ .op = NFE_OP_RSS_HASH, .rss_hash.types = 1 },
+		{ .op = NFE_OP_RSS_RETA, .rss_reta = { .n = 1 } },
+		{ .op = NFE_OP_VLANS },
+	};
+	struct nfe_req mode = { .op = NFE_OP_RX_MODE, .rx_mode.mode = NFE_RX_VLAN_FILTER };
+	struct fake_guest g;
+
+	TEST_EQ(rx_guest_open(&g, 0), TEST_OK);
+	for (unsigned int i = 0; i < 3; i++)
+		TEST_EQ(fake_request(&g, &req[i], NULL), -EOPNOTSUPP);
+	TEST_EQ(fake_request(&g, &mode, NULL), -EINVAL);
+	TEST_EQ(nfed_function_counters(g.fn)->bad_value, 4);
+	fake_guest_destroy(&g);
+	return TEST_OK;
+}
+
+static int
+rss_is_checked_and_asked_of_the_owner(void)
+{
+	struct nfe_req hash = { .op = NFE_OP_RSS_HASH,
+				.rss_hash = { .types = 0x3f, .flags = 1, .key = { 1, [39] = 2 } } };
+	struct nfe_req reta = { .op = NFE_OP_RSS_RETA,
+				.rss_reta = { .first = 104, .n = 24, .channel = { [23] = 16 } } };
+	const struct nfe_req_rss_reta bad[] = {
+		{ .first = 0, .n = 0 }, { .first = 0, .n = 25 }, { .first = 128, .n = 1 },
+		{ .first = 105, .n = 24 }, { .first = 0xffff, .n = 24 },
+		{ .n = 2, .channel = { 0, 17 } }, { .n = 2, .channel = { 0, 0, 1 } },
+	};
+	struct fake_guest g;
+
+	TEST_EQ(rx_guest_open(&g, RX_FEATURES), TEST_OK);
+	TEST_EQ(fake_request(&g, &hash, NULL), 0);
+	TEST_MEM_EQ(&g.rss_hash, &hash.rss_hash, sizeof(g.rss_hash));
+	TEST_EQ(fake_request(&g, &reta, NULL), 0);
+	TEST_MEM_EQ(&g.rss_reta, &reta.rss_reta, sizeof(g.rss_reta));
+	g.rss_error = -ENOMEM;
+	TEST_EQ(fake_request(&g, &hash, NULL), -ENOMEM);
+	TEST_EQ(fake_request(&g, &reta, NULL), -ENOMEM);
+	TEST_EQ(nfed_function_counters(g.fn)->denied, 2);
+	hash.rss_hash.types = 0x40;
+	TEST_EQ(fake_request(&g, &hash, NULL), -EINVAL);
+	hash.rss_hash.types = 1;
+	hash.rss_hash.flags = 2;
+	TEST_EQ(fake_request(&g, &hash, NULL), -EINVAL);
+	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		reta.rss_reta = bad[i];
+		TEST_EQ(fake_request(&g, &reta, NULL), -EINVAL);
+	}
+	TEST_EQ(nfed_function_counters(g.fn)->bad_value, 2 + sizeof(bad) / sizeof(bad[0]));
+	fake_guest_destroy(&g);
+	return TEST_OK;
+}
+
+static int
+vlans_are_checked_and_asked_of_the_owner(void)
+{
+	struct nfe_req req = { .op = NFE_OP_VLANS, .vlans = { .first = 64, .map = { 1, [5] = 3 } } };
+	struct nfe_req mode = { .op = NFE_OP_RX_MODE, .rx_mode.mode = NFE_RX_VLAN_FILTER };
+	struct fake_guest g;
+
+	TEST_EQ(rx_guest_open(&g, RX_FEATURES), TEST_OK);
+	TEST_EQ(fake_request(&g, &mode, NULL), 0);
+	TEST_EQ(g.rx_mode, NFE_RX_VLAN_FILTER);
+	TEST_EQ(fake_request(&g, &req, NULL), 0);
+	TEST_TRUE(g.vlans[0] == 0 && g.vlans[1] == 1 && g.vlans[6] == 3);
+	req.vlans = (struct nfe_req_vlans){ .first = 4032, .map = { 1 } };
+	TEST_EQ(fake_request(&g, &req, NULL), 0);
+	TEST_EQ(g.vlans[63], 1);
+	req.vlans.map[1] = 1; /* id 4096 */
+	TEST_EQ(fake_request(&g, &req, NULL), -EINVAL);
+	req.vlans = (struct nfe_req_vlans){ .first = 4096 };
+	TEST_EQ(fake_request(&g, &req, NULL), -EINVAL);
+	req.vlans.first = 1;
+	TEST_EQ(fake_request(&g, &req, NULL), -EINVAL);
+	TEST_EQ(nfed_function_counters(g.fn)->bad_value, 3);
+	req.vlans = (struct nfe_req_vlans){ .zero = { 0, 0, 1 } };
+	TEST_EQ(fake_request(&g, &req, NULL), -EINVAL);
+	TEST_EQ(nfed_function_counters(g.fn)->bad_reserved, 1);
+	g.vlans_error = -EPERM;
+	req.vlans.zero[2] = 0;
+	TEST_EQ(fake_request(&g, &req, NULL), -EPERM);
+	fake_guest_destroy(&g);
+	return TEST_OK;
+}
+
 static int
 stats_of_several_answers_are_one_snapshot(void)
 {
@@ -360,6 +464,9 @@ static const struct test_case cases[] = {
 	TEST_CASE(each_reserved_byte_is_refused),
 	TEST_CASE(nothing_stale_travels_in_answers),
 	TEST_CASE(mac_rx_mode_and_mtu_are_asked_of_the_owner),
+	TEST_CASE(rss_and_vlans_need_their_features),
+	TEST_CASE(rss_is_checked_and_asked_of_the_owner),
+	TEST_CASE(vlans_are_checked_and_asked_of_the_owner),
 	TEST_CASE(stats_of_several_answers_are_one_snapshot),
 };
 TEST_SUITE(nfed_control, cases);

@@ -57,7 +57,7 @@ static void
 ops_of(char *text, size_t size)
 {
 	static const char letters[NFE_OP_MAX] = { '?', 'R', 'r', 'C', 'c', 'Q', 'S', 's', 'A', 'X',
-						  'U', '#', 'n' };
+						  'U', '#', 'n', 'H', 'T', 'V' };
 	unsigned int n = 0;
 
 	pthread_mutex_lock(&dev.lock);
@@ -94,6 +94,75 @@ replay_brings_back_everything_in_order(void)
 	TEST_STR_EQ(guest.trace, "UDFiiiTU");
 	TEST_EQ(guest_counters(&guest).hangups, 1);
 	TEST_EQ(guest_counters(&guest).replays, 1);
+	return tear_down();
+}
+
+/* What is as the device has it already is not sent, neither now nor then. */
+static int
+replay_brings_back_rss_and_vlans(void)
+{
+	struct nfeh_rss rss = { .types = NFE_RSS_IPV4, .flags = NFE_RSS_F_TELL, .key = { 7 } };
+	char ops[32];
+
+	TEST_EQ(set_up(0), TEST_OK);
+	rss.reta[0] = rss.reta[30] = rss.reta[127] = 1;
+	TEST_EQ(nfeh_rss(guest.h, &rss), 0);
+	TEST_EQ(fake_device_count(&dev, NFE_OP_RSS_RETA), 3);
+	TEST_EQ(fake_device_count(&dev, NFE_OP_RSS_HASH), 1);
+	TEST_EQ(nfeh_rss(guest.h, &rss), 0);
+	TEST_EQ(fake_device_count(&dev, NFE_OP_RSS_HASH), 1);
+	TEST_EQ(nfeh_vlan(guest.h, 100, true), 0);
+	TEST_EQ(nfeh_vlan(guest.h, 4095, true), 0);
+	TEST_EQ(nfeh_vlan(guest.h, 4095, true), 0);
+	TEST_EQ(nfeh_vlan(guest.h, 101, true), 0);
+	TEST_EQ(nfeh_vlan(guest.h, 101, false), 0);
+	TEST_EQ(nfeh_vlan(guest.h, 4096, true), -EINVAL);
+	TEST_EQ(fake_device_count(&dev, NFE_OP_VLANS), 4);
+	fake_device_die(&dev);
+	fake_device_power_on(&dev);
+	TEST_TRUE(TEST_WAIT(guest_replayed(&guest, 1), WAIT_MS));
+	ops_of(ops, sizeof(ops));
+	TEST_STR_EQ(ops, "RCQQQSAATTTHVVXU");
+	TEST_EQ(dev.log[8].rss_reta.first, 0);
+	TEST_EQ(dev.log[8].rss_reta.channel[0], 1);
+	TEST_EQ(dev.log[9].rss_reta.first, 30);
+	TEST_EQ(dev.log[10].rss_reta.first, 127);
+	TEST_EQ(dev.log[10].rss_reta.n, 1);
+	TEST_MEM_EQ(dev.log[11].rss_hash.key, rss.key, sizeof(rss.key));
+	TEST_EQ(dev.log[11].rss_hash.types, NFE_RSS_IPV4);
+	TEST_EQ(dev.log[11].rss_hash.flags, NFE_RSS_F_TELL);
+	TEST_EQ(dev.log[12].vlans.first, 64);
+	TEST_EQ(dev.log[12].vlans.map[0], UINT64_C(1) << (100 - 64));
+	TEST_EQ(dev.log[13].vlans.first, 4032);
+	TEST_EQ(dev.log[13].vlans.map[0], UINT64_C(1) << 63);
+	return tear_down();
+}
+
+static enum fake_answer
+refuse_second_reta(struct fake_device *d, const struct nfe_req *req, struct nfe_rsp *rsp)
+{
+	(void)d;
+	if (req->op == NFE_OP_RSS_RETA && req->rss_reta.first >= 64)
+		rsp->status = -ENOMEM;
+	return FAKE_ANSWER;
+}
+
+/* The next call sends what the device has not, no more. */
+static int
+half_a_refused_table_is_remembered(void)
+{
+	struct nfeh_rss rss = { .types = NFE_RSS_IPV4 };
+
+	TEST_EQ(set_up(0), TEST_OK);
+	set_script(refuse_second_reta);
+	rss.reta[10] = rss.reta[100] = 2;
+	TEST_EQ(nfeh_rss(guest.h, &rss), -ENOMEM);
+	TEST_EQ(fake_device_count(&dev, NFE_OP_RSS_RETA), 2);
+	TEST_EQ(fake_device_count(&dev, NFE_OP_RSS_HASH), 0);
+	set_script(NULL);
+	TEST_EQ(nfeh_rss(guest.h, &rss), 0);
+	TEST_EQ(fake_device_count(&dev, NFE_OP_RSS_RETA), 3);
+	TEST_EQ(fake_device_count(&dev, NFE_OP_RSS_HASH), 1);
 	return tear_down();
 }
 
@@ -545,6 +614,8 @@ callers_on_many_threads_survive_deaths(void)
 
 static const struct test_case cases[] = {
 	TEST_CASE(replay_brings_back_everything_in_order),
+	TEST_CASE(replay_brings_back_rss_and_vlans),
+	TEST_CASE(half_a_refused_table_is_remembered),
 	TEST_CASE(replay_hands_on_the_indices_of_the_client),
 	TEST_CASE(replay_wakes_the_device_and_a_sleeping_client),
 	TEST_CASE(what_was_taken_away_is_not_replayed),

@@ -49,6 +49,7 @@ struct sw_frame { /* received, flat */
 	uint32_t len;
 	uint32_t nbufs; /* 0: inline */
 	uint8_t flags;  /* NFE_MSG_F_* */
+	uint32_t hash;  /* with NFE_MSG_F_HASH */
 	struct nfe_hints hints;
 	uint8_t bytes[SW_MAX_GSO + 64];
 };

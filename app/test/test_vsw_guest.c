@@ -239,27 +239,33 @@ flags_accepted(const struct sw_chan *c)
 		flags = NFE_MSG_F_CSUM_OK | NFE_MSG_F_CSUM_PARTIAL;
 	if (features & NFE_F_GSO_TO_HOST)
 		flags |= NFE_MSG_F_GSO;
+	if (features & NFE_F_CSUM_OK)
+		flags |= NFE_MSG_F_CSUM_OK;
+	if (features & NFE_F_RSS)
+		flags |= NFE_MSG_F_HASH;
 	return flags;
 }
 
 static int
 take_inline(struct sw_chan *c, union nfe_msg *m, struct sw_frame *f)
 {
-	uint32_t cells, tail;
+	uint32_t skip = m->flags & NFE_MSG_F_HASH ? NFE_INLINE_HASH : 0, cells, tail;
+	uint8_t may = NFE_MSG_F_CSUM_OK | NFE_MSG_F_HASH;
 
 	f->len = m->in.len;
 	f->nbufs = 0;
 	f->flags = m->in.flags;
+	f->hash = skip != 0 ? m->in_hash.hash : 0;
 	f->hints = (struct nfe_hints){ 0 };
-	RULE(f->len >= NFE_MIN_FRAME && f->len <= 252);
-	RULE((f->flags & ~(flags_accepted(c) & NFE_MSG_F_CSUM_OK)) == 0);
-	cells = nfe_inline_cells(f->len);
+	RULE(f->len >= NFE_MIN_FRAME && f->len + skip <= 252);
+	RULE((f->flags & ~(flags_accepted(c) & may)) == 0);
+	cells = nfe_inline_cells(f->len + skip);
 	RULE(((c->rq_cons - 1) & ((1u << c->rq_log2) - 1)) + cells <= 1u << c->rq_log2);
 	for (uint32_t i = 1; i < cells; i++)
 		RULE(take_cell(c, &m[i]) == 0);
-	memcpy(f->bytes, m->bytes + 4, RTE_MIN(f->len, cells * 64 - 4));
-	tail = cells * NFE_MSG_SIZE - 4 - f->len;
-	RULE(all_bytes(m->bytes + 4 + f->len, tail, 0));
+	memcpy(f->bytes, m->bytes + 4 + skip, f->len);
+	tail = cells * NFE_MSG_SIZE - 4 - skip - f->len;
+	RULE(all_bytes(m->bytes + 4 + skip + f->len, tail, 0));
 	return 1;
 }
 
@@ -288,9 +294,11 @@ take_dma(struct sw_chan *c, union nfe_msg *m, struct sw_frame *f)
 	f->len = 0;
 	f->nbufs = n;
 	f->flags = m->rx.flags;
+	f->hash = m->rx.hash;
 	f->hints = *h;
 	RULE((f->flags & ~flags_accepted(c)) == 0);
-	RULE(m->rx.hash == 0 && n >= 1 && n <= VSW_MAX_BUFS);
+	RULE(m->rx.hash == 0 || (f->flags & NFE_MSG_F_HASH));
+	RULE(n >= 1 && n <= VSW_MAX_BUFS);
 	RULE(m->rx.fill_end == expect);
 	RULE(((c->rq_cons - 1) & ((1u << c->rq_log2) - 1)) + nfe_dma_cells(n) <= 1u << c->rq_log2);
 	RULE(take_buffer(c, m->rx.cookie, m->rx.len, f) == 0);
@@ -304,7 +312,7 @@ take_dma(struct sw_chan *c, union nfe_msg *m, struct sw_frame *f)
 			RULE(take_buffer(c, s->cookie, s->len, f) == 0);
 	}
 	RULE(f->len <= (f->flags & NFE_MSG_F_GSO ? SW_MAX_GSO : SW_MAX_FRAME));
-	RULE(nfe_hints_valid(f->flags, h, m->rx.hdr, f->len));
+	RULE(nfe_hints_valid(f->flags & ~NFE_MSG_F_HASH, h, m->rx.hdr, f->len));
 	hdr = RTE_MIN(f->len, NFE_HDR_COPY);
 	RULE(memcmp(m->rx.hdr, f->bytes, hdr) == 0);
 	RULE(all_bytes(m->rx.hdr + hdr, NFE_HDR_COPY - hdr, 0));

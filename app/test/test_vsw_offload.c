@@ -276,12 +276,12 @@ hints_pass_unchanged_to_who_takes_them(void)
 static int
 checksum_is_completed(uint64_t features)
 {
-	bool vouched = features & NFE_F_CSUM_TO_HOST;
+	bool vouched = features & (NFE_F_CSUM_TO_HOST | NFE_F_CSUM_OK);
 	struct sw sw;
 
 	SW_DO(two_open(&sw, ALL, features, 2048));
 	for (unsigned int i = 0; i < ROUNDS; i++) {
-		struct packet p = random_packet(vouched ? 100 : i % 2 ? 200 : 8800, i % 3 == 0);
+		struct packet p = random_packet(features & NFE_F_CSUM_TO_HOST ? 100 : i % 2 ? 200 : 8800, i % 3 == 0);
 		struct nfe_hints h = hints_of(&p, 0);
 
 		SW_DO(send_packet(&sw, &p, NFE_MSG_F_CSUM_PARTIAL, &h));
@@ -298,6 +298,12 @@ static int
 checksum_is_completed_for_who_does_not(void)
 {
 	return checksum_is_completed(SW_BASIC);
+}
+
+static int
+checksum_is_completed_for_who_takes_no_open_ones(void)
+{
+	return checksum_is_completed(SW_BASIC | NFE_F_CSUM_OK);
 }
 
 static int
@@ -343,6 +349,7 @@ static int
 frames_are_cut(uint64_t features, uint32_t buf_size, uint32_t min_payload, uint32_t max_payload)
 {
 	bool takes_partial = features & NFE_F_CSUM_TO_HOST;
+	bool hears = features & (NFE_F_CSUM_TO_HOST | NFE_F_CSUM_OK);
 	uint64_t parts = 0;
 	struct sw sw;
 
@@ -362,7 +369,7 @@ frames_are_cut(uint64_t features, uint32_t buf_size, uint32_t min_payload, uint3
 			TEST_EQ(sw_recv(CHAN(B(sw)), &got), 1);
 			partial = takes_partial && got.len > 252;
 			TEST_EQ(got.flags, partial ? NFE_MSG_F_CSUM_PARTIAL :
-				takes_partial ? NFE_MSG_F_CSUM_OK : 0);
+				hears ? NFE_MSG_F_CSUM_OK : 0);
 			SW_DO(check_part(&sw, &p, at, gso_size, partial));
 		}
 		TEST_EQ(sw_recv(CHAN(B(sw)), &got), 0);
@@ -378,6 +385,7 @@ static int
 frames_are_cut_for_who_takes_none_uncut(void)
 {
 	SW_DO(frames_are_cut(SW_BASIC, 2048, 1, 30000));
+	SW_DO(frames_are_cut(SW_BASIC | NFE_F_CSUM_OK, 2048, 1, 30000));
 	return frames_are_cut(NFE_F_MULTI_SEG, 1024, 1, 5000);
 }
 
@@ -713,6 +721,7 @@ giants_need_segmentation(void)
 static const struct test_case cases[] = {
 	TEST_CASE(hints_pass_unchanged_to_who_takes_them),
 	TEST_CASE(checksum_is_completed_for_who_does_not),
+	TEST_CASE(checksum_is_completed_for_who_takes_no_open_ones),
 	TEST_CASE(checksum_of_inline_frames_is_completed),
 	TEST_CASE(udp_checksum_is_never_zero),
 	TEST_CASE(frames_are_cut_for_who_takes_none_uncut),

@@ -15,9 +15,10 @@
 
 #include "vifsw.h"
 
-#define FEATURES (NFE_F_RING_MODE | NFE_F_EVENT_IDX | NFE_F_INLINE_LONG | NFE_F_MULTI_SEG)
+#define FEATURES (NFE_F_RING_MODE | NFE_F_EVENT_IDX | NFE_F_INLINE_LONG | NFE_F_MULTI_SEG | \
+		  NFE_F_RSS | NFE_F_VLAN_FILTER)
 #define OFFLOADS (NFE_F_CSUM_TO_DEVICE | NFE_F_CSUM_TO_HOST | NFE_F_GSO_TO_DEVICE | \
-		  NFE_F_GSO_TO_HOST)
+		  NFE_F_GSO_TO_HOST | NFE_F_CSUM_OK)
 #define TRIGGERS_EXTRA 256 /* beyond the one entry that each function has for sure */
 #define FRAME_OVERHEAD (RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN) /* of a frame without FCS */
 #define BYTES_PER_MIB (UINT64_C(1) << 20)

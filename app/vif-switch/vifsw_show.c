@@ -290,6 +290,8 @@ show_vif_info(struct vifsw *s, const char *text)
 	put_u64(object, "max_mtu", guest->conf->port.max_mtu);
 	put_u64(object, "rx_mode", vsw_port_rx_mode(port));
 	put_u64(object, "rate_mbps", guest->conf->port.rate_mbps);
+	put_u64(object, "rss_types", vsw_port_rss_types(port));
+	put_u64(object, "vlans", vsw_port_vlans(port));
 	put_u64(object, "max_queues", nfed_function_limits(vsw_port_function(port))->max_channels);
 	regions = nfed_function_regions(vsw_port_function(port));
 	put_u64(object, "regions", regions->nb_regions);

@@ -32,6 +32,9 @@ enum nfe_op { /* 7.2 */
 	NFE_OP_MTU = 10,
 	NFE_OP_STATS = 11,
 	NFE_OP_NOP = 12, /* answered with success: a liveness probe */
+	NFE_OP_RSS_HASH = 13,
+	NFE_OP_RSS_RETA = 14,
+	NFE_OP_VLANS = 15,
 	NFE_OP_MAX
 };
 
@@ -103,6 +106,7 @@ struct nfe_req_rx_mode { /* 7.7 */
 };
 #define NFE_RX_PROMISC 1u  /* all that the operator lets this VIF see */
 #define NFE_RX_ALLMULTI 2u /* all multicast, whatever was added */
+#define NFE_RX_VLAN_FILTER 4u /* tagged frames only of the VLANs of 7.12; needs its feature */
 
 struct nfe_req_mtu { /* 7.8 */
 	uint32_t mtu; /* bytes of layer 3, 68..MAX_MTU */
@@ -113,6 +117,42 @@ struct nfe_req_stats { /* 7.9 */
 	uint32_t first; /* enum nfe_stat */
 	uint8_t zero[52];
 };
+/* 7.11 Types of frames that get a hash; of several that fit a frame the one with ports counts. */
+#define NFE_RSS_IPV4 0x01u     /* addresses */
+#define NFE_RSS_IPV4_TCP 0x02u /* addresses and ports, no fragment */
+#define NFE_RSS_IPV4_UDP 0x04u
+#define NFE_RSS_IPV6 0x08u
+#define NFE_RSS_IPV6_TCP 0x10u
+#define NFE_RSS_IPV6_UDP 0x20u
+#define NFE_RSS_TYPES 0x3fu
+#define NFE_RSS_F_TELL 0x01u /* messages with such a frame carry its hash */
+#define NFE_RSS_KEY_LEN 40u
+#define NFE_RSS_RETA_SIZE 128u
+#define NFE_RSS_RETA_PER_REQ 24u
+struct nfe_req_rss_hash { /* 7.11 */
+	uint32_t types; /* NFE_RSS_*; 0: the device spreads as it likes */
+	uint32_t flags; /* NFE_RSS_F_* */
+	uint8_t key[NFE_RSS_KEY_LEN];
+	uint8_t zero[8];
+};
+
+struct nfe_req_rss_reta { /* 7.11 */
+	uint16_t first; /* entry that channel[0] is for */
+	uint16_t n;     /* 1..NFE_RSS_RETA_PER_REQ */
+	uint16_t channel[NFE_RSS_RETA_PER_REQ]; /* 1..MAX_CHANNELS; 0: the device chooses */
+	uint8_t zero[4];
+};
+
+#define NFE_VLANS 4096u
+#define NFE_VLANS_PER_WORD 64u
+#define NFE_VLAN_WORDS (NFE_VLANS / NFE_VLANS_PER_WORD)
+#define NFE_VLAN_WORDS_PER_REQ 6u
+struct nfe_req_vlans { /* 7.12 */
+	uint16_t first; /* VLAN id of bit 0 of map[0], multiple of 64 */
+	uint16_t zero[3];
+	uint64_t map[NFE_VLAN_WORDS_PER_REQ]; /* replaces what was there; beyond id 4095: 0 */
+};
+
 #define NFE_STATS_PER_RSP 6u
 struct nfe_rsp_stats {
 	uint16_t first;
@@ -136,6 +176,9 @@ struct nfe_req { /* 7.1 */
 		struct nfe_req_rx_mode rx_mode;
 		struct nfe_req_mtu mtu;
 		struct nfe_req_stats stats;
+		struct nfe_req_rss_hash rss_hash;
+		struct nfe_req_rss_reta rss_reta;
+		struct nfe_req_vlans vlans;
 		uint8_t args[56];
 	};
 } __attribute__((aligned(64)));
@@ -150,6 +193,10 @@ static_assert(sizeof(struct nfe_req_rx_mode) == 56, "7.7");
 static_assert(sizeof(struct nfe_req_mtu) == 56, "7.8");
 static_assert(sizeof(struct nfe_req_stats) == 56, "7.9");
 static_assert(sizeof(struct nfe_rsp_stats) == 56, "7.9");
+static_assert(sizeof(struct nfe_req_rss_hash) == 56, "7.11");
+static_assert(sizeof(struct nfe_req_rss_reta) == 56, "7.11");
+static_assert(sizeof(struct nfe_req_vlans) == 56, "7.12");
+static_assert(offsetof(struct nfe_req_vlans, map) == 8, "7.12");
 
 struct nfe_rsp { /* 7.1 */
 	uint8_t type; /* NFE_MSG_RSP */
@@ -215,6 +262,7 @@ static_assert(sizeof(struct nfe_event) == NFE_MSG_SIZE, "7.10");
 	X(to_drop_bad_fill, "fill entry refused") \
 	X(to_drop_fault, "destination or source memory vanished during the copy") \
 	X(to_drop_hints, "TCP header that the frame cannot be cut by") \
+	X(to_drop_vlan, "tagged, of a VLAN that the guest does not take") \
 	X(from_kicks, "times the guest woke the device") \
 	X(to_interrupts, "times the device woke the guest") \
 	X(to_parts, "frames that longer ones were cut into") \
@@ -230,6 +278,6 @@ enum nfe_stat {
 #define NFE_STAT_FROM_DROP_FIRST NFE_STAT_from_drop_type
 #define NFE_STAT_FROM_DROP_LAST NFE_STAT_from_drop_hints
 #define NFE_STAT_TO_DROP_FIRST NFE_STAT_to_drop_link
-#define NFE_STAT_TO_DROP_LAST NFE_STAT_to_drop_hints
+#define NFE_STAT_TO_DROP_LAST NFE_STAT_to_drop_vlan
 
 #endif /* NFE_CTRL_H */

@@ -45,7 +45,7 @@ enum nfe_msg_type {
 #define NFE_MSG_F_GSO 0x04u          /* DMA, with CSUM_PARTIAL: TCP data for several frames */
 #define NFE_MSG_F_VLAN 0x08u
 #define NFE_MSG_F_HINTS 0x10u
-#define NFE_MSG_F_HASH 0x20u
+#define NFE_MSG_F_HASH 0x20u         /* to the host: the message has the frame's hash, 7.11 */
 #define NFE_MSG_F_LAP 0x80u
 
 struct nfe_hints { /* 4.8; nfe_hints.h checks them */
@@ -74,6 +74,16 @@ struct nfe_msg_inline { /* 4.2 */
 };
 static_assert(sizeof(struct nfe_msg_inline) == NFE_MSG_SIZE, "4.2");
 static_assert(offsetof(struct nfe_msg_inline, frame) == 4, "4.2");
+
+struct nfe_msg_inline_hash { /* 4.2 with NFE_MSG_F_HASH, to the host only */
+	uint8_t type; /* NFE_MSG_INLINE */
+	uint8_t flags;
+	uint16_t len; /* bytes of the frame, 14..INLINE_MAX - 4 */
+	uint32_t hash;
+	uint8_t frame[56];
+};
+static_assert(sizeof(struct nfe_msg_inline_hash) == NFE_MSG_SIZE, "4.2");
+static_assert(offsetof(struct nfe_msg_inline_hash, frame) == 8, "4.2");
 
 struct nfe_msg_dma_tx { /* 4.3 */
 	uint8_t type; /* NFE_MSG_DMA_TX */
@@ -149,6 +159,7 @@ union nfe_msg { /* one cell, as copied to private memory */
 		uint8_t flags;
 	};
 	struct nfe_msg_inline in;
+	struct nfe_msg_inline_hash in_hash;
 	struct nfe_msg_dma_tx tx;
 	struct nfe_msg_dma_rx rx;
 	struct nfe_msg_ret ret;
@@ -158,7 +169,10 @@ union nfe_msg { /* one cell, as copied to private memory */
 } __attribute__((aligned(64)));
 static_assert(sizeof(union nfe_msg) == NFE_MSG_SIZE, "4.1");
 
-/* Cells of an inline frame of len bytes, 4.2: 60 bytes in the first, 64 in each further one. */
+#define NFE_INLINE_HASH 4u /* bytes that the hash takes from an inline message */
+
+/* Cells of an inline frame of len bytes, 4.2: 60 bytes in the first, 64 in each further one. With
+ * NFE_MSG_F_HASH the frame begins later: as many as for len + NFE_INLINE_HASH. */
 static inline uint32_t
 nfe_inline_cells(uint32_t len)
 {

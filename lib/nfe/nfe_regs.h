@@ -112,6 +112,9 @@ enum nfe_command {
 #define NFE_F_GSO_TO_DEVICE (UINT64_C(1) << 6)  /* 4.8 the host may leave TCP data uncut */
 #define NFE_F_GSO_TO_HOST (UINT64_C(1) << 7)    /* 4.8 the device may */
 #define NFE_F_TRIGGER (UINT64_C(1) << 8)     /* 3.4 reads of trigger pages enqueue */
+#define NFE_F_RSS (UINT64_C(1) << 9)         /* 7.11 flows over channels, and their hash */
+#define NFE_F_VLAN_FILTER (UINT64_C(1) << 10) /* 7.12 frames to the host by VLAN */
+#define NFE_F_CSUM_OK (UINT64_C(1) << 11)    /* 4.8 the device may vouch for checksums, no more */
 
 /* 3.3 Doorbell page of a channel (host writes, device reads; u32, free-running) */
 #define NFE_DB_SQ_PROD 0x000u

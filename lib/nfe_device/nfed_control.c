@@ -43,6 +43,9 @@ static const struct op ops[NFE_OP_MAX] = {
 	[NFE_OP_MTU] = { nfed_op_mtu, 4 },
 	[NFE_OP_STATS] = { nfed_op_stats, 4 },
 	[NFE_OP_NOP] = { op_nop, 0 },
+	[NFE_OP_RSS_HASH] = { nfed_op_rss_hash, 48 },
+	[NFE_OP_RSS_RETA] = { nfed_op_rss_reta, 52 },
+	[NFE_OP_VLANS] = { nfed_op_vlans, 56 },
 };
 
 /* req is the private copy. */

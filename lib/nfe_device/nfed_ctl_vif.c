@@ -10,13 +10,6 @@
 
 #include "nfed_internal.h"
 
-/* An owner's refusal is policy; count it as such. */
-static int
-asked(struct nfed_function *fn, int rc)
-{
-	return rc < 0 ? nfed_refuse(&fn->counters.denied, rc) : 0;
-}
-
 int
 nfed_op_mac(struct nfed_function *fn, const struct nfe_req *req, struct nfe_rsp *rsp)
 {
@@ -28,20 +21,24 @@ nfed_op_mac(struct nfed_function *fn, const struct nfe_req *req, struct nfe_rsp 
 	    nfed_all_zero(a->mac, sizeof(a->mac)) || (a->action == NFE_MAC_SET && multicast))
 		return nfed_refuse(&fn->counters.bad_value, -EINVAL);
 	if (fn->conf.owner_ops->mac == NULL)
-		return asked(fn, -EOPNOTSUPP);
-	return asked(fn, fn->conf.owner_ops->mac(fn->conf.owner, a->mac,
+		return nfed_asked(fn, -EOPNOTSUPP);
+	return nfed_asked(fn, fn->conf.owner_ops->mac(fn->conf.owner, a->mac,
 						 (enum nfe_mac_action)a->action));
 }
 
 int
 nfed_op_rx_mode(struct nfed_function *fn, const struct nfe_req *req, struct nfe_rsp *rsp)
 {
+	uint32_t modes = NFE_RX_PROMISC | NFE_RX_ALLMULTI;
+
 	(void)rsp;
-	if ((req->rx_mode.mode & ~(NFE_RX_PROMISC | NFE_RX_ALLMULTI)) != 0)
+	if ((fn->accepted & NFE_F_VLAN_FILTER) != 0)
+		modes |= NFE_RX_VLAN_FILTER;
+	if ((req->rx_mode.mode & ~modes) != 0)
 		return nfed_refuse(&fn->counters.bad_value, -EINVAL);
 	if (fn->conf.owner_ops->rx_mode == NULL)
-		return asked(fn, -EOPNOTSUPP);
-	return asked(fn, fn->conf.owner_ops->rx_mode(fn->conf.owner, req->rx_mode.mode));
+		return nfed_asked(fn, -EOPNOTSUPP);
+	return nfed_asked(fn, fn->conf.owner_ops->rx_mode(fn->conf.owner, req->rx_mode.mode));
 }
 
 int
@@ -53,8 +50,8 @@ nfed_op_mtu(struct nfed_function *fn, const struct nfe_req *req, struct nfe_rsp 
 	if (mtu < 68 || mtu > fn->conf.limits.max_mtu)
 		return nfed_refuse(&fn->counters.bad_value, -EINVAL);
 	if (fn->conf.owner_ops->mtu == NULL)
-		return asked(fn, -EOPNOTSUPP);
-	return asked(fn, fn->conf.owner_ops->mtu(fn->conf.owner, mtu));
+		return nfed_asked(fn, -EOPNOTSUPP);
+	return nfed_asked(fn, fn->conf.owner_ops->mtu(fn->conf.owner, mtu));
 }
 
 /*
@@ -72,12 +69,12 @@ nfed_op_stats(struct nfed_function *fn, const struct nfe_req *req, struct nfe_rs
 		return nfed_refuse(&fn->counters.bad_value, -EINVAL);
 	if (first == 0 || !fn->stats_valid) {
 		if (fn->conf.owner_ops->stats == NULL)
-			return asked(fn, -EOPNOTSUPP);
+			return nfed_asked(fn, -EOPNOTSUPP);
 		memset(fn->stats, 0, sizeof(fn->stats));
 		rc = fn->conf.owner_ops->stats(fn->conf.owner, fn->stats);
 		fn->stats_valid = rc == 0;
 		if (rc < 0)
-			return asked(fn, rc);
+			return nfed_asked(fn, rc);
 	}
 	n = NFE_STAT_MAX - first < NFE_STATS_PER_RSP ? NFE_STAT_MAX - first : NFE_STATS_PER_RSP;
 	rsp->stats.first = (uint16_t)first;

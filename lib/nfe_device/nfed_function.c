@@ -82,7 +82,9 @@ conf_valid(const struct nfed_function_conf *conf)
 	return limits_valid(&conf->limits) && conf->transport != NULL &&
 	       conf->transport->map != NULL && conf->transport->unmap != NULL &&
 	       (conf->triggers == NULL || conf->transport->kick != NULL) && ops != NULL &&
-	       ops->channel_start != NULL && ops->channel_stop != NULL && ops->quiesce != NULL;
+	       ops->channel_start != NULL && ops->channel_stop != NULL && ops->quiesce != NULL &&
+	       (!(conf->features & NFE_F_RSS) || (ops->rss_hash != NULL && ops->rss_reta != NULL)) &&
+	       (!(conf->features & NFE_F_VLAN_FILTER) || ops->vlans != NULL);
 }
 
 /* NFE_TRIG_LOOK; the host may have stopped the channel since: then it is a spurious kick. */

@@ -75,6 +75,10 @@ struct nfed_owner_ops {
 	int (*mac)(void *owner, const uint8_t mac[6], enum nfe_mac_action action);
 	int (*rx_mode)(void *owner, uint32_t mode);
 	int (*mtu)(void *owner, uint32_t mtu);
+	/* 7.11, 7.12; the values are in range. Needed if NFE_F_RSS or NFE_F_VLAN_FILTER is offered. */
+	int (*rss_hash)(void *owner, const struct nfe_req_rss_hash *hash);
+	int (*rss_reta)(void *owner, const struct nfe_req_rss_reta *reta);
+	int (*vlans)(void *owner, unsigned int first_word, const uint64_t *map, unsigned int n);
 	/* Coherent copy of all NFE_STAT_MAX counters of this VIF. */
 	int (*stats)(void *owner, uint64_t value[NFE_STAT_MAX]);
 	/* One log line per transition is the owner's to write. text: more detail, may be "". */

@@ -77,6 +77,13 @@ nfed_refuse(uint64_t *counter, int error)
 	return error;
 }
 
+/* An owner's refusal is policy; count it as such. */
+static inline int
+nfed_asked(struct nfed_function *fn, int rc)
+{
+	return rc < 0 ? nfed_refuse(&fn->counters.denied, rc) : 0;
+}
+
 static inline bool
 nfed_all_zero(const uint8_t *bytes, size_t len)
 {
@@ -122,6 +129,9 @@ int nfed_op_mac(struct nfed_function *fn, const struct nfe_req *req, struct nfe_
 int nfed_op_rx_mode(struct nfed_function *fn, const struct nfe_req *req, struct nfe_rsp *rsp);
 int nfed_op_mtu(struct nfed_function *fn, const struct nfe_req *req, struct nfe_rsp *rsp);
 int nfed_op_stats(struct nfed_function *fn, const struct nfe_req *req, struct nfe_rsp *rsp);
+int nfed_op_rss_hash(struct nfed_function *fn, const struct nfe_req *req, struct nfe_rsp *rsp);
+int nfed_op_rss_reta(struct nfed_function *fn, const struct nfe_req *req, struct nfe_rsp *rsp);
+int nfed_op_vlans(struct nfed_function *fn, const struct nfe_req *req, struct nfe_rsp *rsp);
 
 /* nfed_channel.c */
 void nfed_channels_init(struct nfed_function *fn);

@@ -156,6 +156,15 @@ int nfeh_share(struct nfeh *h, struct nfe_bus_share *share);
 int nfeh_mac(struct nfeh *h, const uint8_t mac[6], enum nfe_mac_action action);
 int nfeh_rx_mode(struct nfeh *h, uint32_t mode);
 int nfeh_mtu(struct nfeh *h, uint32_t mtu);
+/* 7.11, with NFE_F_RSS: all that shall be; what the device knows already is not sent again. */
+struct nfeh_rss {
+	uint32_t types, flags; /* NFE_RSS_* */
+	uint8_t key[NFE_RSS_KEY_LEN];
+	uint16_t reta[NFE_RSS_RETA_SIZE]; /* channels; 0: the device chooses */
+};
+int nfeh_rss(struct nfeh *h, const struct nfeh_rss *rss);
+/* 7.12, with NFE_F_VLAN_FILTER: frames of this VLAN, or no longer. */
+int nfeh_vlan(struct nfeh *h, uint16_t vlan, bool on);
 int nfeh_stats(struct nfeh *h, uint64_t value[NFE_STAT_MAX]);
 /* Registers of page 0 from offset 0 in steps of 8 bytes (3.1). Not remembered. */
 int nfeh_registers(struct nfeh *h, uint32_t *value, unsigned int nb);

@@ -191,6 +191,7 @@ nfeh_config_replay_locked(struct nfeh *h)
 		if (rc < 0)
 			nfeh_log(h, 1, "replay: further MAC address refused: %s", strerror(-rc));
 	}
+	nfeh_rx_replay_locked(h); /* before the mode that filters by VLAN */
 	if (c->rx_mode_set && (rc = send_rx_mode(h, c->rx_mode)) < 0)
 		nfeh_log(h, 1, "replay: receive mode 0x%x refused: %s", c->rx_mode, strerror(-rc));
 	if (c->mtu_set && (rc = send_mtu(h, c->mtu)) < 0)

@@ -8,7 +8,7 @@
  *	nfeh.c          attach, detach, states, the control thread
  *	nfeh_boot.c     registers: negotiation, boot block, GO
  *	nfeh_request.c  control queues: requests, responses, events
- *	nfeh_region.c, nfeh_channel.c, nfeh_config.c  what the client asked for, remembered
+ *	nfeh_region.c, nfeh_channel.c, nfeh_config.c, nfeh_rx.c  what the client asked for, remembered
  *	nfeh_replay.c   all of it again on a new device (specification 8)
  *
  * "_locked": the caller holds h->lock. A request keeps the lock until it is answered, so there is
@@ -95,6 +95,8 @@ struct nfeh_config { /* what the client configured, for the replay */
 	uint32_t rx_mode, mtu;
 	unsigned int nb_macs;
 	uint8_t macs[NFEH_MAX_MACS][6];
+	struct nfeh_rss rss; /* zero: off, as after RESET */
+	uint64_t vlans[NFE_VLAN_WORDS];
 };
 
 struct nfeh {
@@ -183,7 +185,7 @@ int nfeh_request_locked(struct nfeh *h, const struct nfe_req *req, struct nfe_rs
  * longer agree on what exists. rsp may be NULL. */
 int nfeh_call_locked(struct nfeh *h, struct nfe_req *req, enum nfe_op op, struct nfe_rsp *rsp);
 
-/* nfeh_region.c, nfeh_channel.c, nfeh_config.c */
+/* nfeh_region.c, nfeh_channel.c, nfeh_config.c, nfeh_rx.c */
 struct nfeh_region *nfeh_region_find_locked(struct nfeh *h, uint32_t key);
 int nfeh_region_replay_locked(struct nfeh *h, struct nfeh_region *r);
 void nfeh_regions_free(struct nfeh *h);
@@ -193,6 +195,7 @@ void nfeh_channels_note_locked(struct nfeh *h);
 int nfeh_channel_replay_locked(struct nfeh *h, uint16_t channel);
 void nfeh_channels_ring_locked(struct nfeh *h);
 void nfeh_config_replay_locked(struct nfeh *h);
+void nfeh_rx_replay_locked(struct nfeh *h);
 
 /* nfeh_replay.c: from DOWN to UP, or -ECANCELED: detach began. Control thread, without the lock. */
 int nfeh_recover(struct nfeh *h);

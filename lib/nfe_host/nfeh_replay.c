@@ -13,7 +13,7 @@
  *	    connect          nobody there: again after 10 ms
  *	    negotiate        refused: again after 1 s
  *	    regions with the old keys, channels, queues with the client's indices, START
- *	    MAC, receive mode, MTU
+ *	    MAC, RSS, VLANs, receive mode, MTU
  *	UP, thaw, kick the device, wake the client, link up
  *
  * State UP comes before the thaw, under the same lock as the replay: a stop or destroy that waits

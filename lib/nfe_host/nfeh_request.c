@@ -37,6 +37,9 @@ static const char *const op_names[NFE_OP_MAX] = {
 	[NFE_OP_MTU] = "MTU",
 	[NFE_OP_STATS] = "STATS",
 	[NFE_OP_NOP] = "NOP",
+	[NFE_OP_RSS_HASH] = "RSS_HASH",
+	[NFE_OP_RSS_RETA] = "RSS_RETA",
+	[NFE_OP_VLANS] = "VLANS",
 };
 
 static uint32_t *

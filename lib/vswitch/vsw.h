@@ -104,6 +104,8 @@ void vsw_port_mac(const struct vsw_port *port, struct rte_ether_addr *mac);
 bool vsw_port_link(const struct vsw_port *port);
 uint32_t vsw_port_mtu(const struct vsw_port *port);
 uint32_t vsw_port_rx_mode(const struct vsw_port *port);
+uint32_t vsw_port_rss_types(const struct vsw_port *port); /* NFE_RSS_*; 0: no RSS */
+unsigned int vsw_port_vlans(const struct vsw_port *port); /* in the guest's table */
 struct nfed_function *vsw_port_function(const struct vsw_port *port); /* NULL: uplink */
 /* Counters of ports first..: value[i] belongs to the i-th port of the walk; returns how many, or a
  * negative errno. Waits for the data lcores' next turn. */

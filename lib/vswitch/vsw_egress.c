@@ -14,6 +14,7 @@
 
 #include "vsw_datapath.h"
 #include "vsw_offload.h"
+#include "vsw_rss.h"
 
 #define PREFETCH_CELLS 16 /* of the receive queue: 129 -> 90 cycles for a frame of two cells */
 
@@ -22,6 +23,10 @@ struct sink { /* the destination while it is locked */
 	struct vsw_chan *c;
 	struct nfed_queue *rq, *fq;
 	uint32_t room; /* cells of the receive queue known to be free */
+	const struct vsw_rss *rss; /* of which messages tell the hash; NULL: none */
+	bool sorts;  /* VLANs: each frame is looked at */
+	bool hashed; /* the frame being put has a hash to tell */
+	uint32_t hash;
 };
 
 struct put_count { /* frames put */
@@ -79,17 +84,24 @@ put_cells(struct sink *s, const union nfe_msg *m, uint32_t cells)
 	s->room -= cells;
 }
 
+/* Bytes that the frame takes of an inline message. */
+static inline uint32_t
+inline_len(const struct sink *s, const struct vsw_frame *f)
+{
+	return f->len + (s->hashed ? NFE_INLINE_HASH : 0);
+}
+
 /* 4.2. 0 or the reason of the drop. */
 static enum nfe_stat
 put_inline(struct sink *s, const struct vsw_frame *f)
 {
-	uint32_t cells = nfe_inline_cells(f->len);
+	uint32_t cells = nfe_inline_cells(inline_len(s, f));
 	union nfe_msg m[VSW_INLINE_CELLS];
 	uint8_t *to = (uint8_t *)m + offsetof(struct nfe_msg_inline, frame);
 
 	if (unlikely(!reserve(s, cells)))
 		return NFE_STAT_to_drop_full;
-	if (likely(f->flags == 0 && f->cells != NULL)) {
+	if (likely(f->flags == 0 && f->cells != NULL && !s->hashed)) {
 		put_cells(s, f->cells, cells);
 		return 0;
 	}
@@ -97,6 +109,11 @@ put_inline(struct sink *s, const struct vsw_frame *f)
 	m[0].in.type = NFE_MSG_INLINE;
 	m[0].in.flags = f->flags & s->c->flags_to_host; /* CSUM_OK, if anything */
 	m[0].in.len = (uint16_t)f->len;
+	if (s->hashed) {
+		m[0].in.flags |= NFE_MSG_F_HASH;
+		m[0].in_hash.hash = s->hash;
+		to += NFE_INLINE_HASH;
+	}
 	vsw_frame_copy(f, &to, f->len);
 	if (unlikely(vsw_frame_poisoned(f)))
 		return NFE_STAT_to_drop_fault;
@@ -228,6 +245,10 @@ put_dma(struct sink *s, const struct vsw_frame *f)
 			return NFE_STAT_to_drop_fault;
 		}
 	build_dma_rx(m, f, fill, n, size, s->fq->cons + n, s->c->flags_to_host);
+	if (s->hashed) {
+		m->rx.flags |= NFE_MSG_F_HASH;
+		m->rx.hash = s->hash;
+	}
 	put_cells(s, m, cells);
 	s->fq->cons += n;
 	return 0;
@@ -238,7 +259,7 @@ put_plain(struct sink *s, const struct vsw_frame *f)
 {
 	if (unlikely(f->len > s->c->port->max_frame))
 		return NFE_STAT_to_drop_too_long;
-	return f->len <= s->c->inline_to_host ? put_inline(s, f) : put_dma(s, f);
+	return inline_len(s, f) <= s->c->inline_to_host ? put_inline(s, f) : put_dma(s, f);
 }
 
 /* 4.8. CSUM_OK, or CSUM_PARTIAL: completed where the guest doesn't take it, or it goes inline. */
@@ -248,7 +269,8 @@ put_checksum(struct sink *s, const struct vsw_frame *f)
 	struct vsw_patch p;
 
 	if ((f->flags & NFE_MSG_F_CSUM_PARTIAL) &&
-	    (!(s->c->flags_to_host & NFE_MSG_F_CSUM_PARTIAL) || f->len <= s->c->inline_to_host)) {
+	    (!(s->c->flags_to_host & NFE_MSG_F_CSUM_PARTIAL) ||
+	     inline_len(s, f) <= s->c->inline_to_host)) {
 		vsw_patch_complete(&p, f);
 		f = &p.f;
 	}
@@ -295,6 +317,9 @@ put_frame(struct sink *s, const struct vsw_frame *f)
 {
 	if (unlikely(s->c->ch->fault != 0))
 		return NFE_STAT_to_drop_link;
+	if (unlikely(s->sorts && !vsw_vlan_wanted(s->c->port, f)))
+		return NFE_STAT_to_drop_vlan;
+	s->hashed = unlikely(s->rss != NULL) && vsw_rss_hash(s->rss, f, &s->hash);
 	return likely(f->flags == 0) ? put_plain(s, f) : put_hinted(s, f);
 }
 
@@ -344,6 +369,9 @@ put_run(struct sink *s, const struct vsw_node *run, struct put_count *n)
 	const struct vsw_chan *c = s->c;
 	uint32_t cells_max = RTE_MIN(c->inline_to_host, c->port->max_frame); /* bytes */
 
+	if (unlikely(s->sorts || s->rss != NULL))
+		cells_max = 0;
+
 	for (uint32_t i = run->first; i < run->end; i++) {
 		const struct vsw_frame *f = &s->lc->frames[i];
 		uint32_t cells = nfe_inline_cells(f->len);
@@ -390,6 +418,8 @@ deliver_guest(struct vsw_lcore *lc, struct vsw_chan *c, uint16_t node)
 	if (unlikely(lc->probing))
 		vsw_faults_sink(lc, c->ch);
 	s.room = s.rq->capacity - (s.rq->prod - s.rq->cons);
+	s.rss = vsw_rss_told(c->port);
+	s.sorts = vsw_vlan_filters(c->port);
 	put_list(&s, node);
 	publish(&s);
 	if (shared)

@@ -8,38 +8,10 @@
  * flooded or a drop of its source; every staged delivery counts as offered at its destination.
  */
 #include <rte_branch_prediction.h>
-#include <rte_hash_crc.h>
 
 #include "vsw_datapath.h"
+#include "vsw_rss.h"
 
-#define ETH_TYPE_OFFSET 12
-/* In a frame: source, destination, then ports if there are no options */
-#define IPV4_ADDRS_OFFSET 26
-#define IPV4_FLOW_BYTES 12
-#define IPV4_VIHL_OFFSET 14
-#define IPV4_FRAG_OFFSET 20
-#define IPV4_PROTO_OFFSET 23
-
-/* Frames of one flow stay on one channel, so that they stay in order. */
-static uint32_t
-flow_hash(const struct vsw_frame *f)
-{
-	const uint8_t *h = f->hdr;
-	uint64_t key[3] = { 0 }; /* both addresses, flow; aligned as the CRC wants it */
-	bool ipv4 = f->hdr_len >= IPV4_ADDRS_OFFSET + IPV4_FLOW_BYTES &&
-		    h[ETH_TYPE_OFFSET] == 0x08 && h[ETH_TYPE_OFFSET + 1] == 0x00;
-
-	memcpy(key, h, ETH_TYPE_OFFSET);
-	if (ipv4) {
-		bool fragment = (h[IPV4_FRAG_OFFSET] & 0x3f) != 0 || h[IPV4_FRAG_OFFSET + 1] != 0;
-		bool ports = h[IPV4_VIHL_OFFSET] == 0x45 && !fragment &&
-			     (h[IPV4_PROTO_OFFSET] == 6 || h[IPV4_PROTO_OFFSET] == 17);
-
-		memcpy((uint8_t *)key + ETH_TYPE_OFFSET, h + IPV4_ADDRS_OFFSET,
-		       ports ? IPV4_FLOW_BYTES : 8);
-	}
-	return rte_hash_crc(key, sizeof(key), 0);
-}
 
 /* Offer frame number i to port: to be delivered, or dropped with a reason. Gives its destination if
  * that is the same for all frames to this port. */
@@ -62,7 +34,7 @@ offer(struct vsw_lcore *lc, struct vsw_port *port, unsigned int i)
 		vsw_stage(lc, &rx->chan[0]->dst, i);
 		return &rx->chan[0]->dst;
 	}
-	vsw_stage(lc, &rx->chan[flow_hash(&lc->frames[i]) % rx->n]->dst, i);
+	vsw_stage(lc, &vsw_rss_channel(rx, &lc->frames[i])->dst, i);
 	return NULL;
 }
 

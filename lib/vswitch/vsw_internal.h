@@ -86,9 +86,13 @@ struct vsw_chan { /* a running channel of a VIF */
 	rte_spinlock_t lock;
 };
 
+struct vsw_rss; /* vsw_rss.h */
+
 struct vsw_rxset { /* channels of a VIF that take frames; replaced as a whole */
 	unsigned int n;
+	const struct vsw_rss *rss; /* NULL: flows spread as we like */
 	struct vsw_chan *chan[NFED_MAX_CHANNELS];
+	struct vsw_chan *by_reta[NFE_RSS_RETA_SIZE]; /* with rss; all of them run */
 };
 
 struct vsw_list {
@@ -127,10 +131,12 @@ struct vsw_port {
 	bool promisc_allowed;
 	uint32_t max_frame; /* to the guest, from its MTU */
 	uint32_t rx_mode;   /* NFE_RX_* */
+	bool tells_hash;    /* messages to the guest carry the hash of rx->rss */
 	uint64_t mac;       /* primary, vsw_mac_u64() */
 	uint64_t macs[VSW_MAX_MACS]; /* further ones; 0: free */
 	struct vsw_rxset *rx; /* NULL: link down */
 	struct vsw_uplink *uplink;
+	uint64_t vlans[NFE_VLAN_WORDS]; /* with NFE_RX_VLAN_FILTER */
 	struct vsw_rate rate __rte_cache_aligned; /* every lcore with channels of it */
 	/* control thread */
 	struct vsw *sw __rte_cache_aligned;
@@ -140,6 +146,8 @@ struct vsw_port {
 	uint32_t attention; /* a data lcore wants nfed_control_run() */
 	struct vsw_chan *chan[NFED_MAX_CHANNELS + 1]; /* by number */
 	uint32_t mtu;
+	struct vsw_rss *rss; /* as the guest wants it; NULL: no RSS */
+	uint8_t reta[NFE_RSS_RETA_SIZE]; /* channel numbers; 0: any */
 	uint64_t stats[NFE_STAT_MAX]; /* last answer to the guest */
 	uint64_t stats_tsc;           /* start of the window in which it asks */
 	unsigned int stats_asked;     /* questions in it that reached the lcores */

@@ -12,7 +12,7 @@
 #include <rte_cycles.h>
 #include <rte_malloc.h>
 
-#include "vsw_internal.h"
+#include "vsw_rss.h"
 
 #define STATS_WINDOW_MS 10
 #define STATS_FRESH 8
@@ -31,8 +31,8 @@ rxset_publish(struct vsw_port *port, struct vsw_rxset *set)
 }
 
 /* The channels that receive, as they are now. */
-static int
-rxset_replace(struct vsw_port *port)
+int
+vsw_rxset_replace(struct vsw_port *port)
 {
 	struct vsw_rxset *set = rte_zmalloc(NULL, sizeof(*set), RTE_CACHE_LINE_SIZE);
 
@@ -47,6 +47,8 @@ rxset_replace(struct vsw_port *port)
 	if (set->n == 0) {
 		rte_free(set);
 		set = NULL;
+	} else {
+		vsw_rss_resolve(port, set);
 	}
 	rxset_publish(port, set);
 	return 0;
@@ -56,7 +58,7 @@ rxset_replace(struct vsw_port *port)
 static void
 rxset_shrink(struct vsw_port *port)
 {
-	if (rxset_replace(port) != 0)
+	if (vsw_rxset_replace(port) != 0)
 		rxset_publish(port, NULL);
 }
 
@@ -89,6 +91,8 @@ chan_negotiated(struct vsw_chan *c, struct nfed_function *fn)
 	c->flags_to_host = message_flags(features, NFE_F_CSUM_TO_HOST,
 					 NFE_MSG_F_CSUM_PARTIAL | NFE_MSG_F_CSUM_OK,
 					 NFE_F_GSO_TO_HOST);
+	if (features & NFE_F_CSUM_OK)
+		c->flags_to_host |= NFE_MSG_F_CSUM_OK;
 }
 
 static struct vsw_chan *
@@ -150,7 +154,7 @@ owner_channel_start(void *owner, struct nfed_channel *ch)
 	ch->owner_data = c;
 	/* Before the lcore has it: a kick that comes when it goes idle must find it. */
 	__atomic_store_n(&port->chan[ch->number], c, __ATOMIC_RELEASE);
-	rc = rxset_replace(port);
+	rc = vsw_rxset_replace(port);
 	if (rc == 0)
 		rc = vsw_mail_send(c->lcore, &add);
 	if (rc != 0)
@@ -342,6 +346,7 @@ forget_guest(struct vsw_port *port)
 			mac_remove(port, port->macs[i]);
 	mac_set(port, vsw_mac_u64(port->conf.mac.addr_bytes));
 	owner_rx_mode(port, NFE_RX_ALLMULTI);
+	vsw_rss_forget(port);
 	owner_mtu(port, port->conf.mtu);
 }
 
@@ -380,6 +385,9 @@ const struct nfed_owner_ops vsw_owner_ops = {
 	.mac = owner_mac,
 	.rx_mode = owner_rx_mode,
 	.mtu = owner_mtu,
+	.rss_hash = vsw_owner_rss_hash,
+	.rss_reta = vsw_owner_rss_reta,
+	.vlans = vsw_owner_vlans,
 	.stats = owner_stats,
 	.state_changed = owner_state_changed,
 	.attention = owner_attention,
