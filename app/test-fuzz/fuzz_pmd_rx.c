@@ -235,7 +235,11 @@ fuzz_rx(struct input *in)
 {
 	uint32_t max_segs = take(in, 1) & 1 ? NFE_MAX_SEGS : 1;
 	struct nfe_rxq *q = rxq_open(max_segs, 1 + take(in, 1) % QUEUE_SIZE);
+	uint32_t offloads = take(in, 1);
 
+	q->take_flags = offloads & 1 ? NFE_MSG_F_HASH | NFE_MSG_F_CSUM_OK : 0;
+	q->csum = offloads & 2;
+	q->vlan_strip = offloads & 4;
 	for (unsigned int i = 0; in->left > 0 && i < MAX_STEPS; i++)
 		rx_step(q, in);
 	rxq_close(q);

@@ -95,7 +95,10 @@ port_setup(uint16_t port, const struct port_conf *conf)
 	uint16_t desc = conf->desc ? conf->desc : 256;
 	struct rte_eth_conf ec = {
 		.rxmode.mtu = conf->mtu ? conf->mtu : RTE_ETHER_MTU,
-		.rxmode.offloads = conf->scatter ? RTE_ETH_RX_OFFLOAD_SCATTER : 0,
+		.rxmode.offloads = conf->rx_offloads |
+				   (conf->scatter ? RTE_ETH_RX_OFFLOAD_SCATTER : 0),
+		.rxmode.mq_mode = conf->rss_hf ? RTE_ETH_MQ_RX_RSS : RTE_ETH_MQ_RX_NONE,
+		.rx_adv_conf.rss_conf.rss_hf = conf->rss_hf,
 		.txmode.offloads = conf->fast_free ? RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE :
 						     RTE_ETH_TX_OFFLOAD_MULTI_SEGS |
 						     conf->tx_offloads,

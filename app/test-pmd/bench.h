@@ -29,7 +29,8 @@ struct port_conf {
 	uint16_t desc; /* 0: 256 */
 	uint16_t mtu;  /* 0: 1500 */
 	bool scatter, fast_free;
-	uint64_t tx_offloads; /* besides */
+	uint64_t tx_offloads, rx_offloads; /* besides */
+	uint64_t rss_hf; /* not 0: RSS */
 	bool deferred; /* no queue starts with the port */
 	bool rx_intr;
 	struct rte_mempool *rx_pool; /* NULL: the common one */

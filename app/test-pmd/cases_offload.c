@@ -3,8 +3,8 @@
  */
 
 /*
- * Transmit offloads: checksums and segments that a leaves open arrive at b made, as b's driver takes
- * no hints. What arrives is verified with DPDK's own checksum functions and put together again.
+ * Checksums and segments that a leaves open arrive at b made, and b is told of it if it wants to be.
+ * What arrives is verified with DPDK's own checksum functions and put together again.
  */
 #include <rte_cycles.h>
 #include <rte_ip.h>
@@ -19,9 +19,16 @@
 #define OFFLOADS (RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM | \
 		  RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_TSO)
 
+#define RX_CKSUMS (RTE_ETH_RX_OFFLOAD_UDP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM)
+#define TAG 4u
+
 struct kind {
 	bool ipv6, udp, tso;
+	bool tag;   /* inserted on the way */
+	bool plain; /* the checksum is the application's own affair */
 };
+
+static uint64_t flags_expected; /* of frames whose checksum was left open */
 
 static uint8_t
 payload_byte(uint32_t at)
@@ -30,16 +37,25 @@ payload_byte(uint32_t at)
 }
 
 static int
-offloads_up(void)
+offloads_up_with(uint64_t rx_offloads)
 {
-	const struct port_conf a = { .nb_rx = 1, .nb_tx = 1, .tx_offloads = OFFLOADS };
-	const struct port_conf b = { .nb_rx = 1, .nb_tx = 1 };
+	const struct port_conf a = { .nb_rx = 1, .nb_tx = 1,
+				     .tx_offloads = OFFLOADS | RTE_ETH_TX_OFFLOAD_VLAN_INSERT };
+	const struct port_conf b = { .nb_rx = 1, .nb_tx = 1, .rx_offloads = rx_offloads };
 	struct rte_eth_dev_info info;
+
+	flags_expected = rx_offloads != 0 ? RTE_MBUF_F_RX_L4_CKSUM_GOOD : 0;
 
 	TEST_EQ(bench_probe_both(), TEST_OK);
 	TEST_EQ(rte_eth_dev_info_get(port_a, &info), 0);
 	TEST_EQ(info.tx_offload_capa & OFFLOADS, OFFLOADS);
 	return ports_up(&a, &b);
+}
+
+static int
+offloads_up(void)
+{
+	return offloads_up_with(0);
 }
 
 static int
@@ -104,6 +120,12 @@ make_packet(const struct kind *k, uint32_t payload)
 		head->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
 		head->tso_segsz = TSO_SEGSZ;
 	}
+	if (k->plain)
+		head->ol_flags = 0;
+	if (k->tag) {
+		head->ol_flags |= RTE_MBUF_F_TX_VLAN;
+		head->vlan_tci = 7;
+	}
 	while (at < payload) {
 		if (rte_pktmbuf_tailroom(m) == 0) {
 			m->next = rte_pktmbuf_alloc(bench_pool);
@@ -120,14 +142,19 @@ static int
 check_received(const struct kind *k, const struct rte_mbuf *m, uint32_t *at)
 {
 	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
-	const void *ip = frame + L2;
+	uint32_t l2 = L2 + (k->tag ? TAG : 0);
+	const void *ip = frame + l2;
 	uint32_t l3 = k->ipv6 ? sizeof(struct rte_ipv6_hdr) : sizeof(struct rte_ipv4_hdr);
-	const void *l4 = frame + L2 + l3;
-	uint32_t hdr = L2 + l3 + (k->udp ? sizeof(struct rte_udp_hdr) : sizeof(struct rte_tcp_hdr));
+	const void *l4 = frame + l2 + l3;
+	uint32_t hdr = l2 + l3 + (k->udp ? sizeof(struct rte_udp_hdr) : sizeof(struct rte_tcp_hdr));
 
 	TEST_EQ(m->nb_segs, 1);
-	TEST_EQ(m->ol_flags, 0);
-	if (k->ipv6) {
+	TEST_EQ(m->ol_flags, k->plain ? 0 : flags_expected);
+	if (k->tag)
+		TEST_MEM_EQ(frame + 12, ((const uint8_t[]){ 0x81, 0, 0, 7 }), TAG);
+	if (k->plain) {
+		/* nobody has looked at it */
+	} else if (k->ipv6) {
 		TEST_EQ(rte_ipv6_udptcp_cksum_verify(ip, l4), 0);
 	} else {
 		TEST_EQ(rte_raw_cksum(ip, l3), 0xffff);
@@ -176,6 +203,41 @@ checksums_are_made_on_the_way(void)
 	return offloads_down();
 }
 
+/* What the switch completes it vouches for; of other frames it knows nothing. */
+static int
+checksums_are_told_to_who_wants_to_hear(void)
+{
+	static const struct kind kinds[] = {
+		{ .udp = true }, { 0 }, { .ipv6 = true, .udp = true }, { .ipv6 = true },
+		{ .tso = true }, { .ipv6 = true, .tso = true }, { .plain = true },
+		{ .ipv6 = true, .udp = true, .plain = true },
+	};
+	struct rte_eth_dev_info info;
+
+	TEST_EQ(offloads_up_with(RX_CKSUMS), TEST_OK);
+	TEST_EQ(rte_eth_dev_info_get(port_b, &info), 0);
+	TEST_EQ(info.rx_offload_capa & RX_CKSUMS, RX_CKSUMS);
+	for (unsigned int i = 0; i < RTE_DIM(kinds); i++)
+		for (uint32_t payload = 1; payload < (kinds[i].tso ? 10000u : 1400u);
+		     payload += 1 + payload / 3)
+			TEST_EQ(send_and_check(&kinds[i], payload), TEST_OK);
+	return offloads_down();
+}
+
+static int
+tags_go_together_with_checksums_and_segments(void)
+{
+	static const struct kind kinds[] = { { .udp = true, .tag = true }, { .tag = true },
+					     { .tso = true, .tag = true },
+					     { .ipv6 = true, .tso = true, .tag = true } };
+
+	TEST_EQ(offloads_up(), TEST_OK);
+	for (unsigned int i = 0; i < RTE_DIM(kinds); i++)
+		for (uint32_t payload = 1; payload < 1400; payload += 1 + payload / 2)
+			TEST_EQ(send_and_check(&kinds[i], payload), TEST_OK);
+	return offloads_down();
+}
+
 static int
 large_frames_are_cut_on_the_way(void)
 {
@@ -210,7 +272,7 @@ wrong_headers_are_refused(void)
 		TEST_EQ(port_xstat(port_a, "tx_drop_hints"), i + 1);
 	}
 	m = make_packet(&k, 500);
-	m->ol_flags |= RTE_MBUF_F_TX_VLAN;
+	m->ol_flags |= RTE_MBUF_F_TX_QINQ;
 	TEST_EQ(rte_eth_tx_prepare(port_a, 0, &m, 1), 0);
 	TEST_EQ(rte_errno, ENOTSUP);
 	rte_pktmbuf_free(m);
@@ -220,6 +282,8 @@ wrong_headers_are_refused(void)
 
 static const struct test_case cases[] = {
 	TEST_CASE(checksums_are_made_on_the_way),
+	TEST_CASE(checksums_are_told_to_who_wants_to_hear),
+	TEST_CASE(tags_go_together_with_checksums_and_segments),
 	TEST_CASE(large_frames_are_cut_on_the_way),
 	TEST_CASE(wrong_headers_are_refused),
 };

@@ -29,13 +29,16 @@ port_control_stop_and_start_with_frames_in_flight
 queue_toggle_loses_nothing_of_the_other_direction no_wake_up_is_lost_in_thousands_of_sleeps
 probed_and_removed_100_times_without_leak mtu_beyond_the_buffers_needs_scatter
 frames_sent_to_a_failed_function_arrive_after_the_replay
-region_of_which_a_part_was_freed_outlives_the_switch""".split()
+region_of_which_a_part_was_freed_outlives_the_switch pmdrss_hash_is_told_and_spreads_the_flows
+vlan_filter_takes_the_vlans_of_its_table vlan_strip_takes_the_tag_out_of_the_frame
+vlan_insert_puts_the_tag_into_the_frame vlan_offload_strips_and_inserts""".split()
 SAYS = {        # words that the log of a case must have: refusals name object and reason
     "external_memory_is_refused": ["rx queue 0: memory of pool external at 0x",
                                    "tx queue 0: memory at 0x", "it has no file descriptor"],
     "mtu_beyond_the_buffers_needs_scatter": ["rx queue 0: MTU 9000 needs scatter or buffers of "
                                              "9018 bytes, these have 2048"],
     "second_client_of_a_vif_is_refused_as_busy": ["a.sock: Device or resource busy"],
+    "pmdrss_key_update_changes_the_hash": ["RSS key of 16 bytes, not 40"],
     "frames_sent_to_a_failed_function_arrive_after_the_replay": ["send queue overrun (7)"],
 }
 FEATURES = {     # of the driver's features table, and the case that proves each
@@ -54,11 +57,16 @@ FEATURES = {     # of the driver's features table, and the case that proves each
     "Scattered Rx": "buffer_scatter_at_the_edges_of_buffers",
     "TSO": "large_frames_are_cut_on_the_way",
     "L3 checksum offload": "checksums_are_made_on_the_way",
-    "L4 checksum offload": "checksums_are_made_on_the_way",
+    "L4 checksum offload": "checksums_are_told_to_who_wants_to_hear",
     "Promiscuous mode": "promisc_support_and_allmulticast",
     "Allmulticast mode": "promisc_support_and_allmulticast",
     "Unicast MAC filter": "mac_filter_takes_added_addresses_and_no_others",
     "Multicast MAC filter": "mac_filter_takes_the_groups_of_the_list",
+    "RSS hash": "pmdrss_hash_is_told_and_spreads_the_flows",
+    "RSS key update": "pmdrss_key_update_changes_the_hash",
+    "RSS reta update": "pmdrss_reta_update_moves_the_flows",
+    "VLAN filter": "vlan_filter_takes_the_vlans_of_its_table",
+    "VLAN offload": "vlan_offload_strips_and_inserts",
     "Rx descriptor status": "descriptor_status_follows_the_frames",
     "Tx descriptor status": "descriptor_status_follows_the_frames",
     "Basic stats": "port_stats_agree_with_what_was_sent_and_reset_to_zero",

@@ -298,6 +298,124 @@ frames_wait_when_the_pool_is_empty(void)
 	return TEST_OK;
 }
 
+/* A tag of the mbuf's is in the cells, and not in the mbuf. */
+static int
+tagged_frames_make_cells_without_stale_bytes(void)
+{
+	uint8_t want[2 * NFE_MSG_SIZE] __attribute__((aligned(64))), tagged[124];
+	struct tx t;
+
+	TEST_EQ(setup(), TEST_OK);
+	srand(3);
+	tx_init(&t);
+	t.q.hint_flags = RTE_MBUF_F_TX_VLAN;
+	for (uint32_t len = NFE_MIN_FRAME; len <= 120; len++) {
+		struct rte_mbuf *m = make_frame(len);
+		const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
+		uint32_t nb;
+
+		m->ol_flags = RTE_MBUF_F_TX_VLAN;
+		m->vlan_tci = 0x6123;
+		memcpy(tagged, frame, 12);
+		memcpy(tagged + 12, (const uint8_t[]){ 0x81, 0x00, 0x61, 0x23 }, 4);
+		memcpy(tagged + 16, frame + 12, len - 12);
+		memset(t.cells, CANARY, sizeof(t.cells));
+		nb = write_inline(want, tagged, len + 4);
+		TEST_EQ(nfe_tx_burst_hints(&t.q, &m, 1), 1);
+		TEST_MEM_EQ(&t.cells[((t.db - nb) & (SIZE - 1)) * NFE_MSG_SIZE], want,
+			    nb * NFE_MSG_SIZE);
+		t.status.sq_cons = t.db;
+		nfe_tx_reclaim(&t.q, UINT32_MAX);
+	}
+	TEST_TRUE(rte_mempool_full(pool));
+	return TEST_OK;
+}
+
+/* One inline message of this frame, with a hash or without, is received; NULL: refused. */
+static struct rte_mbuf *
+receive_one(struct rx *r, const uint8_t *frame, uint32_t len, uint8_t flags, uint32_t hash)
+{
+	uint32_t skip = flags & NFE_MSG_F_HASH ? NFE_INLINE_HASH : 0, nb;
+	uint8_t bytes[LONGEST + NFE_INLINE_HASH], *cells;
+	struct rte_mbuf *m = NULL;
+	union nfe_msg *msg;
+
+	memcpy(bytes, &hash, skip);
+	memcpy(bytes + skip, frame, len);
+	r->q.cons = r->status.rq_prod = 0; /* room for all cells */
+	cells = r->cells;
+	nb = write_inline(cells, bytes, len + skip);
+	msg = (union nfe_msg *)cells;
+	msg->in.len = len;
+	msg->flags = flags;
+	r->status.rq_prod = nb;
+	if (nfe_rx_burst(&r->q, &m, 1) == 0)
+		return NULL;
+	return r->q.cons == nb ? m : NULL;
+}
+
+static int
+hash_and_checksum_come_into_the_mbuf(void)
+{
+	const uint8_t hash_csum = NFE_MSG_F_HASH | NFE_MSG_F_CSUM_OK;
+	uint8_t frame[LONGEST];
+	struct rte_mbuf *m;
+	struct rx r;
+
+	TEST_EQ(setup(), TEST_OK);
+	for (uint32_t i = 0; i < sizeof(frame); i++)
+		frame[i] = (uint8_t)(i * 7);
+	rx_init(&r);
+	TEST_TRUE(receive_one(&r, frame, 64, NFE_MSG_F_HASH, 1) == NULL); /* not accepted */
+	TEST_TRUE(receive_one(&r, frame, 64, NFE_MSG_F_CSUM_OK, 0) == NULL);
+	TEST_EQ(r.q.count.bad_type, 2);
+	r.q.take_flags = hash_csum;
+	for (uint32_t len = NFE_MIN_FRAME; len <= LONGEST - NFE_INLINE_HASH; len++) {
+		m = receive_one(&r, frame, len, hash_csum, 0x12345600 + len);
+		TEST_TRUE(m != NULL);
+		TEST_EQ(m->ol_flags, RTE_MBUF_F_RX_RSS_HASH);
+		TEST_EQ(m->hash.rss, 0x12345600 + len);
+		TEST_EQ(m->pkt_len, len);
+		TEST_MEM_EQ(rte_pktmbuf_mtod(m, void *), frame, len);
+		rte_pktmbuf_free(m);
+	}
+	TEST_TRUE(receive_one(&r, frame, LONGEST - NFE_INLINE_HASH + 1, NFE_MSG_F_HASH, 1) == NULL);
+	TEST_TRUE(r.q.count.bad_length > 0); /* its further cells are taken for messages */
+	r.q.csum = true; /* the application wants to know */
+	m = receive_one(&r, frame, 100, hash_csum, 5);
+	TEST_EQ(m->ol_flags, RTE_MBUF_F_RX_RSS_HASH | RTE_MBUF_F_RX_L4_CKSUM_GOOD);
+	rte_pktmbuf_free(m);
+	m = receive_one(&r, frame, 100, 0, 0);
+	TEST_EQ(m->ol_flags, 0);
+	rte_pktmbuf_free(m);
+	r.q.count.bad_type = 0;
+	TEST_TRUE(receive_one(&r, frame, 60, NFE_MSG_F_CSUM_PARTIAL, 0) == NULL);
+	TEST_EQ(r.q.count.bad_type, 1);
+	TEST_TRUE(rte_mempool_full(pool));
+	return TEST_OK;
+}
+
+static int
+frames_cut_off_in_their_tag_are_not_stripped(void)
+{
+	uint8_t frame[20] = { [12] = 0x81, [14] = 0x20, [15] = 9 };
+	struct rte_mbuf *m;
+	struct rx r;
+
+	TEST_EQ(setup(), TEST_OK);
+	rx_init(&r);
+	r.q.vlan_strip = true;
+	for (uint32_t len = NFE_MIN_FRAME; len <= sizeof(frame); len++) {
+		m = receive_one(&r, frame, len, 0, 0);
+		TEST_TRUE(m != NULL);
+		TEST_EQ(m->pkt_len, len < 18 ? len : len - 4);
+		TEST_EQ(m->ol_flags, len < 18 ? 0 : RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED);
+		TEST_TRUE(len < 18 || m->vlan_tci == 0x2009);
+		rte_pktmbuf_free(m);
+	}
+	return TEST_OK;
+}
+
 /* Cells are copied whole, so a pool with the smallest buffers takes one-cell frames only. */
 static int
 small_buffers_are_not_overrun(void)
@@ -320,6 +438,9 @@ static const struct test_case cases[] = {
 	TEST_CASE(two_cells_do_not_wrap),
 	TEST_CASE(short_way_receives_as_the_general_one),
 	TEST_CASE(frames_wait_when_the_pool_is_empty),
+	TEST_CASE(tagged_frames_make_cells_without_stale_bytes),
+	TEST_CASE(hash_and_checksum_come_into_the_mbuf),
+	TEST_CASE(frames_cut_off_in_their_tag_are_not_stripped),
 	TEST_CASE(small_buffers_are_not_overrun),
 };
 TEST_SUITE(nfe_rxtx, cases);

@@ -33,4 +33,16 @@ nfe_stats_get_in_one(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
 }
 #endif
 
+/* Hash algorithms are named since 23.11. */
+static inline void
+nfe_rss_algorithm(struct rte_eth_dev_info *info)
+{
+#if RTE_VERSION >= RTE_VERSION_NUM(23, 11, 0, 0)
+	info->rss_algo_capa = RTE_ETH_HASH_ALGO_CAPA_MASK(DEFAULT) |
+			      RTE_ETH_HASH_ALGO_CAPA_MASK(TOEPLITZ);
+#else
+	RTE_SET_USED(info);
+#endif
+}
+
 #endif /* NFE_COMPAT_H */

@@ -16,6 +16,7 @@
 #include <rte_malloc.h>
 
 #include "nfe_ethdev.h"
+#include "nfe_vlan.h"
 
 #define CHUNK 32u /* frames under way between the two kinds of mbufs */
 #define RX_SPARE                                                                                   \
@@ -190,7 +191,10 @@ tx_copy(struct nfe_txq *q, const struct rte_mbuf *m)
 static inline bool
 tx_needs_copy(const struct nfe_txq *q, const struct rte_mbuf *m)
 {
-	return m->pkt_len > q->inline_len && m->pkt_len <= q->max_frame;
+	uint32_t tag = nfe_vlan_added(m);
+
+	return m->pkt_len + tag > (tag ? q->short_len : q->inline_len) &&
+	       m->pkt_len <= q->max_frame;
 }
 
 static uint16_t
@@ -204,7 +208,7 @@ tx_chunk(struct nfe_txq *q, struct rte_mbuf **pkts, uint16_t nb)
 		if (unlikely(out[n] == NULL))
 			break;
 	}
-	sent = nfe_tx_burst(q, out, n);
+	sent = nfe_tx_burst_hints(q, out, n); /* it may have tags to insert */
 	for (uint16_t i = 0; i < n; i++)
 		if (out[i] != pkts[i])
 			done[nb_done++] = i < sent ? pkts[i] : out[i];

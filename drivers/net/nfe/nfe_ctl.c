@@ -113,8 +113,8 @@ nfe_mc_list_set(struct rte_eth_dev *dev, struct rte_ether_addr *list, uint32_t n
 	return ret;
 }
 
-static int
-rx_mode(struct rte_eth_dev *dev, uint32_t clear, uint32_t set)
+int
+nfe_rx_mode_set(struct rte_eth_dev *dev, uint32_t clear, uint32_t set)
 {
 	struct nfe_port *port = nfe_port(dev);
 	uint32_t mode = (port->rx_mode & ~clear) | set;
@@ -124,9 +124,10 @@ rx_mode(struct rte_eth_dev *dev, uint32_t clear, uint32_t set)
 		return 0;
 	ret = nfeh_rx_mode(port->h, mode);
 	if (ret < 0) {
-		NFE_LOG(ERR, "%s: receive mode%s%s%s refused: %s", port->name,
+		NFE_LOG(ERR, "%s: receive mode%s%s%s%s refused: %s", port->name,
 			mode & NFE_RX_PROMISC ? " promiscuous" : "",
 			mode & NFE_RX_ALLMULTI ? " all-multicast" : "",
+			mode & NFE_RX_VLAN_FILTER ? " VLAN filter" : "",
 			mode == 0 ? " normal" : "", strerror(-ret));
 		return ret;
 	}
@@ -137,25 +138,25 @@ rx_mode(struct rte_eth_dev *dev, uint32_t clear, uint32_t set)
 int
 nfe_promisc_on(struct rte_eth_dev *dev)
 {
-	return rx_mode(dev, 0, NFE_RX_PROMISC);
+	return nfe_rx_mode_set(dev, 0, NFE_RX_PROMISC);
 }
 
 int
 nfe_promisc_off(struct rte_eth_dev *dev)
 {
-	return rx_mode(dev, NFE_RX_PROMISC, 0);
+	return nfe_rx_mode_set(dev, NFE_RX_PROMISC, 0);
 }
 
 int
 nfe_allmulti_on(struct rte_eth_dev *dev)
 {
-	return rx_mode(dev, 0, NFE_RX_ALLMULTI);
+	return nfe_rx_mode_set(dev, 0, NFE_RX_ALLMULTI);
 }
 
 int
 nfe_allmulti_off(struct rte_eth_dev *dev)
 {
-	return rx_mode(dev, NFE_RX_ALLMULTI, 0);
+	return nfe_rx_mode_set(dev, NFE_RX_ALLMULTI, 0);
 }
 
 /* Does the longest frame of this MTU fit into what each queue may use for one? */

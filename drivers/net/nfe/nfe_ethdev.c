@@ -22,9 +22,12 @@
 
 RTE_LOG_REGISTER_DEFAULT(nfe_logtype, NOTICE);
 
+#define NFE_RX_CKSUMS (RTE_ETH_RX_OFFLOAD_UDP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM)
 #define NFE_CKSUMS                                                                                 \
 	(RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM | \
 	 RTE_ETH_TX_OFFLOAD_TCP_CKSUM)
+/* What the usual transmit burst does not look for. */
+#define NFE_TX_HINTS (NFE_CKSUMS | RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_VLAN_INSERT)
 
 /* 4.8. In copy mode frames change their mbufs, and large ones have no room. */
 static uint64_t
@@ -59,7 +62,13 @@ nfe_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 		info->rx_offload_capa = RTE_ETH_RX_OFFLOAD_SCATTER;
 		info->tx_offload_capa |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	}
-	info->tx_offload_capa |= tx_hints_capa(port);
+	info->tx_offload_capa |= tx_hints_capa(port) | RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
+	info->rx_offload_capa |= RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+	if (nfe->features & NFE_F_VLAN_FILTER)
+		info->rx_offload_capa |= RTE_ETH_RX_OFFLOAD_VLAN_FILTER;
+	if (nfe->features & NFE_F_CSUM_OK)
+		info->rx_offload_capa |= NFE_RX_CKSUMS;
+	nfe_rss_info(port, info);
 	info->dev_capa = RTE_ETH_DEV_CAPA_RUNTIME_RX_QUEUE_SETUP |
 			 RTE_ETH_DEV_CAPA_RUNTIME_TX_QUEUE_SETUP;
 	info->rx_desc_lim.nb_max = max_desc;
@@ -88,7 +97,7 @@ nfe_select_bursts(struct rte_eth_dev *dev)
 		return;
 	}
 	dev->rx_pkt_burst = nfe_rx_burst;
-	dev->tx_pkt_burst = tx_offloads & tx_hints_capa(port) ? nfe_tx_burst_hints : nfe_tx_burst;
+	dev->tx_pkt_burst = tx_offloads & NFE_TX_HINTS ? nfe_tx_burst_hints : nfe_tx_burst;
 	dev->tx_pkt_prepare = nfe_tx_prepare;
 }
 
@@ -103,6 +112,10 @@ nfe_configure(struct rte_eth_dev *dev)
 	data->scattered_rx = !!(data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER);
 	nfe_select_bursts(dev);
 	ret = nfe_intr_setup(dev);
+	if (ret == 0)
+		ret = nfe_rss_configure(dev);
+	if (ret == 0)
+		ret = nfe_vlan_offload_set(dev, RTE_ETH_VLAN_FILTER_MASK);
 	if (ret < 0)
 		return ret;
 	return nfe_chan_setup(nfe_port(dev), RTE_MAX(data->nb_rx_queues, data->nb_tx_queues));
@@ -163,6 +176,13 @@ static const struct eth_dev_ops nfe_ops = {
 	.mac_addr_remove = nfe_mac_remove,
 	.set_mc_addr_list = nfe_mc_list_set,
 	.mtu_set = nfe_mtu_set,
+	.vlan_filter_set = nfe_vlan_filter_set,
+	.vlan_offload_set = nfe_vlan_offload_set,
+	.vlan_strip_queue_set = nfe_vlan_strip_queue_set,
+	.rss_hash_update = nfe_rss_hash_update,
+	.rss_hash_conf_get = nfe_rss_hash_conf_get,
+	.reta_update = nfe_rss_reta_update,
+	.reta_query = nfe_rss_reta_query,
 	.stats_get = NFE_STATS_GET,
 	.stats_reset = nfe_stats_reset,
 	.xstats_get = nfe_xstats_get,
@@ -206,7 +226,7 @@ attach(struct nfe_port *port, const struct nfe_args *args)
 		.name = port->name,
 		.address = args->address,
 		.features = NFE_F_INLINE_LONG | NFE_F_MULTI_SEG | NFE_F_CSUM_TO_DEVICE |
-			    NFE_F_GSO_TO_DEVICE,
+			    NFE_F_GSO_TO_DEVICE | NFE_F_CSUM_OK | NFE_F_RSS | NFE_F_VLAN_FILTER,
 		.required = NFE_F_EVENT_IDX,
 		.first_index = args->first_index,
 		.mem_bytes = args->share_kib * (size_t)1024,

@@ -7,9 +7,10 @@
  *
  * Files: nfe_vdev.c, nfe_pci.c probe · nfe_args.c device arguments · nfe_bus_pci.c a PCI function
  * as a bus · nfe_ethdev.c set-up, configure, close · nfe_start.c start and stop of port and queues
- * · nfe_chan.c channels and replay · nfe_reset.c reset and removal · nfe_intr.c receive interrupts · nfe_queue.c queue set-up ·
- * nfe_tx.c, nfe_rx.c bursts · nfe_ctl.c MAC, modes, MTU, link · nfe_stats.c · nfe_zone.c shared
- * memory of queues · nfe_mem.c EAL memory as regions, with nfe_map.c, nfe_run.c, nfe_arena.c ·
+ * · nfe_chan.c channels and replay · nfe_reset.c reset and removal · nfe_intr.c receive interrupts ·
+ * nfe_queue.c queue set-up · nfe_tx.c, nfe_rx.c bursts · nfe_ctl.c MAC, modes, MTU, link ·
+ * nfe_rss.c, nfe_vlan.c, nfe_tx_hints.c offloads · nfe_stats.c · nfe_zone.c shared memory of
+ * queues · nfe_mem.c EAL memory as regions, with nfe_map.c, nfe_run.c, nfe_arena.c ·
  * nfe_mp.c, nfe_secondary.c secondary processes ·
  * nfe_copy.c copy mode, nfe_share.c its memory.
  *
@@ -83,6 +84,8 @@ struct nfe_port {
 	/* What the device was told */
 	struct rte_ether_addr mac;
 	uint32_t rx_mode; /* NFE_RX_* */
+	struct nfeh_rss rss;
+	bool rss_partly; /* and some of what failed since */
 	uint16_t mtu;
 	uint16_t nb_mc;
 	struct rte_ether_addr mc[NFE_MAX_MC_MACS];
@@ -173,11 +176,27 @@ int nfe_promisc_on(struct rte_eth_dev *dev);
 int nfe_promisc_off(struct rte_eth_dev *dev);
 int nfe_allmulti_on(struct rte_eth_dev *dev);
 int nfe_allmulti_off(struct rte_eth_dev *dev);
+int nfe_rx_mode_set(struct rte_eth_dev *dev, uint32_t clear, uint32_t set); /* NFE_RX_* */
 int nfe_mtu_set(struct rte_eth_dev *dev, uint16_t mtu);
 int nfe_mtu_apply(struct nfe_port *port, uint16_t mtu);
 int nfe_mtu_check_buffers(struct rte_eth_dev *dev, uint16_t mtu);
 int nfe_regs_get(struct rte_eth_dev *dev, struct rte_dev_reg_info *info);
 int nfe_fw_version_get(struct rte_eth_dev *dev, char *text, size_t size);
+
+/* nfe_rss.c */
+void nfe_rss_info(const struct nfe_port *port, struct rte_eth_dev_info *info);
+int nfe_rss_configure(struct rte_eth_dev *dev);
+int nfe_rss_hash_update(struct rte_eth_dev *dev, struct rte_eth_rss_conf *conf);
+int nfe_rss_hash_conf_get(struct rte_eth_dev *dev, struct rte_eth_rss_conf *conf);
+int nfe_rss_reta_update(struct rte_eth_dev *dev, struct rte_eth_rss_reta_entry64 *reta,
+			uint16_t size);
+int nfe_rss_reta_query(struct rte_eth_dev *dev, struct rte_eth_rss_reta_entry64 *reta,
+		       uint16_t size);
+
+/* nfe_vlan.c */
+int nfe_vlan_filter_set(struct rte_eth_dev *dev, uint16_t vlan, int on);
+int nfe_vlan_offload_set(struct rte_eth_dev *dev, int mask);
+void nfe_vlan_strip_queue_set(struct rte_eth_dev *dev, uint16_t id, int on);
 
 /* nfe_stats.c; nfe_stats_get() is in nfe_compat.h */
 void nfe_stats_refresh(struct nfe_port *port); /* in the primary: the device's counters */

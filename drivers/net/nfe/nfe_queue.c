@@ -14,6 +14,7 @@
 
 #include "nfe_cell.h"
 #include "nfe_ethdev.h"
+#include "nfe_tx_hints.h"
 
 #define NFE_DEFAULT_FREE_THRESH 32u
 
@@ -98,6 +99,9 @@ tx_queue_limits(struct nfe_txq *q)
 		q->send_flags |= NFE_MSG_F_CSUM_PARTIAL;
 	if (info->features & NFE_F_GSO_TO_DEVICE)
 		q->send_flags |= NFE_MSG_F_GSO;
+	q->hint_flags = RTE_MBUF_F_TX_VLAN;
+	if (q->send_flags != 0 && q->port->share == NULL)
+		q->hint_flags |= NFE_TX_HINTED;
 }
 
 int
@@ -171,6 +175,18 @@ check_pool(struct nfe_port *port, uint16_t id, struct rte_mempool *pool)
 	return ret;
 }
 
+/* What messages may tell beside the frame, and what of it is wanted. */
+static void
+rx_queue_offloads(struct nfe_rxq *q, uint64_t offloads)
+{
+	uint64_t features = nfeh_info(q->port->h)->features;
+
+	q->take_flags = (features & NFE_F_CSUM_OK ? NFE_MSG_F_CSUM_OK : 0) |
+			(features & NFE_F_RSS ? NFE_MSG_F_HASH : 0);
+	q->csum = offloads & (RTE_ETH_RX_OFFLOAD_UDP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM);
+	q->vlan_strip = offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+}
+
 static void
 rx_queue_limits(struct nfe_rxq *q, bool scatter)
 {
@@ -218,6 +234,7 @@ nfe_rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc, unsig
 	q->gate.closed = 1; /* until it is started */
 	q->free_thresh = conf->rx_free_thresh ? conf->rx_free_thresh : default_free_thresh(nb_desc);
 	rx_queue_limits(q, dev->data->scattered_rx);
+	rx_queue_offloads(q, dev->data->dev_conf.rxmode.offloads);
 	ret = -ENOMEM;
 	q->sw = rte_zmalloc_socket("nfe_rx_sw", nb_desc * sizeof(*q->sw), 0, socket);
 	if (q->sw != NULL)

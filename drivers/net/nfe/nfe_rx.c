@@ -18,6 +18,7 @@
 
 #include "nfe_cell.h"
 #include "nfe_ethdev.h"
+#include "nfe_vlan.h"
 
 static inline const uint8_t *
 rx_cell(const struct nfe_rxq *q, uint32_t index)
@@ -37,10 +38,19 @@ nfe_rx_avail(struct nfe_rxq *q)
 	return 0;
 }
 
-static inline bool
-rx_inline_len_ok(const struct nfe_rxq *q, uint32_t len)
+/* Bytes of an inline message between its head and its frame (4.2). */
+static inline uint32_t
+rx_hash_len(const union nfe_msg *msg)
 {
-	return len >= NFE_MIN_FRAME && len <= q->inline_max;
+	return msg->flags & NFE_MSG_F_HASH ? NFE_INLINE_HASH : 0;
+}
+
+static inline bool
+rx_inline_len_ok(const struct nfe_rxq *q, const union nfe_msg *msg)
+{
+	uint32_t len = msg->in.len;
+
+	return len >= NFE_MIN_FRAME && len + rx_hash_len(msg) <= q->inline_max;
 }
 
 /* First word of an inline message without flags: the length of its frame; 0: anything else, or a
@@ -66,8 +76,8 @@ rx_nb_segs_ok(const struct nfe_rxq *q, uint32_t nb_segs)
 static inline uint32_t
 rx_msg_cells(const struct nfe_rxq *q, const union nfe_msg *msg)
 {
-	if (msg->type == NFE_MSG_INLINE && rx_inline_len_ok(q, msg->in.len))
-		return nfe_inline_cells(msg->in.len);
+	if (msg->type == NFE_MSG_INLINE && rx_inline_len_ok(q, msg))
+		return nfe_inline_cells(msg->in.len + rx_hash_len(msg));
 	if (msg->type == NFE_MSG_DMA_RX && rx_nb_segs_ok(q, msg->rx.hints.nsegs))
 		return nfe_dma_cells(msg->rx.hints.nsegs);
 	return 1;
@@ -131,7 +141,8 @@ rx_mbuf_init(const struct nfe_rxq *q, struct rte_mbuf *m, uint32_t len)
 static struct rte_mbuf *
 rx_inline(struct nfe_rxq *q, const union nfe_msg *msg)
 {
-	uint32_t len = msg->in.len, first = RTE_MIN(len, NFE_INLINE_ONE);
+	uint32_t skip = rx_hash_len(msg);
+	uint32_t len = msg->in.len, first = RTE_MIN(len, NFE_INLINE_ONE - skip);
 	struct rte_mbuf *m = rte_mbuf_raw_alloc(q->pool);
 	char *data;
 
@@ -139,7 +150,7 @@ rx_inline(struct nfe_rxq *q, const union nfe_msg *msg)
 		return NULL;
 	rx_mbuf_init(q, m, len);
 	data = rte_pktmbuf_mtod(m, char *);
-	rte_memcpy(data, msg->in.frame, first);
+	rte_memcpy(data, msg->in.frame + skip, first);
 	/* Further cells hold nothing but bytes of the frame, so nothing to check before use. */
 	if (len > first)
 		rte_memcpy(data + first, rx_cell(q, q->cons + 1), len - first);
@@ -302,16 +313,36 @@ rx_returned(struct nfe_rxq *q, const union nfe_msg *msg)
 	rx_advance(q, msg->ret.fill_end, &q->count.returned);
 }
 
+/* A flag whose feature was not accepted, or on a message without a frame, is refused. */
+static inline bool
+rx_flags_ok(const struct nfe_rxq *q, const union nfe_msg *msg)
+{
+	return msg->flags == 0 || ((msg->type == NFE_MSG_INLINE || msg->type == NFE_MSG_DMA_RX) &&
+				   (msg->flags & ~q->take_flags) == 0);
+}
+
+/* What the flags of its message say about a frame; of one without them nothing is known. */
+static inline void
+rx_offloads(const struct nfe_rxq *q, const union nfe_msg *msg, struct rte_mbuf *m)
+{
+	if (msg->flags & NFE_MSG_F_HASH) {
+		m->hash.rss = msg->type == NFE_MSG_INLINE ? msg->in_hash.hash : msg->rx.hash;
+		m->ol_flags |= RTE_MBUF_F_RX_RSS_HASH;
+	}
+	if ((msg->flags & NFE_MSG_F_CSUM_OK) && q->csum)
+		m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+}
+
 /* The frame of a message, or NULL: there is none in it. full: no mbuf now, look again later. */
 static inline struct rte_mbuf *
 rx_take_one(struct nfe_rxq *q, const union nfe_msg *msg, bool *full)
 {
 	struct rte_mbuf *m = NULL;
 
-	if (unlikely(msg->flags != 0)) { /* no feature with flags was accepted */
+	if (unlikely(!rx_flags_ok(q, msg))) {
 		q->count.bad_type++;
 	} else if (msg->type == NFE_MSG_INLINE) {
-		if (likely(rx_inline_len_ok(q, msg->in.len))) {
+		if (likely(rx_inline_len_ok(q, msg))) {
 			m = rx_inline(q, msg);
 			*full = m == NULL;
 		} else {
@@ -391,6 +422,7 @@ rx_message(struct nfe_rxq *q, uint32_t avail, struct rte_mbuf **m)
 		return 0;
 	}
 	if (likely(*m != NULL)) {
+		rx_offloads(q, &msg, *m);
 		q->count.packets++;
 		q->count.bytes += (*m)->pkt_len;
 	}
@@ -423,6 +455,8 @@ nfe_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 	if (q->fill_max - (q->fill_prod - q->fill_end) >= q->free_thresh)
 		nfe_rx_refill(q);
 	nfeh_gate_leave(&q->gate);
+	if (unlikely(__atomic_load_n(&q->vlan_strip, __ATOMIC_RELAXED)))
+		nfe_vlan_strip(pkts, n);
 	return n;
 }
 

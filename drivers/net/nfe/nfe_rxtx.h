@@ -68,6 +68,7 @@ struct nfe_txq {
 	uint32_t nb_done;   /* mbufs in done[] */
 	bool fast_free;
 	uint8_t send_flags; /* NFE_MSG_F_* that messages may carry, 4.8 */
+	uint64_t hint_flags; /* RTE_MBUF_F_TX_* of frames that are completed on the way */
 	uint8_t *cells;           /* shared */
 	uint32_t *db_prod;        /* doorbell page */
 	struct nfe_status *status; /* shared, written by the device */
@@ -101,6 +102,9 @@ struct nfe_rxq {
 	uint32_t max_segs;  /* 1 without scatter */
 	uint32_t max_frame; /* bytes */
 	uint16_t port_id;
+	uint8_t take_flags; /* NFE_MSG_F_* that messages with a frame may carry */
+	bool csum;          /* the application wants to hear of checksums */
+	bool vlan_strip;    /* atomic */
 	uint8_t *cells;            /* shared, written by the device */
 	uint8_t *fill;             /* shared */
 	uint32_t *db_cons;         /* doorbell page */

@@ -18,6 +18,7 @@
 #include "nfe_cell.h"
 #include "nfe_ethdev.h"
 #include "nfe_tx_hints.h"
+#include "nfe_vlan.h"
 
 static inline uint8_t *
 tx_cell(const struct nfe_txq *q, uint32_t index)
@@ -161,18 +162,19 @@ tx_fill_short(struct nfe_txq *q, struct rte_mbuf *m)
 
 /*
  * Split a frame into header copy and segments. Gives the number of segments; -EFAULT: memory that
- * the device can't reach; -E2BIG: too many. A buffer that spans two regions is two segments.
+ * the device can't reach; -E2BIG: too many. A buffer that spans two regions is two segments. hdr
+ * takes hdr_max bytes, less than all if a tag comes before them.
  */
-static int
-tx_gather(struct nfe_txq *q, const struct nfe_map *map, const struct rte_mbuf *m,
-	  uint8_t hdr[NFE_HDR_COPY], struct nfe_seg_tx *segs)
+static inline int
+tx_gather(struct nfe_txq *q, const struct nfe_map *map, const struct rte_mbuf *m, uint8_t *hdr,
+	  uint32_t hdr_max, struct nfe_seg_tx *segs)
 {
 	uint32_t hdr_len = 0, nb = 0;
 
 	for (; m != NULL; m = m->next) {
 		const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
 		uint32_t len = m->data_len;
-		uint32_t copy = RTE_MIN(len, NFE_HDR_COPY - hdr_len);
+		uint32_t copy = RTE_MIN(len, hdr_max - hdr_len);
 
 		if (likely(copy == NFE_HDR_COPY))
 			memcpy(hdr, data, NFE_HDR_COPY); /* not a call */
@@ -250,7 +252,7 @@ tx_fill_reference(struct nfe_txq *q, const struct nfe_map *map, struct rte_mbuf 
 {
 	struct nfe_seg_tx segs[NFE_MAX_SEGS];
 	uint8_t hdr[NFE_HDR_COPY];
-	int nb_segs = tx_gather(q, map, m, hdr, segs);
+	int nb_segs = tx_gather(q, map, m, hdr, NFE_HDR_COPY, segs);
 
 	if (likely(nb_segs > 0))
 		return tx_fill_dma(q, m, hdr, segs, nb_segs, 0, (struct nfe_hints){ 0 });
@@ -260,24 +262,60 @@ tx_fill_reference(struct nfe_txq *q, const struct nfe_map *map, struct rte_mbuf 
 						  &q->count.drop_segs);
 }
 
-/* With hints a frame always goes by reference; that it is long enough follows from the hints. */
+/* A short frame with its tag, in one or two cells. */
+static bool
+tx_fill_tagged(struct nfe_txq *q, struct rte_mbuf *m)
+{
+	uint32_t len = m->pkt_len + NFE_VLAN_TAG, cells = nfe_inline_cells(len);
+	union nfe_msg msg[2] = { { .in = { .type = NFE_MSG_INLINE, .len = len } } };
+	uint8_t *cell = tx_room(q, cells), *frame = (uint8_t *)msg + NFE_CELL_HEAD;
+	uint32_t at = NFE_VLAN_TAG;
+
+	if (cell == NULL)
+		return false;
+	for (const struct rte_mbuf *seg = m; seg != NULL && at < len; seg = seg->next) {
+		uint32_t n = RTE_MIN(len - at, seg->data_len);
+
+		memcpy(frame + at, rte_pktmbuf_mtod(seg, const void *), n);
+		at += n;
+	}
+	nfe_vlan_put(frame, m->vlan_tci);
+	nfe_cell_copy(cell, msg, cells * NFE_MSG_SIZE);
+	tx_advance(q, cells);
+	q->count.sent_inline++;
+	q->count.packets++;
+	q->count.bytes += m->pkt_len;
+	tx_done(q, m);
+	return true;
+}
+
+/* A frame that is completed on the way: with hints, which always goes by reference (that it is long
+ * enough follows from the hints), or with a tag to be inserted. */
 static __rte_noinline bool
 tx_fill_hinted(struct nfe_txq *q, const struct nfe_map *map, struct rte_mbuf *m)
 {
+	uint32_t tag = nfe_vlan_added(m), len = m->pkt_len + tag;
 	struct nfe_seg_tx segs[NFE_MAX_SEGS];
 	uint8_t hdr[NFE_HDR_COPY] = { 0 };
-	struct nfe_hints h;
-	uint8_t flags = nfe_tx_hints(m, &h);
-	uint32_t max = flags & NFE_MSG_F_GSO ? NFE_GSO_MAX_FRAME : q->max_frame;
+	struct nfe_hints h = { 0 };
+	uint8_t flags = m->ol_flags & q->hint_flags & NFE_TX_HINTED ? nfe_tx_hints(m, &h) : 0;
 	int nb_segs;
 
-	if (m->pkt_len > max)
+	if (m->pkt_len < NFE_MIN_FRAME)
+		return tx_drop(q, m, &q->count.drop_runt);
+	if (len > (flags & NFE_MSG_F_GSO ? NFE_GSO_MAX_FRAME : q->max_frame))
 		return tx_drop(q, m, &q->count.drop_giant);
-	nb_segs = tx_gather(q, map, m, hdr, segs);
+	if (flags == 0 && len <= q->short_len)
+		return tx_fill_tagged(q, m);
+	nb_segs = tx_gather(q, map, m, hdr + tag, NFE_HDR_COPY - tag, segs);
 	if (nb_segs <= 0)
 		return tx_drop(q, m, nb_segs == -EFAULT ? &q->count.drop_unregistered :
 							  &q->count.drop_segs);
-	if ((flags & ~q->send_flags) || !nfe_hints_valid(flags, &h, hdr, m->pkt_len))
+	if (tag != 0)
+		nfe_vlan_put(hdr, m->vlan_tci);
+	if (tag != 0 && h.csum_start != 0)
+		h.csum_start += NFE_VLAN_TAG;
+	if ((flags & ~q->send_flags) || !nfe_hints_valid(flags, &h, hdr, len))
 		return tx_drop(q, m, &q->count.drop_hints);
 	return tx_fill_dma(q, m, hdr, segs, nb_segs, flags, h);
 }
@@ -288,7 +326,7 @@ tx_fill_one(struct nfe_txq *q, const struct nfe_map *map, struct rte_mbuf *m, bo
 {
 	uint32_t len = m->pkt_len;
 
-	if (hints && (m->ol_flags & NFE_TX_HINTED))
+	if (hints && (m->ol_flags & q->hint_flags))
 		return tx_fill_hinted(q, map, m);
 	if (likely(tx_is_short(q, m)))
 		return tx_fill_short(q, m);

@@ -19,7 +19,7 @@
 #include "nfe_tx_hints.h"
 
 #define ASKED (RTE_MBUF_F_TX_IP_CKSUM | NFE_TX_HINTED)
-#define KNOWN (ASKED | RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6)
+#define KNOWN (ASKED | RTE_MBUF_F_TX_VLAN | RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6)
 
 uint8_t
 nfe_tx_hints(const struct rte_mbuf *m, struct nfe_hints *h)
