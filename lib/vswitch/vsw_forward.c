@@ -12,7 +12,6 @@
 #include "vsw_datapath.h"
 #include "vsw_rss.h"
 
-
 /* Offer frame number i to port: to be delivered, or dropped with a reason. Gives its destination if
  * that is the same for all frames to this port. */
 static inline struct vsw_dst *
