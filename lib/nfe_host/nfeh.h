@@ -60,9 +60,9 @@ struct nfeh_client_ops {
 	void (*indices)(void *ctx, uint16_t channel, enum nfe_role role, uint32_t *prod,
 			uint32_t *cons);
 	void (*thaw)(void *ctx);
-	/* It does not come back by itself, once per outage: a device answers and cannot take over, or
-	 * the function fails over and over (-EIO). -ENODEV: there is no NFE any more. It is tried
-	 * again all the same. */
+	/* It does not come back by itself: a device answers and cannot take over, or the function
+	 * fails over and over (-EIO). -ENODEV: there is no NFE, or not now: a function that is just
+	 * being reset does not answer either. Told at each attempt; there is one every second. */
 	void (*refused)(void *ctx, int error);
 };
 

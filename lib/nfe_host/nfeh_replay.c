@@ -129,11 +129,10 @@ leave_device(struct nfeh *h)
 }
 
 static void
-tell_refused(struct nfeh *h, bool *told, int rc)
+tell_refused(struct nfeh *h, int rc)
 {
-	if (!*told && h->ops.refused != NULL)
+	if (h->ops.refused != NULL)
 		h->ops.refused(h->ctx, rc);
-	*told = true;
 }
 
 /* 0: UP; -ECANCELED: detach began. */
@@ -142,10 +141,9 @@ attempts(struct nfeh *h, uint64_t next_ms)
 {
 	unsigned int delay_ms = NFEH_RETRY_MS;
 	int last_rc = 0, rc;
-	bool told = false;
 
 	if (h->short_lives == NFEH_SHORT_LIVES)
-		tell_refused(h, &told, -EIO);
+		tell_refused(h, -EIO);
 	for (;;) {
 		if (nfeh_sleep(h, next_ms) < 0)
 			return -ECANCELED;
@@ -156,7 +154,7 @@ attempts(struct nfeh *h, uint64_t next_ms)
 		if (rc == 0 || rc == -ECANCELED)
 			return rc;
 		if (delay_ms == NFEH_REFUSED_MS && rc != -ETIMEDOUT) /* else it may be slow */
-			tell_refused(h, &told, rc);
+			tell_refused(h, rc);
 		next_ms = nfeh_now_ms() + delay_ms;
 	}
 }

@@ -422,6 +422,7 @@ thaw(void *ctx)
 {
 	struct nfe_port *port = ctx;
 
+	port->reset_asked = 0;
 	nfe_mp_sync(port, __atomic_load_n(&port->running, __ATOMIC_ACQUIRE));
 	pthread_mutex_lock(&port->lock);
 	open_gates_locked(port);

@@ -70,6 +70,7 @@ struct nfe_port {
 	uint32_t probed;   /* atomic; the ethdev may be told of link changes */
 	uint32_t running;  /* atomic; the port is started: its link may be up */
 	uint32_t removed;  /* atomic; the PCI function was taken away */
+	uint32_t reset_asked; /* in this outage; the host end's control thread */
 
 	/* Status blocks, and send queues of channels that only receive */
 	struct nfe_zone chan;

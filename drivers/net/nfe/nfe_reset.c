@@ -13,7 +13,9 @@
  * or reset the port themselves. The reset runs on the control path, the port stopped.
  */
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <ethdev_pci.h>
 #include <rte_cycles.h>
@@ -35,17 +37,30 @@ removed(struct nfe_port *port)
 		rte_eth_dev_callback_process(port->dev, RTE_ETH_EVENT_INTR_RMV, NULL);
 }
 
+/* A function that does not answer may be in the middle of a reset: then the kernel still has it. */
+static bool
+kernel_has(const struct nfe_port *port)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", rte_pci_get_sysfs_path(), port->name);
+	return access(path, F_OK) == 0;
+}
+
+/* At each attempt of the host end; the application hears it once. */
 void
 nfe_refused(void *ctx, int error)
 {
 	struct nfe_port *port = ctx;
 
 	if (port->by_iova && error == -ENODEV) {
-		removed(port);
+		if (!kernel_has(port))
+			removed(port);
 		return;
 	}
-	if (!__atomic_load_n(&port->probed, __ATOMIC_ACQUIRE))
+	if (!__atomic_load_n(&port->probed, __ATOMIC_ACQUIRE) || port->reset_asked)
 		return;
+	port->reset_asked = 1;
 	NFE_LOG(WARNING, "%s: the device does not take over what there is: %s; a reset of the port "
 		"may help", port->name, strerror(-error));
 	rte_eth_dev_callback_process(port->dev, RTE_ETH_EVENT_INTR_RESET, NULL);
