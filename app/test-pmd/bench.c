@@ -39,6 +39,15 @@ bench_init(const char *dir, const char *args)
 	return TEST_OK;
 }
 
+/* In a VM the two are PCI functions. */
+static const char *
+pci_address(const char *vif)
+{
+	if (strcmp(socket_dir, BENCH_PCI) != 0)
+		return NULL;
+	return vif[0] == 'a' ? "0000:01:00.0" : "0000:02:00.0";
+}
+
 const char *
 bench_socket(const char *vif)
 {
@@ -51,12 +60,20 @@ bench_socket(const char *vif)
 int
 bench_probe(const char *vif, uint16_t *port)
 {
+	const char *pci = pci_address(vif), *comma = more_args[0] != '\0' ? "," : "";
 	char name[32], args[320];
 
-	snprintf(name, sizeof(name), "net_nfe_%s", vif);
-	snprintf(args, sizeof(args), "socket=%s,first_index=%u%s%s", bench_socket(vif),
-		 BENCH_FIRST_INDEX, more_args[0] != '\0' ? "," : "", more_args);
-	TEST_EQ(rte_vdev_init(name, args), 0);
+	if (pci != NULL) {
+		snprintf(name, sizeof(name), "%s", pci);
+		snprintf(args, sizeof(args), "%s,first_index=%u%s%s", pci, BENCH_FIRST_INDEX,
+			 comma, more_args);
+		TEST_EQ(rte_dev_probe(args), 0);
+	} else {
+		snprintf(name, sizeof(name), "net_nfe_%s", vif);
+		snprintf(args, sizeof(args), "socket=%s,first_index=%u%s%s", bench_socket(vif),
+			 BENCH_FIRST_INDEX, comma, more_args);
+		TEST_EQ(rte_vdev_init(name, args), 0);
+	}
 	TEST_EQ(rte_eth_dev_get_port_by_name(name, port), 0);
 	TEST_EQ(rte_eth_macaddr_get(*port, vif[0] == 'a' ? &mac_a : &mac_b), 0);
 	return TEST_OK;
@@ -67,6 +84,10 @@ bench_remove(const char *vif)
 {
 	char name[32];
 
+	if (pci_address(vif) != NULL) {
+		TEST_EQ(rte_eal_hotplug_remove("pci", pci_address(vif)), 0);
+		return TEST_OK;
+	}
 	snprintf(name, sizeof(name), "net_nfe_%s", vif);
 	TEST_EQ(rte_vdev_uninit(name), 0);
 	return TEST_OK;
@@ -468,6 +489,7 @@ ask(const char *what)
 
 	printf("@%s %u\n", what, ++number);
 	fflush(stdout);
+	TEST_TRUE(strcmp(socket_dir, BENCH_PCI) != 0); /* QEMU does not live through that */
 	TEST_TRUE(fgets(answer, sizeof(answer), stdin) != NULL);
 	return TEST_OK;
 }

@@ -19,6 +19,7 @@
 
 #include "test.h"
 
+#define BENCH_PCI "pci" /* in the place of the directory of sockets */
 #define BENCH_POOL 8191 /* mbufs of the common pool */
 #define BENCH_DATA_ROOM (2048 + RTE_PKTMBUF_HEADROOM)
 #define BENCH_FIRST_INDEX 0xffffff00u /* all queues start near the wrap */

@@ -18,7 +18,8 @@ BURSTS, BURST = 2, 32  # frames that circulate between testpmd and vif-echo
 MANY = 2000            # frames of a direction that count as traffic; a VM under TCG is slow
 CONFIG = """socket-dir {dir}
 vif a mac 02:00:00:00:00:10 max-mtu 9000 queues 4
-vif b mac 02:00:00:00:00:11 max-mtu 9000 queues 4
+vif b mac 02:00:00:00:00:11 max-mtu 9000 queues 4 allow 02:00:00:00:00:aa promisc on
+vif c mac 02:00:00:00:00:15 max-mtu 9000 queues 4
 vif echo mac 02:00:00:00:00:12
 vif plug mac 02:00:00:00:00:13 msix off
 vif tap mac 02:00:00:00:00:14
@@ -27,7 +28,26 @@ uplink up port net_af_packet0 learning on
 MAC_OF_A, MAC_OF_B, MAC_OF_ECHO, MAC_OF_TAP = (f"02:00:00:00:00:{n}" for n in (10, 11, 12, 14))
 VM_IP, TAP_IP, WIRE_IP = "192.0.2.10", "192.0.2.14", "192.0.2.99"
 PINGS = 10
+# The PMD matrix of test_pmd.py by PCI: what needs neither another switch nor a socket. One process
+# runs many, because EAL takes its time under TCG.
+MATRIX = """queue_toggle_nothing_passes_a_stopped_queue
+queue_toggle_loses_nothing_of_the_other_direction deferred_queues_wait_for_their_start
+dynamic_queue_conf_while_the_port_runs port_stats_agree_with_what_was_sent_and_reset_to_zero
+xstats_have_one_name_each imissed_counts_what_a_full_receiver_lost
+refused_frames_are_freed_and_counted_by_reason smoke_tests_port_info
+smoke_tests_queue_info_and_burst_mode registers_are_those_of_the_function
+descriptor_status_follows_the_frames reset_port_is_as_after_probe
+dynamic_queue_conf_rings_of_16_to_1024_entries send_only_and_receive_only_channels
+fast_free_gives_every_mbuf_back port_control_stop_and_start_with_frames_in_flight
+mtu_beyond_the_buffers_needs_scatter checksums_are_made_on_the_way large_frames_are_cut_on_the_way
+wrong_headers_are_refused mac_filter_takes_added_addresses_and_no_others
+mac_filter_takes_the_groups_of_the_list promisc_support_and_allmulticast
+mtu_is_the_longest_frame_that_arrives vlan_tags_arrive_as_they_were_sent
+buffer_scatter_at_the_edges_of_buffers""".split()
+SLEEPY = """no_wake_up_is_lost_in_thousands_of_sleeps interrupt_is_armed_only_as_configured
+monitored_address_tells_that_frames_came""".split()
 DIMM_MIB = 256
+MATRIX_S = 240
 
 
 def pmd(vm, eal, args="", mib=64):
@@ -198,6 +218,23 @@ def bytes_checked(tap, lab, switch, vm):
         check_accounting(lab, switch, ["a", "b"])
 
 
+def test_pmd(cases):
+    return ("test-pmd --in-memory -m 96 $PLUGINS -l 0-1 -a 0000:ff:00.0 --no-telemetry -- pci " +
+            ",".join(cases))
+
+
+def passed(text, cases):
+    missing = [case for case in cases if f"# {case}: passed" not in text]
+    expect(not missing, f"{missing[:1]} of the matrix did not pass:\n{text}")
+
+
+def matrix(tap, lab, switch, vm):
+    with tap.case("the PMD matrix by PCI: the cases of test-pmd between two functions", lab):
+        passed(vm.run(test_pmd(MATRIX), check=False, timeout_s=MATRIX_S), MATRIX)
+        check_accounting(lab, switch, ["a", "b"])
+        tap.diagnose(f"{len(MATRIX)} cases")
+
+
 def system_reset(tap, lab, switch, vm):
     with tap.case("system reset under load: the VM boots and attaches again", lab):
         pmd(vm, "-a 0000:01:00.0")
@@ -272,8 +309,9 @@ def unplugged(tap, lab, switch, vm):
         before = lab.vif_stats(switch, "plug")
         circulate(vm)
         moved(lab, switch, "plug", before)
-    with tap.case("unplugged under load: testpmd lives on and takes it when it is back", lab):
+    with tap.case("unplugged under load: removal event, testpmd takes it when it is back", lab):
         unplug(lab, switch, vm)
+        vm.run("wait_for 30 grep -q 'Port 0: device removal event' /tmp/log")
         vm.run("wait_for 30 grep -q 'Device is detached' /tmp/log")
         plug(lab, vm)
         vm.run("ask stop")  # testpmd goes on forwarding between no ports
@@ -286,12 +324,27 @@ def unplugged(tap, lab, switch, vm):
         check_accounting(lab, switch, ["plug", "echo"])
 
 
+def sleepers(tap, lab, switch, vm):
+    """Receive interrupts: of the second function, vector 1."""
+    with tap.case("Rx interrupts: MSI-X wakes the sleeping receiver, and no wake-up is lost", lab):
+        before = lab.vif_stats(switch, "b")["to_interrupts"]
+        text = vm.run(f"interrupts 'vfio-msix[1](0000:02:00.0)' {test_pmd(SLEEPY)}", check=False,
+                      timeout_s=MATRIX_S)
+        passed(text, SLEEPY)
+        woken = int(re.search(r"woken (\d+) times", text)[1])
+        counted = int(re.search(r"^interrupts (\d+)$", text, re.MULTILINE)[1])
+        sent = lab.vif_stats(switch, "b")["to_interrupts"] - before
+        tap.diagnose(f"woken {woken} times, {counted} interrupts counted, {sent} sent")
+        expect(50 <= counted <= sent and counted >= woken // 4, text)
+        check_accounting(lab, switch, ["b", "c"])
+
+
 def vfio(tap, lab, switch, bed):
-    """Returns the VM, whose testpmd is stopped."""
+    """Returns the VM."""
     with tap.case("vfio-pci behind a vIOMMU: addresses are the driver's, MSI-X arrives", lab):
-        vm = bed.start("vm-iommu", [lab.socket("b")], iommu=True)
+        vm = bed.start("vm-iommu", [lab.socket("c"), lab.socket("b")], iommu=True)
         vm.run("bind vfio-pci")
-        pmd(vm, "-a 0000:01:00.0")
+        pmd(vm, "-a 0000:02:00.0")
         log = vm.run("cat /tmp/log")
         expect("IOVA mode 'VA'" in log, log)
         count = "grep vfio-msix /proc/interrupts | awk '{ n += $2 + $3 } END { print n + 0 }'"
@@ -304,6 +357,7 @@ def vfio(tap, lab, switch, bed):
         circulate(vm)
         moved(lab, switch, "b", before)
         vm.run("ask stop")
+        vm.run("quit")
         tap.diagnose(f"MSI-X interrupts: {first} at start, {then} after two requests")
         check_accounting(lab, switch, ["b", "echo"])
         return vm
@@ -314,6 +368,7 @@ def two_vms(tap, lab, switch, one, other):
     with tap.case("two VMs exchange frames", lab):
         before = {vif: lab.vif_stats(switch, vif) for vif in ("a", "b")}
         pmd(one, "-a 0000:01:00.0", f"--eth-peer=0,{MAC_OF_B}")
+        pmd(other, "-a 0000:02:00.0")
         other.run("ask set fwd macswap")
         other.run("ask start")
         circulate(one)
@@ -345,12 +400,15 @@ def main():
         three_parties(tap, lab, switch, vm)
         function_reset(tap, lab, switch, vm)
         bytes_checked(tap, lab, switch, vm)
+        matrix(tap, lab, switch, vm)
         system_reset(tap, lab, switch, vm)
         again = killed(tap, lab, switch, bed, vm)
         if again is not None:
             more_memory(tap, lab, switch, again)
             unplugged(tap, lab, switch, again)
         iommu = vfio(tap, lab, switch, bed)
+        if iommu is not None:
+            sleepers(tap, lab, switch, iommu)
         if again is not None and iommu is not None:
             two_vms(tap, lab, switch, again, iommu)
     return tap.plan()

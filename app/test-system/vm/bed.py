@@ -51,7 +51,8 @@ class Bed:
         img.add_busybox()
         img.add_program("/usr/bin/dpdk-testpmd", extra=[f"{LIBRARIES}/libgcc_s.so.1"])
         img.add_file(STDBUF)
-        img.add_program(self.lab.program("test-traffic"), "/usr/bin/test-traffic")
+        for name in ("test-traffic", "test-pmd"):
+            img.add_program(self.lab.program(name), f"/usr/bin/{name}")
         for source in [*glob.glob(DRIVERS), self.lab.plugin()]:
             name = os.path.basename(source).split(".so")[0] + ".so"
             img.add_program(source, f"{LIBRARIES}/{name}")

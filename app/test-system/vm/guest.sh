@@ -71,6 +71,27 @@ quit() {
 	wait "$pmd_pid"
 }
 
+# interrupts NAME COMMAND...: runs it, prints what it prints, and how often the interrupts of that name
+# arrived meanwhile.
+interrupts() {
+	name=$1
+	most=0
+	shift
+	"$@" > /tmp/log 2>&1 &
+	watched=$!
+	while kill -0 "$watched" 2> /dev/null; do
+		now=$(awk -v name="$name" 'index($0, name) { n += $2 + $3 } END { print n + 0 }' \
+			/proc/interrupts)
+		[ "$now" -gt "$most" ] && most=$now
+		sleep 0.2
+	done
+	wait "$watched"
+	code=$?
+	cat /tmp/log
+	echo "interrupts $most"
+	return $code
+}
+
 exec < /dev/ttyS1 > /dev/ttyS1
 stty -F /dev/ttyS1 raw -echo
 echo "@@ ready"
