@@ -77,6 +77,8 @@ FEATURES = {     # of the driver's features table, and the case that proves each
 }
 PLATFORM = {"Linux", "x86-64", "Usage doc"}  # what all of this runs on
 ELSEWHERE = {    # the same, by a case of another program
+    "Removal event": ("test_vm.py",
+                      "unplugged under load: removal event, testpmd takes it when it is back"),
     "Multiprocess aware": ("test_secondary.py", "a second testpmd forwards on a queue of its own"),
 }
 FEATURES_TABLE = os.path.join(ROOT, "doc", "guides", "nics", "features", "nfe.ini")
