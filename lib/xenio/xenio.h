@@ -79,6 +79,10 @@ struct xenio_ops {
 	int (*share)(struct xenio *x, uint16_t domid, unsigned int nb_pages, uint32_t *refs,
 		     void **addr);
 	void (*unshare)(struct xenio *x, void *addr, unsigned int nb_pages);
+	/* One such page. When it is given back, however that happens, the byte becomes 0 and who is
+	 * bound to the port of evt is notified. */
+	int (*share_notify)(struct xenio *x, uint16_t domid, uint32_t byte_offset,
+			    struct xenio_evt *evt, int port, uint32_t *ref, void **addr);
 	/* Grants, taken: pages of domid side by side, to read and write. */
 	int (*map)(struct xenio *x, uint16_t domid, const uint32_t *refs, unsigned int nb_pages,
 		   void **addr);

@@ -312,26 +312,13 @@ fake_domain_info(struct xenio *x, uint16_t domid, struct xenio_domain *info)
 	d = fake_domain_locked(h->w, domid);
 	if (d != NULL && (!d->dying || fake_mapped_of_locked(h->w, domid) > 0)) {
 		*info = (struct xenio_domain){ .domid = domid, .dying = d->dying,
-					       .shutdown = d->shutdown, .crashed = d->shutdown };
+					       .shutdown = d->shutdown, .crashed = d->shutdown,
+					       .hvm = d->page != NULL };
 	} else {
 		d = NULL; /* nothing keeps a dying one any more */
 	}
 	pthread_mutex_unlock(&h->w->lock);
 	return d != NULL ? 0 : -ENOENT;
-}
-
-static int
-fake_foreign_map(struct xenio *x, uint16_t domid, const uint64_t *gfns, unsigned int nb_pages,
-		 void **addr)
-{
-	(void)x, (void)domid, (void)gfns, (void)nb_pages, (void)addr;
-	return -EOPNOTSUPP;
-}
-
-static void
-fake_foreign_unmap(struct xenio *x, void *addr, unsigned int nb_pages)
-{
-	(void)x, (void)addr, (void)nb_pages;
 }
 
 /* As the kernel does at the end of a process: mappings first, so that their ports still work. */
@@ -379,11 +366,12 @@ static const struct xenio_ops fake_ops = {
 	.domain_info = fake_domain_info,
 	.share = fake_share,
 	.unshare = fake_unshare,
+	.share_notify = fake_share_notify,
 	.map = fake_map,
 	.map_notify = fake_map_notify,
 	.unmap = fake_unmap,
 	.foreign_map = fake_foreign_map,
-	.foreign_unmap = fake_foreign_unmap,
+	.foreign_unmap = fake_unmap,
 	.evt_open = evt_open,
 	.evt_close = evt_close,
 	.evt_fd = evt_fd,
@@ -450,6 +438,20 @@ xenio_fake_add_domain(struct xenio_fake *w, uint16_t domid)
 	perm.read = domid == 0; /* as the toolstack does: dom0's can be seen by all */
 	x->ops->set_perms(x, XENIO_NO_TX, path, &perm, 1);
 	x->ops->close(x);
+}
+
+void
+xenio_fake_memory(struct xenio_fake *w, uint16_t domid, xenio_fake_page_fn page, void *arg)
+{
+	struct fake_domain *d;
+
+	pthread_mutex_lock(&w->lock);
+	d = fake_domain_locked(w, domid);
+	if (d != NULL) {
+		d->page = page;
+		d->page_arg = arg;
+	}
+	pthread_mutex_unlock(&w->lock);
 }
 
 /* Its ports end, and with them what others hear from it. */
@@ -535,8 +537,10 @@ xenio_fake_counts(struct xenio_fake *w, struct xenio_fake_counts *c)
 		c->watches++;
 	for (const struct fake_share *s = w->shares; s != NULL; s = s->next)
 		c->granted += s->nb_pages;
-	for (const struct fake_mapping *m = w->mappings; m != NULL; m = m->next)
+	for (const struct fake_mapping *m = w->mappings; m != NULL; m = m->next) {
 		c->mapped += m->nb_pages;
+		c->foreign += m->refs == NULL ? m->nb_pages : 0;
+	}
 	for (const struct fake_port *p = w->ports; p != NULL; p = p->next)
 		c->ports++;
 	for (const struct fake_evt *e = w->evts; e != NULL; e = e->next)

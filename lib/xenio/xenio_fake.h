@@ -28,6 +28,11 @@ void xenio_fake_destroy_domain(struct xenio_fake *w, uint16_t domid);
 /* It stopped by itself and was kept. */
 void xenio_fake_crash_domain(struct xenio_fake *w, uint16_t domid);
 
+/* An HVM or PVH domain: its memory can be mapped by frame number. page() says what file a frame is in
+ * and where, or < 0: there is none. Called with the world locked. */
+typedef int (*xenio_fake_page_fn)(void *arg, uint64_t gfn, uint64_t *offset);
+void xenio_fake_memory(struct xenio_fake *w, uint16_t domid, xenio_fake_page_fn page, void *arg);
+
 int xenio_fake_open(struct xenio_fake *w, uint16_t domid, struct xenio **x);
 /* From now on requests to xenstore fail with -EIO: what follows looks to others as if the process
  * had been killed, which tells xenstore nothing and lets the kernel clean up. */
@@ -36,7 +41,7 @@ void xenio_fake_mute(struct xenio *x);
 /* Errors to come: the call number n from now on fails; 0: none. */
 enum xenio_fake_call {
 	XENIO_FAKE_SHARE,
-	XENIO_FAKE_MAP, /* map_notify too */
+	XENIO_FAKE_MAP, /* map_notify and foreign_map too */
 	XENIO_FAKE_BIND, /* unbound too */
 	XENIO_FAKE_WRITE,
 	XENIO_FAKE_CALLS
@@ -50,6 +55,7 @@ void xenio_fake_conflict(struct xenio_fake *w, unsigned int n);
 
 struct xenio_fake_counts { /* what exists now */
 	unsigned int handles, watches, granted, mapped, ports, evts, transactions;
+	unsigned int foreign; /* of the mapped pages: without a grant */
 	uint64_t notifies; /* since creation */
 };
 void xenio_fake_counts(struct xenio_fake *w, struct xenio_fake_counts *counts);

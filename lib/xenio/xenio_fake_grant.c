@@ -70,16 +70,17 @@ within_limit_locked(const struct xenio_fake *w, unsigned int nb_pages)
 	return w->share_limit == 0 || nb_pages <= w->share_limit;
 }
 
-int
-fake_share(struct xenio *x, uint16_t domid, unsigned int nb_pages, uint32_t *refs, void **addr)
+static int
+share_any(struct fake_handle *h, uint16_t domid, unsigned int nb_pages, int port, uint32_t byte,
+	  uint32_t *refs, void **addr)
 {
-	struct fake_handle *h = fake_handle_of(x);
 	struct fake_share *s = calloc(1, sizeof(*s));
 	int rc;
 
 	if (s == NULL)
 		return -ENOMEM;
-	*s = (struct fake_share){ .h = h, .owner = h->domid, .peer = domid, .nb_pages = nb_pages };
+	*s = (struct fake_share){ .h = h, .owner = h->domid, .peer = domid, .nb_pages = nb_pages,
+				  .notify_port = port, .notify_byte = byte };
 	pthread_mutex_lock(&h->w->lock);
 	rc = fake_ordered_locked(h->w, XENIO_FAKE_SHARE);
 	if (rc == 0 && !within_limit_locked(h->w, nb_pages))
@@ -102,11 +103,33 @@ fake_share(struct xenio *x, uint16_t domid, unsigned int nb_pages, uint32_t *ref
 	return 0;
 }
 
+int
+fake_share(struct xenio *x, uint16_t domid, unsigned int nb_pages, uint32_t *refs, void **addr)
+{
+	return share_any(fake_handle_of(x), domid, nb_pages, XENIO_NO_PORT, 0, refs, addr);
+}
+
+int
+fake_share_notify(struct xenio *x, uint16_t domid, uint32_t byte_offset, struct xenio_evt *evt,
+		  int port, uint32_t *ref, void **addr)
+{
+	(void)evt;
+	if (byte_offset >= XENIO_PAGE_SIZE)
+		return -EINVAL;
+	return share_any(fake_handle_of(x), domid, 1, port, byte_offset, ref, addr);
+}
+
 static void
 give_back_locked(struct fake_share *s)
 {
 	struct xenio_fake *w = s->h->w;
+	struct fake_port *port = s->notify_port != XENIO_NO_PORT ?
+					 fake_port_locked(w, s->h->domid, s->notify_port) : NULL;
 
+	if (s->notify_port != XENIO_NO_PORT)
+		((uint8_t *)s->addr)[s->notify_byte] = 0;
+	if (port != NULL)
+		fake_notify_locked(w, port);
 	munmap(s->addr, (size_t)s->nb_pages * XENIO_PAGE_SIZE);
 	s->h = NULL;
 	settle_locked(w, s);
@@ -146,7 +169,7 @@ map_page_locked(struct fake_handle *h, uint16_t domid, uint32_t ref, uint8_t *at
 static void
 release_locked(struct fake_handle *h, const uint32_t *refs, unsigned int nb_pages)
 {
-	for (unsigned int i = 0; i < nb_pages; i++) {
+	for (unsigned int i = 0; refs != NULL && i < nb_pages; i++) {
 		struct fake_share *s = find_share_locked(h->w, refs[i]);
 
 		s->mapped--;
@@ -154,8 +177,26 @@ release_locked(struct fake_handle *h, const uint32_t *refs, unsigned int nb_page
 	}
 }
 
+/* A frame of a domain that lives. */
 static int
-map_pages_locked(struct fake_handle *h, uint16_t domid, struct fake_mapping *m)
+map_frame_locked(struct fake_handle *h, uint16_t domid, uint64_t gfn, uint8_t *at)
+{
+	const struct fake_domain *d = fake_domain_locked(h->w, domid);
+	uint64_t offset;
+	int fd;
+
+	if (d == NULL || d->dying || d->page == NULL)
+		return -EINVAL;
+	fd = d->page(d->page_arg, gfn, &offset);
+	if (fd < 0)
+		return -EINVAL;
+	return mmap(at, XENIO_PAGE_SIZE, PROT, MAP_SHARED | MAP_FIXED, fd, (off_t)offset) ==
+			       MAP_FAILED ? -errno : 0;
+}
+
+static int
+map_pages_locked(struct fake_handle *h, uint16_t domid, struct fake_mapping *m,
+		 const uint64_t *gfns)
 {
 	size_t len = (size_t)m->nb_pages * XENIO_PAGE_SIZE;
 	unsigned int done;
@@ -166,9 +207,12 @@ map_pages_locked(struct fake_handle *h, uint16_t domid, struct fake_mapping *m)
 	m->addr = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (m->addr == MAP_FAILED)
 		return -errno;
-	for (done = 0; done < m->nb_pages && rc == 0; done += rc == 0)
-		rc = map_page_locked(h, domid, m->refs[done],
-				     (uint8_t *)m->addr + (size_t)done * XENIO_PAGE_SIZE);
+	for (done = 0; done < m->nb_pages && rc == 0; done += rc == 0) {
+		uint8_t *at = (uint8_t *)m->addr + (size_t)done * XENIO_PAGE_SIZE;
+
+		rc = gfns != NULL ? map_frame_locked(h, domid, gfns[done], at) :
+				    map_page_locked(h, domid, m->refs[done], at);
+	}
 	if (rc < 0) {
 		release_locked(h, m->refs, done);
 		munmap(m->addr, len);
@@ -192,7 +236,7 @@ map_any(struct fake_handle *h, uint16_t domid, const uint32_t *refs, unsigned in
 		goto free_mapping;
 	memcpy(m->refs, refs, nb_pages * sizeof(*refs));
 	pthread_mutex_lock(&h->w->lock);
-	rc = map_pages_locked(h, domid, m);
+	rc = map_pages_locked(h, domid, m, NULL);
 	if (rc == 0) {
 		m->next = h->w->mappings;
 		h->w->mappings = m;
@@ -221,6 +265,31 @@ fake_map_notify(struct xenio *x, uint16_t domid, uint32_t ref, uint32_t byte_off
 	if (byte_offset >= XENIO_PAGE_SIZE)
 		return -EINVAL;
 	return map_any(fake_handle_of(x), domid, &ref, 1, port, byte_offset, addr);
+}
+
+int
+fake_foreign_map(struct xenio *x, uint16_t domid, const uint64_t *gfns, unsigned int nb_pages,
+		 void **addr)
+{
+	struct fake_handle *h = fake_handle_of(x);
+	struct fake_mapping *m = nb_pages > 0 ? calloc(1, sizeof(*m)) : NULL;
+	int rc;
+
+	if (m == NULL)
+		return nb_pages > 0 ? -ENOMEM : -EINVAL;
+	*m = (struct fake_mapping){ .h = h, .nb_pages = nb_pages, .owner = domid,
+				    .notify_port = XENIO_NO_PORT };
+	pthread_mutex_lock(&h->w->lock);
+	rc = map_pages_locked(h, domid, m, gfns);
+	if (rc == 0) {
+		m->next = h->w->mappings;
+		h->w->mappings = m;
+		*addr = m->addr;
+	}
+	pthread_mutex_unlock(&h->w->lock);
+	if (rc < 0)
+		free(m);
+	return rc;
 }
 
 static void
@@ -284,5 +353,7 @@ fake_mapped_of_locked(const struct xenio_fake *w, uint16_t owner)
 
 	for (const struct fake_share *s = w->shares; s != NULL; s = s->next)
 		n += s->owner == owner ? s->mapped : 0;
+	for (const struct fake_mapping *m = w->mappings; m != NULL; m = m->next)
+		n += m->refs == NULL && m->owner == owner ? m->nb_pages : 0;
 	return n;
 }

@@ -51,6 +51,8 @@ struct fake_tx {
 struct fake_domain {
 	uint16_t domid;
 	bool dying, shutdown;
+	xenio_fake_page_fn page; /* its own memory by frame number; NULL: a PV domain */
+	void *page_arg;
 	struct fake_domain *next;
 };
 
@@ -61,6 +63,8 @@ struct fake_share { /* pages that one call granted */
 	unsigned int nb_pages, mapped;
 	int fd;
 	void *addr;
+	int notify_port; /* or XENIO_NO_PORT */
+	uint32_t notify_byte;
 	struct fake_share *next;
 };
 
@@ -85,7 +89,8 @@ struct fake_mapping {
 	struct fake_handle *h;
 	void *addr;
 	unsigned int nb_pages;
-	uint32_t *refs;
+	uint32_t *refs; /* NULL: foreign, of */
+	uint16_t owner;
 	int notify_port; /* or XENIO_NO_PORT */
 	uint32_t notify_byte;
 	struct fake_mapping *next;
@@ -168,6 +173,10 @@ int fake_map(struct xenio *x, uint16_t domid, const uint32_t *refs, unsigned int
 int fake_map_notify(struct xenio *x, uint16_t domid, uint32_t ref, uint32_t byte_offset,
 		    struct xenio_evt *evt, int port, void **addr);
 void fake_unmap(struct xenio *x, void *addr, unsigned int nb_pages);
+int fake_share_notify(struct xenio *x, uint16_t domid, uint32_t byte_offset, struct xenio_evt *evt,
+		      int port, uint32_t *ref, void **addr);
+int fake_foreign_map(struct xenio *x, uint16_t domid, const uint64_t *gfns, unsigned int nb_pages,
+		     void **addr);
 void fake_grants_forget_locked(struct fake_handle *h);
 unsigned int fake_mapped_of_locked(const struct xenio_fake *w, uint16_t owner);
 

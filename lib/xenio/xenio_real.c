@@ -241,6 +241,22 @@ real_unshare(struct xenio *x, void *addr, unsigned int nb_pages)
 }
 
 static int
+real_share_notify(struct xenio *x, uint16_t domid, uint32_t byte_offset, struct xenio_evt *evt,
+		  int port, uint32_t *ref, void **addr)
+{
+	struct xenio_real *r = to_real(x);
+	int rc = open_shr(r);
+
+	(void)evt; /* as in map_notify */
+	if (rc < 0)
+		return rc;
+	errno = 0;
+	*addr = xengntshr_share_page_notify(r->shr, domid, ref, 1, byte_offset,
+					    (evtchn_port_t)port);
+	return *addr != NULL ? 0 : error_of(-ENOSPC);
+}
+
+static int
 real_map(struct xenio *x, uint16_t domid, const uint32_t *refs, unsigned int nb_pages, void **addr)
 {
 	struct xenio_real *r = to_real(x);
@@ -400,6 +416,7 @@ const struct xenio_ops xenio_real_ops = {
 	.domain_info = real_domain_info,
 	.share = real_share,
 	.unshare = real_unshare,
+	.share_notify = real_share_notify,
 	.map = real_map,
 	.map_notify = real_map_notify,
 	.unmap = real_unmap,
