@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <nfed_xen_internal.h>
 
@@ -43,7 +45,7 @@ static const char *const keys[] = {
 	"state", "version", "index-ref", "nr-pages", "doorbell-page", "event-channel", "host-abi",
 	"accepted-lo", "accepted-hi", "boot-sq-lo", "boot-sq-hi", "boot-rq-lo", "boot-rq-hi",
 	"boot-status-lo", "boot-status-hi", "boot-size-log2", "boot-vector", "boot-sq-index",
-	"boot-rq-index", "backend", "vif",
+	"boot-rq-index", "life-ref", "backend", "vif",
 };
 #define NB_KEYS (sizeof(keys) / sizeof(keys[0]))
 
@@ -91,6 +93,10 @@ step_request(struct xt_hand *f, struct input *in)
 		req.reg.access = 1 + take(in, 1) % 3;
 		req.reg.iova = (uint64_t)(take(in, 1) % 10) * NFE_PAGE_SIZE;
 		req.reg.len = (uint64_t)(take(in, 1) % 10) * NFE_PAGE_SIZE;
+		if (take(in, 1) & 1)
+			req.reg.iova |= NFE_XEN_FOREIGN_IOVA;
+		if (take(in, 1) > 250)
+			req.reg.iova |= UINT64_MAX << 50;
 	} else if (req.op == NFE_OP_CREATE_CHANNEL) {
 		req.chan.channel = (uint16_t)(take(in, 1) % 4);
 		req.chan.status_key = NFE_KEY(take(in, 1) % 4, 1u);
@@ -100,6 +106,22 @@ step_request(struct xt_hand *f, struct input *in)
 	memcpy(&sq[*prod % 64], &req, sizeof(req));
 	(*prod)++;
 	f->x->ops->evt_notify(f->evt, f->port);
+}
+
+/* Its process lives, or ends, as far as the back end can see. */
+static void
+step_life(struct xt_hand *f, struct input *in, void **life)
+{
+	uint32_t ref;
+
+	if (*life != NULL)
+		f->x->ops->unshare(f->x, *life, 1);
+	*life = NULL;
+	if ((take(in, 1) & 3) == 0 ||
+	    f->x->ops->share_notify(f->x, 0, 0, f->evt, f->port, &ref, life) < 0)
+		return;
+	nfe_xen_life_set(*life, 1);
+	xt_hand_put(f, NFE_XEN_KEY_LIFE_REF, ref);
 }
 
 static void
@@ -115,7 +137,11 @@ step_good(struct xt_world *t, struct xt_hand *f)
 static void
 step_toolstack(struct xt_world *t, struct xt_hand *f, struct input *in)
 {
-	switch (take(in, 1) % 4) {
+	switch (take(in, 1) % 5) {
+	case 4:
+		xenio_write(t->dom0, XENIO_NO_TX, f->back, NFE_XEN_KEY_FOREIGN, "%u",
+			    take(in, 1) & 1);
+		break;
 	case 0:
 		t->dom0->ops->rm(t->dom0, XENIO_NO_TX, f->back);
 		break;
@@ -132,9 +158,12 @@ step_toolstack(struct xt_world *t, struct xt_hand *f, struct input *in)
 }
 
 static void
-step(struct xt_world *t, struct xt_hand *f, struct input *in)
+step(struct xt_world *t, struct xt_hand *f, struct input *in, void **life)
 {
-	switch (take(in, 1) % 12) {
+	switch (take(in, 1) % 13) {
+	case 12:
+		step_life(f, in, life);
+		break;
 	case 0:
 	case 1:
 		step_key(f, in);
@@ -174,20 +203,37 @@ static void
 check_books(struct xt_world *t)
 {
 	struct xenio_fake_counts c;
-	unsigned int connected = 0;
+	unsigned int connected = 0, foreign = 0;
 
 	xenio_fake_counts(t->w, &c);
 	for (unsigned int i = 0; i < 2; i++) {
 		struct nfed_function *fn = nfed_xen_vif_function(t->vif[i]);
 
 		connected += nfed_xen_vif_connected(t->vif[i]);
+		foreign += nfed_xen_vif_foreign_pages(t->vif[i]);
 		CHECK(nfed_xen_vif_connected(t->vif[i]) ||
 		      nfed_function_state(fn) == NFE_STATE_RESET);
 	}
 	CHECK((c.mapped > 0) == (connected > 0));
-	CHECK(c.mapped <= connected * (XT_PAGES + 1));
+	CHECK(c.foreign == foreign && foreign <= XT_MAX_PAGES);
+	CHECK(c.mapped - c.foreign <= connected * (XT_PAGES + 2)); /* index, life page */
 	CHECK(c.ports <= 1 + connected);
 	CHECK(c.transactions == 0);
+}
+
+/* Frames 0..8 of the guest are in a file, the rest is none of its memory. */
+static int
+page_of(void *arg, uint64_t gfn, uint64_t *offset)
+{
+	static int fd = -1;
+
+	(void)arg;
+	if (fd < 0) {
+		fd = memfd_create("guest", MFD_CLOEXEC);
+		CHECK(fd >= 0 && ftruncate(fd, 9 * NFE_PAGE_SIZE) == 0);
+	}
+	*offset = gfn * NFE_PAGE_SIZE;
+	return gfn < 9 ? fd : -1;
 }
 
 int
@@ -197,10 +243,19 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct xenio_fake_counts c;
 	struct xt_world t;
 	struct xt_hand f;
+	void *life = NULL;
 
-	CHECK(xt_open_hand(&t, &f) == TEST_OK);
+	CHECK(xt_open(&t) == TEST_OK);
+	if (take(&in, 1) & 1) {
+		xenio_fake_memory(t.w, 5, page_of, NULL);
+		xenio_write(t.dom0, XENIO_NO_TX, "/local/domain/0/backend/nfe/5/0",
+			    NFE_XEN_KEY_FOREIGN, "1");
+	}
+	xt_make_device(t.dom0, 5, 0, "a");
+	xt_run(&t);
+	CHECK(xt_hand_open(&t, &f, 5, 0, XT_PAGES) == TEST_OK);
 	for (unsigned int i = 0; i < 64 && in.left > 0; i++) {
-		step(&t, &f, &in);
+		step(&t, &f, &in, &life);
 		xt_run(&t);
 		if (i % 8 == 7) { /* time passes: what was put off may go on */
 			t.vif[0]->next_attach_ms = t.vif[1]->next_attach_ms = 0;

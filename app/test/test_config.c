@@ -449,12 +449,13 @@ xen_vifs_have_a_device_instead_of_a_socket(void)
 {
 	struct vifsw_config *c;
 
-	TEST_EQ(parse("vif a mac " MAC_A " xen any\nvif b mac " MAC_B " xen 12/3\n"
-		      "vif c mac 02:00:00:00:00:0c xen any", &c), 0);
+	TEST_EQ(parse("vif a mac " MAC_A " xen any foreign on\nvif b mac " MAC_B " xen 12/3\n"
+		      "vif c mac 02:00:00:00:00:0c xen any foreign off", &c), 0);
 	TEST_EQ(c->vifs[0].xen, VIFSW_XEN_ANY);
 	TEST_STR_EQ(c->vifs[0].socket, "");
 	TEST_EQ(c->vifs[1].xen, VIFSW_XEN_ONE);
 	TEST_TRUE(c->vifs[1].xen_domid == 12 && c->vifs[1].xen_number == 3);
+	TEST_TRUE(c->vifs[0].foreign && !c->vifs[1].foreign && !c->vifs[2].foreign);
 	vifsw_config_free(c);
 	EXPECT_ERROR("vif a mac " MAC_A " xen 0/1", 1,
 		     "xen: \"0/1\" is not \"any\" nor DOMID/N, DOMID from 1 to 32751");
@@ -464,6 +465,7 @@ xen_vifs_have_a_device_instead_of_a_socket(void)
 		     "xen: \"5/\" is not \"any\" nor DOMID/N, DOMID from 1 to 32751");
 	EXPECT_ERROR("vif a mac " MAC_A " xen any socket /s", 1,
 		     "vif a: socket and xen exclude each other");
+	EXPECT_ERROR("vif a mac " MAC_A " foreign on", 1, "vif a: foreign is for VIFs with xen");
 	EXPECT_ERROR("vif a mac " MAC_A " xen 5/0\nvif b mac " MAC_B " xen 5/0", 2,
 		     "xen 5/0 already used on line 1");
 	return TEST_OK;

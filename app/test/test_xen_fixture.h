@@ -66,6 +66,7 @@ xt_conf(const char *name)
 	struct nfed_xen_vif_conf conf = {
 		.name = name,
 		.any = true,
+		.foreign = strcmp(name, "a") == 0,
 		.function = {
 			.mac = { 2, 0, 0, 0, 0, 0x0a },
 			.limits = nfed_limits_default,
@@ -264,6 +265,24 @@ xt_hand_keys(struct xt_hand *f)
 	xt_hand_put(f, NFE_XEN_KEY_EVENT_CHANNEL, (uint32_t)f->port);
 	for (unsigned int i = 0; i < sizeof(regs) / sizeof(regs[0]); i++)
 		xt_hand_put(f, regs[i].key, regs[i].value);
+}
+
+/* A control request, as a driver sends it; its answer's status. */
+static inline int
+xt_hand_request(struct xt_world *t, struct xt_hand *f, const struct nfe_req *req)
+{
+	struct nfe_req *sq = (struct nfe_req *)(void *)(f->arena + 3 * NFE_PAGE_SIZE);
+	const struct nfe_rsp *rq = (const struct nfe_rsp *)(const void *)(f->arena + 4 * NFE_PAGE_SIZE);
+	uint32_t *sq_prod = (uint32_t *)(void *)(f->arena + NFE_DB_SQ_PROD);
+	uint32_t *rq_cons = (uint32_t *)(void *)(f->arena + NFE_DB_RQ_CONS);
+
+	sq[*sq_prod % 64] = *req;
+	sq[*sq_prod % 64].type = NFE_MSG_REQ;
+	(*sq_prod)++;
+	f->x->ops->evt_notify(f->evt, f->port);
+	for (unsigned int i = 0; i < 1000 && nfed_loop_run(t->loop, 0) > 0; i++)
+		;
+	return (int)rq[(*rq_cons)++ % 64].status;
 }
 
 /* The back end's state, as everybody sees it. */

@@ -44,6 +44,7 @@ struct vifsw_vif {
 	char socket[VIFSW_PATH_MAX]; /* "": over Xen */
 	enum vifsw_xen xen;
 	unsigned int xen_domid, xen_number;
+	bool foreign; /* the guest's memory may be mapped without grants */
 	unsigned int max_queues;  /* 0: the default of the device end */
 	unsigned int max_regions; /* same */
 	uint64_t memory_mib;      /* same */

@@ -133,6 +133,12 @@ parse_xen(struct vifsw_parser *p)
 }
 
 static void
+parse_foreign(struct vifsw_parser *p)
+{
+	vifsw_value_on_off(p, &p->vif.foreign);
+}
+
+static void
 parse_source_check(struct vifsw_parser *p)
 {
 	bool on = true;
@@ -309,6 +315,8 @@ parse_vif_line(struct vifsw_parser *p, unsigned int scope)
 		vifsw_error(p, "%s %s: socket and xen exclude each other", what, port->name);
 	if (port->burst_kib != 0 && port->rate_mbps == 0)
 		vifsw_error(p, "%s %s: burst-kib without rate-mbps", what, port->name);
+	if (p->vif.foreign && p->vif.xen == VIFSW_XEN_NONE)
+		vifsw_error(p, "%s %s: foreign is for VIFs with xen", what, port->name);
 	if (port->mtu > port->max_mtu)
 		vifsw_error(p, "%s %s: mtu %u exceeds max-mtu %u", what, port->name, port->mtu,
 			    port->max_mtu);
@@ -420,6 +428,9 @@ static const struct vifsw_keyword keywords[] = {
 	{ "xen", VIFSW_VIF_OPTION, false, "any|DOMID/N",
 	  "no socket: a Xen domain's, the one given to \"vif-ctl xen attach\" or only device N of"
 	  " DOMID", parse_xen },
+	{ "foreign", VIFSW_VIF_OPTION, false, "on|off",
+	  "with xen: memory of the domain may be mapped that it did not grant, if"
+	  " \"vif-ctl xen attach --foreign\" says so too, default off", parse_foreign },
 	{ "source-check", ANY_VIF, false, "on|off",
 	  "drop frames from addresses that are not the VIF's, default on", parse_source_check },
 	{ "promisc", ANY_VIF, false, "on|off",

@@ -49,6 +49,7 @@ vifsw_xen_attach(struct vifsw *s, struct vifsw_guest *guest,
 		.any = guest->conf->xen == VIFSW_XEN_ANY,
 		.domid = (uint16_t)guest->conf->xen_domid,
 		.number = guest->conf->xen_number,
+		.foreign = guest->conf->foreign,
 		.function = *function,
 		.attached = attached,
 	};
@@ -94,6 +95,8 @@ vifsw_xen_show(const struct vifsw_guest *guest)
 	}
 	json_object_set_new(object, "xenbus_state",
 			    json_string(nfe_xen_state_name(nfed_xen_vif_state(guest->xen))));
+	json_object_set_new(object, "foreign_pages",
+			    json_integer(nfed_xen_vif_foreign_pages(guest->xen)));
 #define PUT_COUNTER(name, help) \
 	json_object_set_new(object, #name, json_integer((json_int_t)c->name));
 	NFED_XEN_COUNTERS(PUT_COUNTER)

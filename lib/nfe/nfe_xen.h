@@ -17,6 +17,7 @@
 #define NFE_XEN_H
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,11 +45,13 @@ enum nfe_xen_state {
 #define NFE_XEN_KEY_FRONTEND "frontend"       /* back: path of the front end */
 #define NFE_XEN_KEY_FRONTEND_ID "frontend-id" /* back: its domain */
 #define NFE_XEN_KEY_VIF "vif"                 /* back: name of the VIF in the switch */
+#define NFE_XEN_KEY_FOREIGN "foreign"         /* back: 1: memory need not be granted (4.3) */
 /* 3.2 Keys of both */
 #define NFE_XEN_KEY_STATE "state"
 #define NFE_XEN_KEY_VERSION "version"
 /* 3.3 Keys of the back end, besides the registers below */
 #define NFE_XEN_KEY_MAX_PAGES "max-pages"   /* pages that the front end may grant */
+#define NFE_XEN_KEY_MAX_FOREIGN "max-foreign-pages" /* that it may register without; 0: none */
 #define NFE_XEN_KEY_GENERATION "generation" /* GENERATION; with Connected */
 #define NFE_XEN_KEY_LINK "link"             /* STATUS 8; with Connected */
 #define NFE_XEN_KEY_REASON "reason"         /* STATUS 31:16; with Closing */
@@ -58,6 +61,7 @@ enum nfe_xen_state {
 #define NFE_XEN_KEY_NR_PAGES "nr-pages"           /* of the arena */
 #define NFE_XEN_KEY_DOORBELL_PAGE "doorbell-page" /* of the arena: channel 0's; others follow */
 #define NFE_XEN_KEY_EVENT_CHANNEL "event-channel" /* unbound port */
+#define NFE_XEN_KEY_LIFE_REF "life-ref" /* grant of the life page (4.3); missing or 0: none */
 
 /* Registers that the back end publishes, RO of specification 3.1. */
 #define NFE_XEN_DEVICE_REGS(X) \
@@ -146,6 +150,38 @@ nfe_xen_alive_set(struct nfe_xen_index *shared, uint8_t alive)
 
 static inline uint8_t
 nfe_xen_alive(const struct nfe_xen_index *shared)
+{
+	return __atomic_load_n(&shared->alive, __ATOMIC_ACQUIRE);
+}
+
+/*
+ * 4.3 Memory without grants, where the toolstack and the operator allow it: such an IOVA is the
+ * guest's own physical address, so a region is a run of guest frames.
+ */
+#define NFE_XEN_FOREIGN_IOVA (1ull << 62)
+#define NFE_XEN_FOREIGN_BITS 52u /* of the address */
+
+static inline bool
+nfe_xen_is_foreign(uint64_t iova)
+{
+	return iova >> NFE_XEN_FOREIGN_BITS == NFE_XEN_FOREIGN_IOVA >> NFE_XEN_FOREIGN_BITS;
+}
+
+/* Of the life page: 1 while the front end's process lives, cleared by its kernel. */
+struct nfe_xen_life {
+	uint8_t alive;
+	uint8_t zero[NFE_PAGE_SIZE - 1];
+};
+static_assert(sizeof(struct nfe_xen_life) == NFE_PAGE_SIZE, "4.3");
+
+static inline void
+nfe_xen_life_set(struct nfe_xen_life *shared, uint8_t alive)
+{
+	__atomic_store_n(&shared->alive, alive, __ATOMIC_RELEASE);
+}
+
+static inline uint8_t
+nfe_xen_life(const struct nfe_xen_life *shared)
 {
 	return __atomic_load_n(&shared->alive, __ATOMIC_ACQUIRE);
 }

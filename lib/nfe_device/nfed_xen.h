@@ -41,6 +41,7 @@ struct nfed_xen_vif_conf {
 	bool any;
 	uint16_t domid;
 	uint32_t number;
+	bool foreign; /* the toolstack may let the guest's memory be mapped without grants */
 	struct nfed_function_conf function; /* transport, transport_ctx and db are filled in here */
 	/* A front end came or went; why is "" or the reason. May be NULL. */
 	void (*attached)(void *owner, bool attached, const char *why);
@@ -56,6 +57,8 @@ bool nfed_xen_vif_connected(const struct nfed_xen_vif *v);
 /* Of the device that the VIF is bound to; false: none. */
 bool nfed_xen_vif_device(const struct nfed_xen_vif *v, uint16_t *domid, uint32_t *number);
 enum nfe_xen_state nfed_xen_vif_state(const struct nfed_xen_vif *v); /* as we wrote it */
+/* Pages that are mapped without a grant. */
+uint32_t nfed_xen_vif_foreign_pages(const struct nfed_xen_vif *v);
 const char *nfe_xen_state_name(unsigned int state);
 
 #define NFED_XEN_COUNTERS(X) \
@@ -76,6 +79,9 @@ const char *nfe_xen_state_name(unsigned int state);
 	X(duplicate_ref, "page listed twice") \
 	X(bad_index, "index page with wrong magic, version, count or order") \
 	X(unmappable, "grants that could not be mapped") \
+	X(foreign_denied, "memory to be mapped without a grant, which is not allowed") \
+	X(foreign_bad, "frames that are no memory of the guest") \
+	X(died, "front ends whose process ended without a word") \
 	X(bad_channel, "event channel that could not be bound") \
 	X(boot_failed, "functions that did not boot") \
 	X(bad_bounds, "mappings outside the arena or in its doorbell pages") \

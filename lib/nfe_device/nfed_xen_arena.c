@@ -190,6 +190,24 @@ nfed_xen_arena_map(struct nfed_xen_vif *v, uint32_t index_ref, uint32_t nr_pages
 	return rc;
 }
 
+/* Tells of the end of the front end's process, which must not go unseen where pages are its own. */
+int
+nfed_xen_life_map(struct nfed_xen_vif *v, uint32_t life_ref, char *why)
+{
+	struct xenio *x = v->xen->conf.x;
+	void *page;
+	int rc = life_ref == 0 ? 0 : check_ref(v, life_ref, why);
+
+	if (rc < 0 || life_ref == 0)
+		return rc;
+	rc = x->ops->map(x, v->domid, &life_ref, 1, &page);
+	if (rc < 0)
+		return refuse(&v->counters.unmappable, rc, why, "life page, grant %u: %s", life_ref,
+			      strerror(-rc));
+	v->arena.life = page;
+	return 0;
+}
+
 /* The head last: the guest hears that all is over when all is over. */
 void
 nfed_xen_arena_unmap(struct nfed_xen_vif *v)
@@ -198,6 +216,8 @@ nfed_xen_arena_unmap(struct nfed_xen_vif *v)
 
 	if (v->arena.base != NULL)
 		x->ops->unmap(x, v->arena.base, v->arena.nr_pages);
+	if (v->arena.life != NULL)
+		x->ops->unmap(x, v->arena.life, 1);
 	if (v->arena.head != NULL)
 		x->ops->unmap(x, v->arena.head, 1);
 	v->arena = (struct nfed_xen_arena){ .base = NULL };
@@ -220,14 +240,16 @@ nfed_xen_transport_map(void *ctx, uint64_t iova, uint64_t len, uint32_t access, 
 	uint64_t db_end = db + (uint64_t)v->arena.nb_doorbells * NFE_PAGE_SIZE;
 
 	(void)access;   /* the key checks it: grants are for both */
-	(void)poisoned; /* granted pages do not vanish */
+	(void)poisoned; /* pages that we map do not vanish, granted or not */
+	if (*nb_mappings < 1)
+		return -ENOSPC;
+	*nb_mappings = 1;
+	if (nfe_xen_is_foreign(iova))
+		return nfed_xen_foreign_map(v, iova, len, base, mapping);
 	if (iova > arena || len > arena - iova || (iova < db_end && iova + len > db)) {
 		v->counters.bad_bounds++;
 		return -EFAULT;
 	}
-	if (*nb_mappings < 1)
-		return -ENOSPC;
-	*nb_mappings = 1;
 	*base = v->arena.base + iova;
 	*mapping = v;
 	v->arena.live++;
@@ -239,6 +261,8 @@ nfed_xen_transport_unmap(void *ctx, void *mapping)
 {
 	struct nfed_xen_vif *v = ctx;
 
-	(void)mapping;
-	v->arena.live--;
+	if (mapping != v)
+		nfed_xen_foreign_unmap(v, mapping);
+	else
+		v->arena.live--;
 }

@@ -9,6 +9,7 @@
  *	nfed_xen_vif.c     a VIF: creation, events, interrupts
  *	nfed_xen_state.c   its XenbusState machine, keys in and out
  *	nfed_xen_arena.c   granted memory: index, checks, mapping, the transport's map and unmap
+ *	nfed_xen_foreign.c memory without grants, where that is allowed
  */
 #ifndef NFED_XEN_INTERNAL_H
 #define NFED_XEN_INTERNAL_H
@@ -29,6 +30,7 @@ struct nfed_xen_arena {
 	uint8_t *base; /* NULL: none */
 	uint32_t nr_pages, doorbell_page, nb_doorbells;
 	struct nfe_xen_index *head; /* stays mapped: its end tells the guest of ours */
+	struct nfe_xen_life *life;  /* its end tells us of the guest's process; NULL: none */
 	unsigned int live; /* mappings given to the function */
 };
 
@@ -38,6 +40,8 @@ struct nfed_xen_vif {
 	struct nfed_function *fn;
 	struct nfed_xen_counters counters;
 	uint32_t max_pages;
+	uint32_t max_foreign;   /* pages; 0: not allowed with this device */
+	uint32_t foreign_pages; /* mapped now */
 
 	bool bound; /* to a device: */
 	uint16_t domid;
@@ -86,11 +90,21 @@ void nfed_xen_unsilence(struct nfed_xen_vif *v);
 /* nfed_xen_arena.c. 0, or a negative errno with its reason in why[NFED_XEN_WHY], counted. */
 int nfed_xen_arena_map(struct nfed_xen_vif *v, uint32_t index_ref, uint32_t nr_pages,
 		       uint32_t doorbell_page, char *why);
+int nfed_xen_life_map(struct nfed_xen_vif *v, uint32_t life_ref, char *why);
 void nfed_xen_arena_unmap(struct nfed_xen_vif *v);
 void nfed_xen_arena_alive(struct nfed_xen_vif *v);
 int nfed_xen_transport_map(void *ctx, uint64_t iova, uint64_t len, uint32_t access,
 			   uint32_t *poisoned, unsigned int *nb_mappings, uint8_t **base,
 			   void **mapping);
 void nfed_xen_transport_unmap(void *ctx, void *mapping);
+
+/* nfed_xen_foreign.c */
+/* What this device allows, into v->max_foreign; why not, in words, or "". */
+void nfed_xen_foreign_decide(struct nfed_xen_vif *v, char why[NFED_XEN_WHY]);
+int nfed_xen_foreign_map(struct nfed_xen_vif *v, uint64_t iova, uint64_t len, uint8_t **base,
+			 void **mapping);
+void nfed_xen_foreign_unmap(struct nfed_xen_vif *v, void *mapping);
+/* The front end's process ended, and said nothing. */
+bool nfed_xen_died(const struct nfed_xen_vif *v);
 
 #endif /* NFED_XEN_INTERNAL_H */

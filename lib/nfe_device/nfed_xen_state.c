@@ -56,7 +56,7 @@ static const struct {
 #define NB_HOST_REGS (sizeof(host_regs) / sizeof(host_regs[0]))
 
 struct request { /* of a front end that is Initialised */
-	uint32_t version, index_ref, nr_pages, doorbell_page, event_channel;
+	uint32_t version, index_ref, nr_pages, doorbell_page, event_channel, life_ref;
 	uint32_t host[NB_HOST_REGS];
 };
 
@@ -95,11 +95,16 @@ set_state(struct nfed_xen_vif *v, enum nfe_xen_state to, const char *why)
 	put(v, NFE_XEN_KEY_STATE, "%u", to);
 }
 
-/* Once: limits do not change while the function exists. */
+struct publication {
+	struct nfed_xen_vif *v;
+	char error[NFED_XEN_WHY]; /* of what was asked for and is not allowed */
+};
+
 static int
 publish_tx(struct xenio *x, xenio_tx tx, void *arg)
 {
-	struct nfed_xen_vif *v = arg;
+	const struct publication *p = arg;
+	struct nfed_xen_vif *v = p->v;
 	int rc = xenio_write(x, tx, v->back, NFE_XEN_KEY_VERSION, "%u", NFE_XEN_VERSION);
 
 	if (rc == 0)
@@ -108,8 +113,24 @@ publish_tx(struct xenio *x, xenio_tx tx, void *arg)
 		rc = xenio_write(x, tx, v->back, device_regs[i].key, "0x%x",
 				 nfed_reg_read(v->fn, device_regs[i].reg, 4));
 	if (rc == 0)
-		rc = xenio_write(x, tx, v->back, NFE_XEN_KEY_ERROR, "%s", "");
+		rc = xenio_write(x, tx, v->back, NFE_XEN_KEY_MAX_FOREIGN, "%u", v->max_foreign);
+	if (rc == 0)
+		rc = xenio_write(x, tx, v->back, NFE_XEN_KEY_ERROR, "%s", p->error);
 	return rc;
+}
+
+/* Once per device: limits do not change while the function exists. */
+static void
+publish(struct nfed_xen_vif *v)
+{
+	struct publication p = { .v = v };
+
+	nfed_xen_foreign_decide(v, p.error);
+	if (p.error[0] != '\0')
+		nfed_xen_log(v->xen, "vif %s: xen %u/%u: %s", v->conf.name, v->domid, v->number,
+			     p.error);
+	if (xenio_transact(v->xen->conf.x, publish_tx, &p) < 0)
+		v->counters.io_errors++;
 }
 
 /* On return the guest's memory is not used any more. */
@@ -145,6 +166,18 @@ get(struct nfed_xen_vif *v, const char *key, uint32_t *value, char *why)
 	return rc;
 }
 
+/* The one key that may be missing. */
+static int
+get_life_ref(struct nfed_xen_vif *v, uint32_t *ref, char *why)
+{
+	int rc = xenio_read_u32(v->xen->conf.x, v->front, NFE_XEN_KEY_LIFE_REF, ref);
+
+	if (rc != -ENOENT)
+		return rc == 0 ? 0 : get(v, NFE_XEN_KEY_LIFE_REF, ref, why);
+	*ref = 0;
+	return 0;
+}
+
 static int
 read_request(struct nfed_xen_vif *v, struct request *r, char *why)
 {
@@ -164,7 +197,7 @@ read_request(struct nfed_xen_vif *v, struct request *r, char *why)
 		rc = get(v, keys[i].key, keys[i].value, why);
 	for (unsigned int i = 0; i < NB_HOST_REGS && rc == 0; i++)
 		rc = get(v, host_regs[i].key, &r->host[i], why);
-	return rc;
+	return rc == 0 ? get_life_ref(v, &r->life_ref, why) : rc;
 }
 
 /* The reason of refusal, or NONE. Addresses and sizes in the boot block are the function's. */
@@ -229,7 +262,8 @@ take(struct nfed_xen_vif *v, char *why)
 		snprintf(why, NFED_XEN_WHY, "event channel %u: %s", r.event_channel, strerror(-rc));
 		return NFE_REASON_BOOT_BLOCK;
 	}
-	if (nfed_xen_arena_map(v, r.index_ref, r.nr_pages, r.doorbell_page, why) < 0)
+	if (nfed_xen_arena_map(v, r.index_ref, r.nr_pages, r.doorbell_page, why) < 0 ||
+	    nfed_xen_life_map(v, r.life_ref, why) < 0)
 		return NFE_REASON_BOOT_MEMORY;
 	return boot(v, &r, why);
 }
@@ -273,9 +307,8 @@ wait_again(struct nfed_xen_vif *v, const char *why)
 	struct xenio *x = v->xen->conf.x;
 	uint32_t version;
 
-	if (xenio_read_u32(x, v->back, NFE_XEN_KEY_VERSION, &version) == -ENOENT &&
-	    xenio_transact(x, publish_tx, v) < 0)
-		v->counters.io_errors++;
+	if (xenio_read_u32(x, v->back, NFE_XEN_KEY_VERSION, &version) == -ENOENT)
+		publish(v);
 	set_state(v, NFE_XEN_INIT_WAIT, why);
 }
 
@@ -330,8 +363,7 @@ nfed_xen_state_start(struct nfed_xen_vif *v)
 	v->state = NFE_XEN_INITIALISING;
 	v->next_attach_ms = 0;
 	nfed_function_set_doorbells(v->fn, NULL);
-	if (xenio_transact(v->xen->conf.x, publish_tx, v) < 0)
-		v->counters.io_errors++;
+	publish(v);
 	set_state(v, NFE_XEN_INIT_WAIT, "");
 	nfed_xen_state_look(v);
 }

@@ -101,6 +101,11 @@ on_event(void *arg, uint32_t events)
 	} else {
 		ops->evt_unmask(v->evt, port);
 	}
+	if (nfed_xen_died(v)) {
+		v->counters.died++;
+		nfed_xen_state_close(v, "the program in the guest ended");
+		return;
+	}
 	set_eventfd(v->data_kick_fd);
 	serve_control(v);
 }
@@ -262,6 +267,12 @@ nfed_xen_vif_device(const struct nfed_xen_vif *v, uint16_t *domid, uint32_t *num
 	*domid = v->domid;
 	*number = v->number;
 	return v->bound;
+}
+
+uint32_t
+nfed_xen_vif_foreign_pages(const struct nfed_xen_vif *v)
+{
+	return v->foreign_pages;
 }
 
 enum nfe_xen_state
