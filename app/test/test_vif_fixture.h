@@ -31,6 +31,7 @@
 
 struct dev {
 	uint8_t *base; /* of the VIF's region */
+	const struct nfed_region_table *regions; /* or any of these, where there is a channel */
 	struct nfed_queue *sq, *rq, *fq;
 	struct nfed_queue own[3]; /* when there is no channel that has them */
 };
@@ -86,6 +87,20 @@ dev_close(struct vif *vif)
 	vif_mem_free(vif);
 }
 
+static inline uint8_t *
+dev_at(const struct dev *dev, uint32_t key, uint64_t offset, uint64_t len)
+{
+	struct nfed_region *region;
+	uint8_t *addr;
+
+	if (dev->regions == NULL)
+		return dev->base + offset;
+	if (nfed_region_at(dev->regions, key, offset, len, NFE_ACCESS_READ, &region, &addr) !=
+	    NFED_XLATE_OK)
+		abort(); /* an honest guest names what it registered */
+	return addr;
+}
+
 /* Publish cells as they are, contiguous: NOPs to the end of the array first. */
 static inline void
 dev_give(struct dev *dev, const union nfe_msg *cells, unsigned int n)
@@ -135,7 +150,7 @@ dev_deliver(struct dev *dev, const uint8_t *frame, uint32_t len)
 		uint32_t part = RTE_MIN(len - i * size, size);
 		struct nfe_fill fill = dev_take_fill(dev);
 
-		memcpy(dev->base + fill.offset, frame + i * size, part);
+		memcpy(dev_at(dev, fill.key, fill.offset, part), frame + i * size, part);
 		if (i == 0) {
 			m[0].rx.len = (uint16_t)part;
 			m[0].rx.cookie = fill.cookie;
@@ -179,11 +194,12 @@ dev_take(struct dev *dev, uint8_t *frame)
 	} else {
 		memcpy(frame, m[0].tx.hdr, NFE_HDR_COPY);
 		for (uint32_t i = 0; i < m[0].tx.hints.nsegs; i++) {
-			struct nfe_seg_tx s = { .len = m[0].tx.len, .offset = m[0].tx.offset };
+			struct nfe_seg_tx s = { .key = m[0].tx.key, .len = m[0].tx.len,
+						.offset = m[0].tx.offset };
 
 			if (i > 0)
 				s = m[1 + (i - 1) / 4].seg_tx[(i - 1) % 4];
-			memcpy(frame + len, dev->base + s.offset, s.len);
+			memcpy(frame + len, dev_at(dev, s.key, s.offset, s.len), s.len);
 			len += s.len;
 		}
 	}

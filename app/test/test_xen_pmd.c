@@ -11,6 +11,8 @@
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
+#include <nfe_args.h>
+
 #include "eal.h"
 #include "test_xen_server.h"
 
@@ -40,7 +42,6 @@ set_up_queues(uint16_t desc, uint16_t mtu)
 		conf.txmode.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	}
 	TEST_EQ(rte_eth_dev_info_get(port, &info), 0);
-	TEST_EQ(info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE, 0);
 	TEST_EQ(rte_eth_dev_configure(port, 1, 1, &conf), 0);
 	rc = rte_eth_rx_queue_setup(port, 0, desc, SOCKET_ID_ANY, NULL, pool);
 	return rc < 0 ? rc : rte_eth_tx_queue_setup(port, 0, desc, SOCKET_ID_ANY, NULL);
@@ -180,12 +181,15 @@ exchange(unsigned int rounds, uint32_t max_len)
 static int
 frames_of_all_lengths_come_back_intact(void)
 {
+	struct rte_eth_dev_info info;
 	struct rte_eth_stats stats;
 	struct server s;
 
 	srandom(7);
 	TEST_EQ(server_open(&s), TEST_OK);
 	TEST_EQ(port_up("xen=0,first_index=4294967040", DESC, RTE_ETHER_MTU), TEST_OK);
+	TEST_EQ(rte_eth_dev_info_get(port, &info), 0);
+	TEST_EQ(info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE, 0);
 	TEST_EQ(exchange(200, RTE_ETHER_MAX_LEN - RTE_ETHER_CRC_LEN), TEST_OK);
 	TEST_TRUE(xstat("tx_sent_dma") > 0 && xstat("tx_sent_inline") > 0);
 	TEST_TRUE(xstat("rx_got_dma") > 0 && xstat("rx_got_inline") > 0);
@@ -304,7 +308,125 @@ arguments_and_limits_are_checked(void)
 	return server_close(&s);
 }
 
+/* --- Foreign mapping: the same frames, without a copy. Here an address is its own IOVA. --- */
+
+static bool physical;
+
+bool
+nfe_args_physical(void)
+{
+	return physical;
+}
+
+static int
+page_of(void *arg, uint64_t gfn, uint64_t *offset)
+{
+	const char *addr = (const char *)(uintptr_t)(gfn * NFE_PAGE_SIZE);
+	struct rte_memseg *ms = rte_mem_virt2memseg(addr, NULL);
+	size_t start;
+
+	(void)arg;
+	if (ms == NULL || rte_memseg_get_fd_offset_thread_unsafe(ms, &start) < 0)
+		return -1;
+	*offset = start + (size_t)(addr - (const char *)ms->addr);
+	return rte_memseg_get_fd_thread_unsafe(ms);
+}
+
+static int
+foreign_open(struct server *s)
+{
+	TEST_EQ(server_open(s), TEST_OK);
+	xenio_fake_memory(s->t.w, DOMAIN, page_of, NULL);
+	server_stop(s, false);
+	xenio_write(s->t.dom0, XENIO_NO_TX, "/local/domain/0/backend/nfe/5/0", NFE_XEN_KEY_FOREIGN,
+		    "1");
+	physical = true;
+	return server_start(s);
+}
+
+static unsigned int
+foreign_pages(struct server *s)
+{
+	struct xenio_fake_counts c;
+
+	xenio_fake_counts(s->t.w, &c);
+	return c.foreign;
+}
+
+static int
+foreign_memory_is_used_without_a_copy(void)
+{
+	struct xenio_fake_counts c;
+	struct server s;
+
+	srandom(12);
+	TEST_EQ(foreign_open(&s), TEST_OK);
+	TEST_EQ(port_up("xen=0,first_index=4294967040", DESC, 9000), TEST_OK);
+	xenio_fake_counts(s.t.w, &c);
+	TEST_TRUE(c.foreign * NFE_PAGE_SIZE >= POOL * RTE_MBUF_DEFAULT_BUF_SIZE);
+	TEST_TRUE(c.granted < 64); /* control queues, doorbells, index, life: no buffers */
+	TEST_EQ(exchange(100, 9014), TEST_OK);
+	TEST_TRUE(xstat("tx_sent_dma") > 0 && xstat("rx_got_dma") > 0);
+	TEST_EQ(port_down(), TEST_OK);
+	TEST_EQ(foreign_pages(&s), 0);
+	physical = false;
+	return server_close(&s);
+}
+
+static int
+foreign_memory_is_mapped_again_by_the_next_back_end(void)
+{
+	struct server s;
+
+	srandom(13);
+	TEST_EQ(foreign_open(&s), TEST_OK);
+	TEST_EQ(port_up("xen=0", DESC, RTE_ETHER_MTU), TEST_OK);
+	for (unsigned int cycle = 0; cycle < 4; cycle++) {
+		TEST_EQ(exchange(10, 1514), TEST_OK);
+		server_stop(&s, cycle % 2 == 0);
+		TEST_EQ(foreign_pages(&s), 0);
+		TEST_EQ(server_start(&s), TEST_OK);
+		TEST_EQ(exchange(1, 1514), TEST_OK);
+	}
+	TEST_EQ(xstat("replays"), 4);
+	TEST_EQ(port_down(), TEST_OK);
+	physical = false;
+	return server_close(&s);
+}
+
+/* What the toolstack allows does not suffice: then all is copied, and a switch that refuses says so. */
+static int
+foreign_memory_that_cannot_be_used_is_not_needed(void)
+{
+	struct server s;
+
+	srandom(14);
+	TEST_EQ(foreign_open(&s), TEST_OK);
+	physical = false; /* no hugepages */
+	TEST_EQ(port_up("xen=0", DESC, RTE_ETHER_MTU), TEST_OK);
+	TEST_EQ(exchange(10, 1514), TEST_OK);
+	TEST_EQ(foreign_pages(&s), 0);
+	TEST_EQ(port_down(), TEST_OK);
+	physical = true; /* but the guest wants to grant */
+	TEST_EQ(port_up("xen=0,share_kib=3072", DESC, RTE_ETHER_MTU), TEST_OK);
+	TEST_EQ(exchange(10, 1514), TEST_OK);
+	TEST_EQ(foreign_pages(&s), 0);
+	TEST_EQ(port_down(), TEST_OK);
+	server_stop(&s, false);
+	xenio_fake_memory(s.t.w, DOMAIN, NULL, NULL); /* a PV domain */
+	TEST_EQ(server_start(&s), TEST_OK);
+	TEST_EQ(probe("xen=0"), 0);
+	TEST_EQ(rte_eth_dev_get_port_by_name("net_nfe_xen", &port), 0);
+	TEST_TRUE(set_up_queues(DESC, RTE_ETHER_MTU) < 0);
+	TEST_EQ(rte_vdev_uninit("net_nfe_xen"), 0);
+	physical = false;
+	return server_close(&s);
+}
+
 static const struct test_case cases[] = {
+	TEST_CASE(foreign_memory_is_used_without_a_copy),
+	TEST_CASE(foreign_memory_is_mapped_again_by_the_next_back_end),
+	TEST_CASE(foreign_memory_that_cannot_be_used_is_not_needed),
 	TEST_CASE(frames_of_all_lengths_come_back_intact),
 	TEST_CASE(frames_of_9000_bytes_travel_in_chains),
 	TEST_CASE(empty_pool_delays_frames_and_loses_none),

@@ -35,6 +35,7 @@ server_on_start(void *owner, struct nfed_channel *ch)
 	struct server *s = owner;
 
 	s->dev = (struct dev){ .base = ch->regions->tbl[ch->sq.region_idx].base };
+	s->dev.regions = ch->regions;
 	s->dev.sq = &ch->sq;
 	s->dev.rq = &ch->rq;
 	s->dev.fq = &ch->fq;

@@ -63,6 +63,15 @@ nfe_bus_own_memory(const char *address)
 	return ops != NULL && ops->own_memory;
 }
 
+bool
+nfe_bus_takes_physical(const char *address, uint64_t *iova_base)
+{
+	const struct nfe_bus_ops *ops = find_bus(address);
+
+	return ops != NULL && ops->takes_physical != NULL &&
+	       ops->takes_physical(strchr(address, ':') + 1, iova_base);
+}
+
 int
 nfe_bus_read_geometry(struct nfe_bus *bus, struct nfe_bus_geometry *g)
 {

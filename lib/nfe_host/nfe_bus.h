@@ -37,6 +37,9 @@ struct nfe_bus_share {
 struct nfe_bus_ops {
 	const char *name; /* prefix of an address: "vfio-user" */
 	bool own_memory;  /* the device can be let into nothing but what mem_alloc() gave */
+	/* Is the device at this address let into all memory of this machine, where an IOVA is a
+	 * physical address + *iova_base? NULL: no, or it has no choice. */
+	bool (*takes_physical)(const char *address, uint64_t *iova_base);
 	unsigned int answer_ms; /* how long the device may take for GO, RESET, a request; 0: 2000 */
 	/* address is what follows "name:". Allocates only; connects nothing. */
 	int (*create)(const char *address, struct nfe_bus **bus);
@@ -101,6 +104,7 @@ extern const struct nfe_bus_ops nfe_bus_xen;
 /* Find the bus of "name:address" and create it. -EINVAL: no such name. */
 int nfe_bus_create(const char *address, struct nfe_bus **bus);
 bool nfe_bus_own_memory(const char *address); /* false also where there is no such bus */
+bool nfe_bus_takes_physical(const char *address, uint64_t *iova_base); /* likewise */
 /* A bus that is not part of this library (the fake of the tests). Before the first attach, on one
  * thread. -ENOSPC: too many. Registering it again is a no-op. */
 int nfe_bus_register(const struct nfe_bus_ops *ops);

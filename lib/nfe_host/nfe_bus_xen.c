@@ -67,6 +67,7 @@ xb_destroy(struct nfe_bus *bus)
 
 	xb_pump_stop(xb);
 	if (xb->x != NULL) {
+		xb_life_close(xb);
 		xb_arena_destroy(xb);
 		if (xb->evt != NULL)
 			xb->x->ops->evt_close(xb->evt);
@@ -214,6 +215,7 @@ xb_disconnect(struct nfe_bus *bus)
 		xb_set_state(xb, NFE_XEN_CLOSED); /* fails if the device was removed: as well */
 	xb->state = NFE_XEN_CLOSED;
 	__atomic_store_n(&xb->port, XENIO_NO_PORT, __ATOMIC_RELEASE);
+	xb_life_close(xb); /* it notifies the port */
 	if (port != XENIO_NO_PORT)
 		xb->x->ops->evt_unbind(xb->evt, port);
 	xb_hup_close(xb);
@@ -241,6 +243,8 @@ xb_connect(struct nfe_bus *bus, unsigned int timeout_ms)
 	if (rc == 0)
 		rc = bind_channel(xb);
 	if (rc == 0)
+		rc = xb_life_open(xb);
+	if (rc == 0)
 		rc = xb_hup_open(xb);
 	if (rc < 0) {
 		if (xb->state != NFE_XEN_INITIALISING || rc != -ECONNREFUSED)
@@ -249,6 +253,25 @@ xb_connect(struct nfe_bus *bus, unsigned int timeout_ms)
 	}
 	xb_expect(xb, XB_CONNECTING, false);
 	return 0;
+}
+
+/* Without claiming the device: the toolstack's word, wherever it put the back end. */
+static bool
+xb_takes_physical(const char *address, uint64_t *iova_base)
+{
+	char front[XENIO_PATH_MAX], back[XENIO_PATH_MAX];
+	struct xenio *x;
+	uint32_t number, value = 0;
+
+	if (xenio_parse_u32(address, &number) < 0 || xenio_open(&x) < 0)
+		return false;
+	snprintf(front, sizeof(front), "device/" NFE_XEN_CLASS "/%u", number);
+	if (xenio_read(x, front, NFE_XEN_KEY_BACKEND, back, sizeof(back)) < 0 ||
+	    xenio_read_u32(x, back, NFE_XEN_KEY_FOREIGN, &value) < 0)
+		value = 0;
+	x->ops->close(x);
+	*iova_base = NFE_XEN_FOREIGN_IOVA;
+	return value != 0;
 }
 
 static int
@@ -271,6 +294,7 @@ xb_kick(struct nfe_bus *bus, unsigned int channel)
 const struct nfe_bus_ops nfe_bus_xen = {
 	.name = "xen",
 	.own_memory = true,
+	.takes_physical = xb_takes_physical,
 	.answer_ms = XB_ANSWER_MS,
 	.create = xb_create,
 	.destroy = xb_destroy,

@@ -157,13 +157,54 @@ xb_mem_free(struct nfe_bus *bus, struct nfe_bus_mem *mem)
 	memset(mem->addr, 0, mem->len);
 }
 
+int
+xb_life_open(struct xen_bus *xb)
+{
+	void *page;
+	int rc;
+
+	if (xb->max_foreign == 0)
+		return 0;
+	rc = xb->x->ops->share_notify(xb->x, xb->backend_id, offsetof(struct nfe_xen_life, alive),
+				      xb->evt, xb->port, &xb->life_ref, &page);
+	if (rc < 0)
+		return xb_fail(xb, rc, "granting the life page: %s", strerror(-rc));
+	xb->life = page;
+	nfe_xen_life_set(xb->life, 1);
+	return 0;
+}
+
+/* The back end lets go, if it has not yet. */
+void
+xb_life_close(struct xen_bus *xb)
+{
+	if (xb->life != NULL)
+		xb->x->ops->unshare(xb->x, xb->life, 1);
+	xb->life = NULL;
+	xb->life_ref = 0;
+}
+
+/* Anything that this domain has, if the back end is let into it. */
+static int
+map_foreign(struct xen_bus *xb, uint64_t address, size_t len)
+{
+	uint64_t end = 1ull << NFE_XEN_FOREIGN_BITS;
+
+	if (xb->max_foreign == 0)
+		return xb_fail(xb, -EACCES, "%s lets nothing be used that is not granted: foreign "
+			       "mapping is not allowed there", xb->back);
+	return len <= end - address ? 0 : -EFAULT;
+}
+
 /* Granted already. -EFAULT: memory from elsewhere, which cannot be. */
 int
 xb_mem_map(struct nfe_bus *bus, uint64_t iova, void *addr, size_t len, int fd, uint64_t fd_offset)
 {
-	const struct xen_bus *xb = xb_of(bus);
+	struct xen_bus *xb = xb_of(bus);
 
 	(void)fd, (void)fd_offset;
+	if (nfe_xen_is_foreign(iova))
+		return map_foreign(xb, iova - NFE_XEN_FOREIGN_IOVA, len);
 	for (unsigned int i = 0; i < xb->nb_pieces; i++) {
 		const struct xb_piece *p = &xb->piece[i];
 		uint64_t start = (uint64_t)p->first_page * NFE_PAGE_SIZE;

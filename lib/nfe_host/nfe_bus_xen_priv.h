@@ -60,6 +60,9 @@ struct xen_bus {
 	uint32_t *refs; /* of all pages, in order */
 	struct nfe_xen_index *index; /* NULL: not complete. Shared: the device clears "alive" */
 	uint32_t nb_index, index_ref; /* pages, grant of the first */
+	uint32_t max_foreign;      /* pages that need no grant; 0: all do */
+	struct nfe_xen_life *life; /* of this connection; NULL: all memory is granted */
+	uint32_t life_ref;
 
 	pthread_t pump;
 	bool pumping;
@@ -108,6 +111,10 @@ void xb_mem_free(struct nfe_bus *bus, struct nfe_bus_mem *mem);
 int xb_mem_map(struct nfe_bus *bus, uint64_t iova, void *addr, size_t len, int fd,
 	       uint64_t fd_offset);
 int xb_mem_unmap(struct nfe_bus *bus, uint64_t iova, size_t len);
+
+/* The life page of a connection, for memory that is not granted; needs the event channel. */
+int xb_life_open(struct xen_bus *xb);
+void xb_life_close(struct xen_bus *xb);
 
 /* nfe_bus_xen_pump.c */
 int xb_pump_start(struct xen_bus *xb);

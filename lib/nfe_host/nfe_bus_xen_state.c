@@ -141,6 +141,8 @@ xb_read_registers(struct xen_bus *xb)
 				    &xb->reg[device_regs[i].reg / 8]);
 	if (rc < 0)
 		return xb_fail(xb, -EPROTO, "registers of %s: %s", xb->back, strerror(-rc));
+	if (xenio_read_u32(xb->x, xb->back, NFE_XEN_KEY_MAX_FOREIGN, &xb->max_foreign) < 0)
+		xb->max_foreign = 0; /* an older one */
 	return 0;
 }
 
@@ -157,6 +159,7 @@ publish_tx(struct xenio *x, xenio_tx tx, void *arg)
 		{ NFE_XEN_KEY_NR_PAGES, xb->nr_pages },
 		{ NFE_XEN_KEY_DOORBELL_PAGE, xb->doorbell_page },
 		{ NFE_XEN_KEY_EVENT_CHANNEL, (uint32_t)xb->port },
+		{ NFE_XEN_KEY_LIFE_REF, xb->life_ref },
 	};
 	int rc = 0;
 

@@ -67,9 +67,9 @@ map_pieces(struct nfeh *h, const struct nfeh_region *r)
 			return -ERESTART;
 		}
 		if (rc < 0) {
-			nfeh_log(h, 0, "memory %p, %llu bytes: piece %u of %u refused: %s",
+			nfeh_log(h, 0, "memory %p, %llu bytes: piece %u of %u refused: %s%s%s",
 				 (void *)r->addr, (unsigned long long)r->len, i, r->nb_pieces,
-				 strerror(-rc));
+				 strerror(-rc), h->bus->why[0] != '\0' ? ", " : "", h->bus->why);
 			if (done > 0)
 				h->bus->ops->mem_unmap(h->bus, r->iova, done);
 			return rc;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_eal.h>
 #include <rte_kvargs.h>
 
 #include "nfe_args.h"
@@ -126,6 +127,31 @@ in_xen_domain(void)
 	return strncmp(type, "xen", 3) == 0;
 }
 
+/* Can what EAL has be named by physical address? Weak: unit tests know of another memory. */
+__attribute__((weak)) bool
+nfe_args_physical(void)
+{
+	return rte_eal_has_hugepages() != 0 && rte_eal_iova_mode() == RTE_IOVA_PA;
+}
+
+/* Foreign mapping over Xen: no copies. */
+static bool
+use_physical(const char *name, struct nfe_args *args)
+{
+	uint64_t base;
+
+	if (!nfe_bus_takes_physical(args->address, &base))
+		return false;
+	if (!nfe_args_physical()) {
+		NFE_LOG(NOTICE, "%s: foreign mapping is allowed, but needs hugepages and "
+			"--iova-mode=pa: frames are copied", name);
+		return false;
+	}
+	args->by_iova = true;
+	args->iova_base = base;
+	return true;
+}
+
 /* Nothing said: a Xen domain has a first device, anybody else must name a socket. */
 static int
 find_device(const char *name, struct nfe_args *args)
@@ -136,7 +162,7 @@ find_device(const char *name, struct nfe_args *args)
 	}
 	if (args->address[0] == '\0')
 		snprintf(args->address, sizeof(args->address), NFE_XEN_PREFIX "0");
-	if (args->share_kib == 0 && nfe_bus_own_memory(args->address))
+	if (args->share_kib == 0 && nfe_bus_own_memory(args->address) && !use_physical(name, args))
 		args->share_kib = NFE_SHARE_XEN_KIB;
 	return 0;
 }

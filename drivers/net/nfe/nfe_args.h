@@ -30,7 +30,9 @@
 
 struct nfe_args {
 	char address[sizeof(NFE_BUS_PREFIX) + sizeof(((struct sockaddr_un *)NULL)->sun_path)];
-	bool by_iova;    /* the bus takes DMA addresses, not ours */
+	bool pci;        /* EAL has its interrupts */
+	bool by_iova;    /* the bus takes DMA addresses, not ours, and adds iova_base */
+	uint64_t iova_base;
 	uint32_t queues; /* 0: what the device offers */
 	uint32_t first_index;
 	uint32_t share_kib; /* of the shared area in copy mode; 0: all EAL memory is shared */
@@ -39,5 +41,7 @@ struct nfe_args {
 
 /* text may be NULL. 0, or -EINVAL with a line in the log. */
 int nfe_args_parse(const char *name, const char *text, bool is_vdev, struct nfe_args *args);
+
+bool nfe_args_physical(void);
 
 #endif /* NFE_ARGS_H */

@@ -284,8 +284,10 @@ nfe_port_init(struct rte_eth_dev *dev, const struct nfe_args *args)
 	port->dev = dev;
 	port->port_id = dev->data->port_id;
 	port->first_index = args->first_index;
+	port->pci = args->pci;
 	port->by_iova = args->by_iova;
 	port->args = *args;
+	port->iova_base = args->iova_base;
 	snprintf(port->name, sizeof(port->name), "%s", dev->data->name);
 	pthread_mutex_init(&port->lock, NULL);
 	ret = attach(port, args);

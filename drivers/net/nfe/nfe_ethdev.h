@@ -63,8 +63,10 @@ struct nfe_port {
 	uint16_t nb_channels; /* usable: what the device has, or queues= */
 	uint32_t first_index; /* of all queues; tests start near the wrap */
 	bool rx_intr; /* channels have vectors, receive queues interrupt */
+	bool pci;     /* EAL has its interrupts */
 	bool by_iova; /* regions are what is contiguous for the bus, and need no files */
 	struct nfe_args args; /* for dev_reset */
+	uint64_t iova_base; /* by_iova: of the bus, where physical address 0 is */
 
 	uint32_t link_up;  /* atomic; of the function */
 	uint32_t probed;   /* atomic; the ethdev may be told of link changes */

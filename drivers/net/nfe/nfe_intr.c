@@ -26,7 +26,7 @@ fill_handle(struct rte_eth_dev *dev, struct rte_intr_handle *handle)
 
 	for (uint16_t i = 0; i < nb && ret == 0; i++)
 		ret = rte_intr_vec_list_index_set(handle, i, RTE_INTR_VEC_RXTX_OFFSET + i);
-	if (ret != 0 || port->by_iova)
+	if (ret != 0 || port->pci)
 		return ret; /* EAL filled in the rest when it enabled MSI-X */
 	ret = rte_intr_type_set(handle, RTE_INTR_HANDLE_VDEV);
 	if (ret == 0)
@@ -55,7 +55,7 @@ nfe_intr_setup(struct rte_eth_dev *dev)
 			port->name, nb, nfeh_info(port->h)->vectors);
 		return -ENOTSUP;
 	}
-	if (!port->by_iova)
+	if (!port->pci)
 		dev->intr_handle = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_SHARED);
 	if (dev->intr_handle == NULL)
 		return -ENOMEM;
@@ -78,7 +78,7 @@ nfe_intr_free(struct rte_eth_dev *dev)
 	port->rx_intr = false;
 	rte_intr_free_epoll_fd(dev->intr_handle);
 	rte_intr_vec_list_free(dev->intr_handle);
-	if (port->by_iova)
+	if (port->pci)
 		return;
 	rte_intr_instance_free(dev->intr_handle);
 	dev->intr_handle = NULL;

@@ -14,9 +14,10 @@
  * library's allocator may be used. While the device is away nothing can be registered; an alarm
  * tries again later.
  *
- * On a bus that takes DMA addresses (port->by_iova: PCI) no files are needed, and what EAL puts
- * side by side need not be contiguous for the device: an allocation becomes one region per run of
- * pages that follow each other there (nfe_run.h), and several map entries point into it.
+ * On a bus that takes DMA addresses (port->by_iova: PCI, Xen's foreign mapping) no files are needed,
+ * and what EAL puts side by side need not be contiguous for the device: an allocation becomes one
+ * region per run of pages that follow each other there (nfe_run.h), and several map entries point
+ * into it.
  *
  * The file descriptors are duplicates: EAL closes its own when it frees a page, but a region of
  * which a part was freed has to be replayed whole when the device dies.
@@ -221,7 +222,7 @@ run_register(struct nfe_port *port, struct nfe_region *r, const struct nfe_part 
 	if (ret < 0)
 		return ret;
 	for (i = 0; i < n && ret == 0; i++)
-		ret = map_insert(port, part[i].va, part[i].len, r->key, part[i].iova - r->iova);
+		ret = map_insert(port, part[i].va, part[i].len, r->key, part[i].iova - part[0].iova);
 	if (ret == 0) {
 		LIST_INSERT_HEAD(&port->mem->regions, r, next);
 		return 0;
@@ -270,7 +271,7 @@ runs_add_locked(struct nfe_port *port, uintptr_t va, uint64_t len)
 		uint64_t bytes;
 
 		run = nfe_parts_run(part + i, n - i, &bytes);
-		r = run_alloc(va, len, part[i].iova, bytes);
+		r = run_alloc(va, len, port->iova_base + part[i].iova, bytes);
 		ret = r == NULL ? -ENOMEM : run_register(port, r, part + i, run);
 		if (ret == 0)
 			continue;

@@ -176,13 +176,13 @@ fill_sync(struct nfe_port *port, bool started, struct rte_mp_msg *msg)
 	p->type = NFE_MP_SYNC;
 	p->port_id = port->port_id;
 	p->started = started;
-	if (port->share != NULL || (!port->by_iova && nfeh_share(port->h, &share) < 0))
+	if (port->share != NULL || (!port->pci && nfeh_share(port->h, &share) < 0))
 		return; /* copy mode, or the device is away: another message follows then */
 	p->arena = (uintptr_t)port->arena.addr;
 	p->arena_len = port->arena.len;
 	msg->fds[NFE_MP_FD_ARENA] = port->arena.fd;
 	msg->num_fds = 1;
-	if (port->by_iova)
+	if (port->pci)
 		return;
 	p->db = (uintptr_t)nfeh_doorbells(port->h, 0);
 	p->db_len = share.db_len;

@@ -42,7 +42,7 @@ nfe_pci_init(struct rte_eth_dev *dev)
 				 false, &args);
 	if (ret < 0)
 		return ret;
-	args.by_iova = true;
+	args.pci = args.by_iova = true;
 	nfe_bus_pci_address(pci, args.address, sizeof(args.address));
 	return nfe_port_init(dev, &args);
 }
