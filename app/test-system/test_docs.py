@@ -99,7 +99,8 @@ class Programs:
             commands = re.search(r"\{([\w,-]+)\}", text)
             for command in commands[1].split(",") if commands else ():
                 text += run_help(program + [command])
-            return text + run_help(program + ["xen", "attach"])
+            return text + "".join(run_help(program + ["xen", command])
+                                  for command in ("attach", "iomem"))
         return run_help([os.path.join(self.build, "app", name, name)])
 
     def split(self, piece):

@@ -3,7 +3,8 @@
 # Copyright (c) 2026 the NFE authors
 """The source paper's own picture, on real Xen: the function is a PCI device of dom0, a PV domU gets
 exactly its doorbell page and rings it without hypervisor or dom0. What it stores is in the switch's
-own memory, and no message came to the switch for it; the page beside it is refused."""
+own memory, and no message came to the switch for it; the page beside it is refused. One more page is
+given and taken back while it runs, by vif-ctl xen iomem."""
 import contextlib
 import glob
 import os
@@ -16,13 +17,16 @@ from lab import Lab, LabError, Tap, expect
 from xen.bed import Results, read_results
 from xen.packages import Unavailable
 from xen.pci_bed import XenPciBed
+from xen.scenario import vif_ctl
 
 CONFIG = """socket-dir {dir}
 vif card mac 02:00:00:00:00:10 queues 4
 """
 PAGE = 4096
 DB_OFFSET = PAGE  # of channel 0's doorbell page in BAR0
-MINE, OTHER, ACK = 1, 2, 3  # channels: the domU gets the page of the first
+# Channels: the domU gets the page of the first from xl, that of the last from vif-ctl.
+MINE, OTHER, ACK, GIVEN = 1, 2, 3, 4
+STORED = 4711
 RINGS = 8
 BEFORE = 0x5AFE5AFE  # what dom0 leaves in the other page
 WORDS = {"sq_prod": 0x000, "rq_cons": 0x080, "fq_prod": 0x088}  # specification 3.3
@@ -53,7 +57,7 @@ checkpoint()
 }
 store() # CHANNEL: a word of its page, by the domU
 {
-    on u1 60 "devmem $(at $1 @SQ_PROD@) 32 4711"
+    on u1 60 "devmem $(at $1 @SQ_PROD@) 32 @STORED@"
 }
 result function "$(cat "$device/device") $(cat "$device/subsystem_device")"
 result magic "$(devmem "$base" 32)"
@@ -73,12 +77,28 @@ checkpoint after
 store 0; result control $?
 store @OTHER@; result other $?
 on u1 60 "devmem $(at @OTHER@ @SQ_PROD@) 32"; result other_read $?
+iomem() # RESULT ARGUMENTS...: what vif-ctl said last
+{
+    name=$1
+    shift
+    result "$name" "$(vif-ctl xen iomem u1 "$@" 2>&1 | tail -n 1)"
+}
+pci=${device##*/}
+store @GIVEN@; result given_before $?
+iomem iomem_control --pci "$pci" --channel 0
+iomem iomem_no_nfe --pci 0000:00:00.0 --channel 1
+iomem iomem --pci "$pci" --channel @GIVEN@
+store @GIVEN@; result given $?
+checkpoint given
+iomem iomem_revoke --pci "$pci" --channel @GIVEN@ --revoke
+on u1 60 "devmem $(at @GIVEN@ @SQ_PROD@) 32 1"; result given_after $?
 checkpoint end
 """
 
 
 def script():
     values = {"DB_OFFSET": DB_OFFSET, "PAGE": PAGE, "ACK": ACK, "MINE": MINE, "OTHER": OTHER,
+              "GIVEN": GIVEN, "STORED": STORED,
               "BEFORE": BEFORE, "RINGS": RINGS, "SQ_PROD": WORDS["sq_prod"],
               "WORDS": " ".join(map(str, WORDS.values()))}
     text = SCRIPT
@@ -112,7 +132,7 @@ class Observer(threading.Thread):
         with open(doorbells(self.switch), "r+b", buffering=0) as memory:
             self.words[name] = {
                 (channel, word): read_word(memory, channel, offset)
-                for channel in (0, MINE, OTHER) for word, offset in WORDS.items()}
+                for channel in (0, MINE, OTHER, GIVEN) for word, offset in WORDS.items()}
             os.pwrite(memory.fileno(), struct.pack("<I", number), DB_OFFSET + ACK * PAGE)
 
 
@@ -146,13 +166,24 @@ def check_others(results, seen):
     expect(seen.words["end"][0, "sq_prod"] == 0, "the control channel was rung")
 
 
+def check_iomem(results, seen):
+    expect("channel 0 is not in 1.." in results["iomem_control"], results["iomem_control"])
+    expect("is no NFE" in results["iomem_no_nfe"], results["iomem_no_nfe"])
+    expect(" may map page " in results["iomem"], results["iomem"])
+    expect(" may not map page " in results["iomem_revoke"], results["iomem_revoke"])
+    codes = [results[name] for name in ("given_before", "given", "given_after")]
+    expect(codes[1] == "0" and "0" not in codes[::2], f"devmem before, with and after: {codes}")
+    for name in ("given", "end"):
+        expect(seen.words[name][GIVEN, "sq_prod"] == STORED, f"{name}: {seen.words[name]}")
+
+
 def main():
     if os.geteuid() != 0:
         Tap.skip_all("needs root: QEMU is bootstrapped and runs below a root of its own")
     tap = Tap()
     with Lab("xenpci", memory="nohuge") as lab:
         try:
-            bed = XenPciBed(lab, lab.socket("card"))
+            bed = XenPciBed(lab, lab.socket("card"), files={"/nfe/bin/vif-ctl": vif_ctl()})
         except (Unavailable, ImageError) as reason:
             Tap.skip_all(f"no Xen test bed here: {' '.join(str(reason).split())[:200]}")
         switch = lab.start_switch(CONFIG.format(dir=lab.socket_dir))
@@ -169,6 +200,8 @@ def main():
             check_rings(results, seen)
         with tap.case("the pages beside it are refused, and unchanged"):
             check_others(results, seen)
+        with tap.case("vif-ctl xen iomem gives one page more to a domain that runs, and takes it back"):
+            check_iomem(results, seen)
         tap.diagnose(f"exit codes of devmem at pages that are not the domU's: "
                      f"{results['control']} {results['other']} {results['other_read']}")
     return tap.plan()

@@ -46,6 +46,7 @@ class XenBed:
     """programs: executables for /nfe/bin of every domain, with their libraries. files: paths in
     the guest to text or bytes. plugins: paths in the guest to shared objects of this machine."""
     with_python = True  # in dom0, for vif-ctl
+    attempts = ATTEMPTS
 
     def __init__(self, lab, programs=(), plugins=None, files=None, modules=()):
         self.lab = lab
@@ -59,7 +60,7 @@ class XenBed:
     def boot(self, script):
         """Runs a script in dom0 to its end and returns its Results. Raises LabError."""
         initrd = self._write_images(script)
-        for attempt in range(ATTEMPTS):
+        for attempt in range(self.attempts):
             self.boots += 1
             process, results_path = self._start(initrd)
             try:
@@ -72,7 +73,7 @@ class XenBed:
                 return results
             print(f"# xen: attempt {attempt + 1} did not reach its end: {results}", flush=True)
         kept = self._keep(process)
-        raise LabError(f"xen: no boot of {ATTEMPTS} reached its end; console kept in {kept}\n"
+        raise LabError(f"xen: no boot of {self.attempts} reached its end; console kept in {kept}\n"
                        f"{process.tail(CONSOLE_LINES)}")
 
     # Images

@@ -22,7 +22,7 @@ XENSTORE_COMMANDS = ("chmod", "exists", "list", "ls", "read", "rm", "watch", "wr
 PYTHON_WITHOUT = ("__pycache__", "test", "idlelib", "lib2to3", "ensurepip", "tkinter", "asyncio",
                   "pydoc_data", "distutils", "turtledemo", "unittest", "multiprocessing", "sqlite3",
                   "dist-packages", "site-packages", "dbm", "wsgiref", "xmlrpc", "curses", "venv")
-PYTHON_EXTENSIONS = ("_socket", "_json", "_struct", "select")
+PYTHON_EXTENSIONS = ("_socket", "_json", "_struct", "select", "mmap", "_ctypes.")
 
 
 class ImageError(Exception):

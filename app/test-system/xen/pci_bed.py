@@ -14,8 +14,6 @@ XEN_OPTIONS = f"dom0_mem={DOM0_MIB}M,max:{DOM0_MIB}M dom0_max_vcpus=1 cpuidle=0 
 
 class XenPciBed(XenBed):
     """socket: of the VIF whose function the machine has, behind a root port."""
-    with_python = False
-
     def __init__(self, lab, socket, **kwargs):
         self.qemu = Qemu.find()
         self.socket = socket

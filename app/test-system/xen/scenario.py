@@ -54,18 +54,22 @@ def have_xen(lab):
     return os.path.exists(xen_program(lab, "xen-probe"))
 
 
+def vif_ctl():
+    path = os.path.join(os.path.dirname(__file__), "..", "..", "..", "usertools", "vif-ctl")
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
 def make_bed(lab, config, files=None, installed=()):
     """A XenBed with our programs and this configuration; without Xen or QEMU all is skipped.
     files: more of them, path: text. installed: programs of the distribution."""
-    ctl = os.path.join(os.path.dirname(__file__), "..", "..", "..", "usertools", "vif-ctl")
     try:
         qemu = qemu_version()
         programs = [lab.program(name) for name in PROGRAMS]
         programs += [shutil.which(name) or name for name in installed]
         if have_xen(lab):
             programs += [xen_program(lab, name) for name in ("xen-probe", "xen-resume")]
-        with open(ctl, encoding="utf-8") as file:
-            files = {"/nfe/switch.conf": config, "/nfe/bin/vif-ctl": file.read(), **(files or {})}
+        files = {"/nfe/switch.conf": config, "/nfe/bin/vif-ctl": vif_ctl(), **(files or {})}
         bed = XenBed(lab, programs, {PLUGIN: lab.plugin()}, files, ["tun", "veth"])
     except (Unavailable, ImageError) as reason:
         Tap.skip_all(f"no Xen test bed here: {reason}")
