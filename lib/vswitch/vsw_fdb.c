@@ -30,7 +30,8 @@ vsw_fdb_create(unsigned int max_macs)
 	fdb->max_macs = max_macs;
 	fdb->mask = buckets - 1;
 	fdb->shift = 64 - rte_log2_u32(buckets);
-	fdb->hash_key = rte_rand() | 1;
+	fdb->hash_key[0] = rte_rand() | 1;
+	fdb->hash_key[1] = rte_rand() | 1;
 	fdb->bucket = rte_zmalloc(NULL, buckets * sizeof(*fdb->bucket), RTE_CACHE_LINE_SIZE);
 	fdb->seen_s = calloc((size_t)buckets * VSW_FDB_SLOTS, sizeof(*fdb->seen_s));
 	if (fdb->bucket == NULL || fdb->seen_s == NULL) {
@@ -74,7 +75,7 @@ fdb_learned(const struct vsw_fdb *fdb, uint32_t pos)
 	return *fdb_slot(fdb, pos) != 0 && fdb->seen_s[pos] != FDB_STATIC;
 }
 
-/* A place of this address: number i of 2 * VSW_FDB_SLOTS, in the order of preference. */
+/* A place of this address: number i of 2 * VSW_FDB_SLOTS, those of its first bucket before the others. */
 static uint32_t
 fdb_place(const struct vsw_fdb *fdb, uint64_t mac, uint32_t i)
 {
@@ -120,21 +121,46 @@ evict_learned(struct vsw_fdb *fdb)
 	}
 }
 
+static unsigned int
+bucket_used(const struct vsw_fdb_bucket *b)
+{
+	unsigned int used = 0;
+
+	for (unsigned int i = 0; i < VSW_FDB_SLOTS; i++)
+		used += b->slot[i] != 0;
+	return used;
+}
+
+/* A free slot, or -1: in the first bucket, which is looked at first, as long as that is half empty or
+ * emptier than the other. */
+static int64_t
+free_slot(const struct vsw_fdb *fdb, uint64_t mac)
+{
+	unsigned int first = bucket_used(&fdb->bucket[vsw_fdb_first(fdb, mac)]);
+	unsigned int second = bucket_used(&fdb->bucket[vsw_fdb_second(fdb, mac)]);
+	uint32_t i = first < VSW_FDB_SLOTS / 2 || first <= second ? 0 : VSW_FDB_SLOTS;
+
+	for (uint32_t end = i + VSW_FDB_SLOTS; i < end; i++)
+		if (*fdb_slot(fdb, fdb_place(fdb, mac, i)) == 0)
+			return fdb_place(fdb, mac, i);
+	return -1;
+}
+
 /* A slot for a new address: a free one, for a static address also one that was learned. */
 static int64_t
 fdb_room(struct vsw_fdb *fdb, uint64_t mac, bool is_static)
 {
+	int64_t pos;
+
 	if (is_static && fdb->nb_macs >= fdb->max_macs)
 		evict_learned(fdb);
 	if (fdb->nb_macs >= fdb->max_macs)
 		return -1;
-	for (uint32_t i = 0; i < 2 * VSW_FDB_SLOTS; i++)
-		if (*fdb_slot(fdb, fdb_place(fdb, mac, i)) == 0)
-			return fdb_place(fdb, mac, i);
-	for (uint32_t i = 0; is_static && i < 2 * VSW_FDB_SLOTS; i++)
+	pos = free_slot(fdb, mac);
+	for (uint32_t i = 0; pos < 0 && is_static && i < 2 * VSW_FDB_SLOTS; i++)
 		if (fdb_learned(fdb, fdb_place(fdb, mac, i)))
-			return fdb_place(fdb, mac, i);
-	return -1;
+			pos = fdb_place(fdb, mac, i);
+	return pos;
 }
 
 static int
