@@ -3,8 +3,8 @@
 # Copyright (c) 2026 the NFE authors
 """The source paper's own picture, on real Xen: the function is a PCI device of dom0, a PV domU gets
 exactly its doorbell page and rings it without hypervisor or dom0. What it stores is in the switch's
-own memory, and no message came to the switch for it; the page beside it is refused. One more page is
-given and taken back while it runs, by vif-ctl xen iomem."""
+own memory, and no message came to the switch for it; the page beside it is refused. One more page
+is given and taken back while it runs, by vif-ctl xen iomem."""
 import contextlib
 import glob
 import os
@@ -200,7 +200,7 @@ def main():
             check_rings(results, seen)
         with tap.case("the pages beside it are refused, and unchanged"):
             check_others(results, seen)
-        with tap.case("vif-ctl xen iomem gives one page more to a domain that runs, and takes it back"):
+        with tap.case("vif-ctl xen iomem gives a running domain one page more, and takes it back"):
             check_iomem(results, seen)
         tap.diagnose(f"exit codes of devmem at pages that are not the domU's: "
                      f"{results['control']} {results['other']} {results['other_read']}")

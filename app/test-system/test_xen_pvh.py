@@ -5,13 +5,10 @@
 the switch in dom0 maps without grants. It is refused where the configuration does not allow it, and
 a program that is killed is let go of. A PVH domU under emulation comes up not always: it is tried
 ATTEMPTS times, then the test is skipped as "flaky emulator". Judged by counts, never by time."""
-import json
-import re
 import sys
 
 from lab import Lab, LabError, Tap, expect
-from traffic import perfect
-from xen.scenario import PLUGIN, SWITCH, check_sums, have_xen, make_bed
+from xen.scenario import PLUGIN, SWITCH, check_end, check_frames, have_xen, make_bed
 
 ATTEMPTS = 3
 FRAMES = 3000
@@ -60,7 +57,8 @@ traffic()
         --vdev net_nfe0,xen=0 -- --a vif:xen:1 --b port:net_nfe0 --both --frames $1
         --stall-ms 60000 > /tmp/traffic.log 2>&1"
 }}
-begin p "$(traffic {FRAMES}); echo status \\$?; grep -a ^result /tmp/traffic.log || cat /tmp/traffic.log"
+begin p "$(traffic {FRAMES}); echo status \\$?;
+    grep -a ^result /tmp/traffic.log || cat /tmp/traffic.log"
 until_true 100 mapped
 result foreign "$(number foreign_pages) $(xenstore-read $(of p)/device/nfe/0/nr-pages)"
 finish p 200
@@ -96,14 +94,6 @@ def boot(lab):
     return results
 
 
-def check_frames(results):
-    found = re.search(r"^status (\d+) result (\{.*\})", results["frames"])
-    expect(found, f"frames: {results['frames']}")
-    result = json.loads(found[2])
-    perfect(dict(result, exit_code=int(found[1])))
-    expect(result["sent"] == 2 * FRAMES, f"frames: {result}")
-
-
 def main():
     tap = Tap()
     with Lab("xen-pvh") as lab:
@@ -122,15 +112,14 @@ def main():
             tap.diagnose(f"{foreign} foreign pages, {granted} granted")
             expect(foreign >= 64 * 256 and granted <= MAX_GRANTED, results["foreign"])
         with tap.case(f"2 x {FRAMES} checked frames between ring (grants) and PMD (foreign)"):
-            check_frames(results)
+            check_frames(results["frames"], FRAMES)
         with tap.case("an orderly end leaves nothing mapped"):
             expect(results["left"] == "0 0", f"pages, died: {results['left']}")
         with tap.case("kill -9 of the program leaves nothing mapped"):
             expect(int(results["again"]) > 0, results["again"])
             expect(results["killed"] == "0 1", f"pages, died: {results['killed']}")
         with tap.case("the switch ends well and its sums add up"):
-            check_sums(json.loads(results["stats"]))
-            expect(results["switch_code"] == "0", f"exit code {results['switch_code']}")
+            check_end(results)
     return tap.plan()
 
 

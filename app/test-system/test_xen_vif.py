@@ -4,16 +4,16 @@
 """VIFs of Xen domains, on real Xen: two domUs on a switch in dom0, memory by grants, wake-ups by
 event channels; the guest library and the PMD, in the stock testpmd too. Ping, copied files, counted
 frames. The switch is killed and started again; programs in a domU are; a domU writes nonsense,
-suspends, is destroyed, comes back. What the switch holds of a domain is counted. Judged by counts,
-never by time."""
+suspends, is destroyed, comes back, reboots, crashes. What the switch holds of a domain is counted.
+Judged by counts, never by time."""
 import json
 import re
 import sys
 
 from lab import Lab, Tap, expect
-from traffic import perfect
 from xen.bed import Results
-from xen.scenario import BOTH_UP, PLUGIN, SWITCH, check_boot, check_sums, have_xen, make_bed
+from xen.scenario import (BOTH_UP, PLUGIN, SWITCH, check_boot, check_end, check_frames,
+                          check_sums, have_xen, make_bed)
 
 FRAMES = 4000
 BUSY_FRAMES = 10000
@@ -22,6 +22,7 @@ PINGS = 10
 KILLS = 2
 CYCLES = 6
 FILE_KIB = 2048
+TAP_PAGES = 900  # that vif-tap grants, at least
 CONFIG = """socket-dir /run/vsw
 vif tap1 mac 02:00:00:00:00:10 queues 2 xen any
 vif tap2 mac 02:00:00:00:00:11 queues 2 xen any
@@ -119,13 +120,21 @@ testpmd_ends()
     result testpmd "$told"
 }}
 """
-# What the switch holds of domains: descriptors, mapped grants, event channels.
+# What the switch holds of domains: descriptors, pieces of mapped grants, event channels.
 HELD = f"""
 held()
 {{
     pid=$(cat /run/switch.pid)
     echo "$(ls /proc/$pid/fd | wc -l) $(grep -c gntdev /proc/$pid/maps)" \\
         "$(grep -c evtchn: /proc/interrupts)"
+}}
+# grants GUEST: entries of its grant table that somebody has mapped, as Xen itself lists them.
+grants()
+{{
+    xl dmesg -c > /run/dmesg
+    xl debug-keys g
+    xl dmesg | awk -v "of=d$(cat "/run/$1.domid")" '/grant-table for/ {{ on = $5 == of }}
+        on && /\\[0x/ {{ n++ }} END {{ print n + 0 }}'
 }}
 closed()
 {{
@@ -135,7 +144,7 @@ closed()
 # given back is missing soon.
 cycles()
 {{
-    result held_before "$(held)"
+    result held_before "$(held) $(grants u1)"
     on u1 200 "echo 1024 > /sys/module/xen_gntalloc/parameters/limit;
         for cycle in $(seq -s ' ' {CYCLES}); do
             vif-echo xen:0 > /tmp/echo.log 2>&1 &
@@ -143,7 +152,7 @@ cycles()
             [ \\$((cycle % 2)) = 0 ] && kill \\$! || kill -9 \\$!; wait \\$!; done; echo all"
     result cycles "$told"
     until_true 30 closed "$(cat /run/u1.domid)/0"
-    result held_after "$(held)"
+    result held_after "$(held) $(grants u1)"
 }}
 """
 # A process of dom0, the wire, and a domU on one switch.
@@ -185,11 +194,33 @@ hostile()
 """
 MAIN = f"""
 # Not while u2 still attaches: under emulation the end of a domain can stop dom0 for seconds.
-destroy_u1()
+traffic_flows()
 {{
     wait_lines switch "vif gen1: guest attached" $((attached + 1)) 100
     sleep 3
+}}
+destroy_u1()
+{{
+    traffic_flows
     xl destroy u1
+}}
+# Runs a command in u1 that is the end of it, and waits for xl to make a new domain of it.
+end_u1()
+{{
+    traffic_flows
+    begin u1 "$1"
+    until_true 150 restarted u1
+    result "restarted_$name" $?
+}}
+# life NAME COMMAND: one life of u1 ends so, its neighbours go on, the next gets its VIF.
+life()
+{{
+    attached=$(grep -c "vif gen1: guest attached" /run/switch.log)
+    frames "$1" {FRAMES} end_u1 "$2"
+    result "held_$1" "$(held)"
+    until_true 100 vif-ctl xen attach u1 --vif tap1 --queues 2 --gntalloc 16384
+    tap u1 || return
+    pings "$1" u1 2
 }}
 gone()
 {{
@@ -210,6 +241,7 @@ start_switch || return
 tap u2 || return
 cycles
 tap u1 || return
+result grants "$(grants u1)"
 pings first u1 2 || return
 copy first || return
 before=$(notifications)
@@ -239,11 +271,15 @@ frames destroyed {FRAMES} destroy_u1
 until_true 60 gone u1
 result left "$(xl list | tail -n +2 | wc -l)"
 result held_end "$(held)"
-start_guest u1
+start_guest u1 restart
 until_true 100 vif-ctl xen attach u1 --vif tap1 --queues 2 --gntalloc 16384
 tap u1 || return
 result list "$(vif-ctl xen list | grep -c 'Connected *Connected')"
 pings reborn u1 2 || return
+life rebooted "reboot -f"
+life crashed "echo c > /proc/sysrq-trigger"
+result xl "$(grep -e 'reason code' -e Rebooting /var/log/xen/xl-u1.log | tr '\\n' ' ')"
+result domains_end "$(xl list | tail -n +2 | wc -l)"
 result stats "$(stats)"
 stop_switch -TERM
 result switch_code $?
@@ -259,14 +295,6 @@ def check_copy(results, name):
     sent, got = results[f"sent_{name}"], results[f"got_{name}"]
     expect(sent.split() and sent.split()[:1] == got.split()[:1],
            f"copy {name}: sent {sent}, got {got}")
-
-
-def check_frames(results, name, frames):
-    found = re.search(r"^status (\d+) result (\{.*\})", results[f"frames_{name}"])
-    expect(found, f"frames {name}: {results[f'frames_{name}']}")
-    result = json.loads(found[2])
-    perfect(dict(result, exit_code=int(found[1])))
-    expect(result["sent"] == 2 * frames, f"frames {name}: {result}")
 
 
 def check_busy(results):
@@ -298,13 +326,15 @@ def main():
         with tap.case(f"{CYCLES} times attached and gone: nothing is left"):
             expect(results["cycles"].strip().endswith("all"), results["cycles"])
             expect(results["held_after"] == results["held_before"],
-                   f"descriptors, mappings, event channels: {results['held_before']} before, "
-                   f"{results['held_after']} after")
+                   f"descriptors, mappings, event channels, grants: {results['held_before']} "
+                   f"before, {results['held_after']} after")
+            more = int(results["grants"]) - int(results["held_before"].split()[-1])
+            expect(more >= TAP_PAGES, f"an attached vif-tap has {more} grants more")
         with tap.case(f"{PINGS} pings and {FILE_KIB} KiB by TCP from domU to domU"):
             check_pings(results, "first")
             check_copy(results, "first")
         with tap.case(f"2 x {BUSY_FRAMES} checked frames between VIFs of a domU, ring and PMD"):
-            check_frames(results, "quiet", BUSY_FRAMES)
+            check_frames(results["frames_quiet"], BUSY_FRAMES)
         with tap.case(f"less than one notification for {FRAMES_PER_EVENT} of them"):
             tap.diagnose(f"{results['notifications']} notifications")
             check_busy(results)
@@ -328,18 +358,28 @@ def main():
             check_pings(results, "resumed")
         with tap.case("a domU that writes nonsense harms nobody"):
             expect(results["hostile"].strip() == "wrote", results["hostile"])
-            check_frames(results, "hostile", FRAMES)
+            check_frames(results["frames_hostile"], FRAMES)
         with tap.case("a domU is destroyed, nothing of it is left, nobody else notices"):
-            check_frames(results, "destroyed", FRAMES)
+            check_frames(results["frames_destroyed"], FRAMES)
             expect(results["left"] == "2", f"{results['left']} domains are left")
             before, end = (results[f"held_{when}"].split()[1] for when in ("before", "end"))
             expect(before == end, f"{before} mapped pieces before, {end} at the end")
         with tap.case("a new domU gets its VIF from vif-ctl xen attach"):
             expect(results["list"] == "2", f"vif-ctl xen list: {results['list']} connected")
             check_pings(results, "reborn")
+        for how in ("rebooted", "crashed"):
+            with tap.case(f"a domU is {how}: nobody else notices, its next life gets the VIF"):
+                expect(results[f"restarted_{how}"] == "0", f"xl: {results['xl']}")
+                check_frames(results[f"frames_{how}"], FRAMES)
+                check_pings(results, how)
+                held = results[f"held_{how}"].split()[1]
+                expect(held == results["held_end"].split()[1], f"{held} mapped pieces after it")
+        with tap.case("for xl these were a reboot and a crash"):
+            expect("reason code 1 " in results["xl"] and "reason code 3 " in results["xl"],
+                   results["xl"])
+            expect(results["domains_end"] == "3", f"{results['domains_end']} domains at the end")
         with tap.case("the switch ends well and its sums add up"):
-            check_sums(json.loads(results["stats"]))
-            expect(results["switch_code"] == "0", f"exit code {results['switch_code']}")
+            check_end(results)
     return tap.plan()
 
 

@@ -124,7 +124,7 @@ class XenBed:
                 "-serial", f"file:{results}", "-kernel", hypervisor,
                 "-initrd", f"{kernel},{initrd}", "-append",
                 f"console=com1 com1=115200,8n1 dom0_mem={DOM0_MIB}M,max:{DOM0_MIB}M "
-                "dom0_max_vcpus=2 loglvl=warning guest_loglvl=warning"]
+                "dom0_max_vcpus=2 loglvl=warning guest_loglvl=warning conring_size=256k"]
 
     def _keep(self, process):
         """The console log outlives the Lab."""

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 the NFE authors
 """What the Xen tests share: the bed with our programs in it, and parts of their scripts."""
+import json
 import os
+import re
 import shutil
 
 from lab import Tap, expect
+from traffic import perfect
 from xen.bed import XenBed, qemu_version
 from xen.image import ImageError
 from xen.packages import Unavailable
@@ -82,6 +85,20 @@ def check_boot(results):
     for guest in GUESTS:
         expect(results[guest].startswith("xen "), f"{guest}: {results[guest]}")
     expect(results["domains"] == "3", f"{results['domains']} domains instead of 3")
+
+
+def check_frames(said, frames):
+    """What test-traffic said in a domU: no frame of either direction was lost or changed."""
+    found = re.search(r"^status (\d+) result (\{.*\})", said)
+    expect(found, f"test-traffic: {said}")
+    result = json.loads(found[2])
+    perfect(dict(result, exit_code=int(found[1])))
+    expect(result["sent"] == 2 * frames, f"test-traffic: {result}")
+
+
+def check_end(results):
+    check_sums(json.loads(results["stats"]))
+    expect(results["switch_code"] == "0", f"exit code {results['switch_code']}")
 
 
 def check_sums(stats):

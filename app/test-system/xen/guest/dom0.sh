@@ -23,6 +23,7 @@ follow()
 }
 
 # start_guest NAME [ENDS] [CONFIG]: a PV domain that does what it is told. Its console is shown on ours.
+# A panic of its kernel is a crash for Xen, too, and not a reboot (xen_legacy_crash).
 # ENDS: what becomes of it when it reboots or crashes, as in xl.cfg. CONFIG: more of that.
 start_guest()
 {
@@ -31,7 +32,7 @@ name = "$1"
 type = "pv"
 kernel = "/guest/vmlinux"
 ramdisk = "/guest/ramdisk"
-extra = "console=hvc0 quiet mitigations=off nfe.role=$1"
+extra = "console=hvc0 quiet mitigations=off nfe.role=$1 xen_legacy_crash"
 memory = 256
 vcpus = 1
 tsc_mode = "native"
@@ -43,6 +44,13 @@ CONFIG
     note "xl create $1"
     follow "$1" "/var/log/xen/guest-$1.log"
     xl create -q "/run/$1.cfg" && xl domid "$1" > "/run/$1.domid"
+}
+
+# restarted GUEST: xl has made a new domain of it since; its id is in /run/GUEST.domid from now on.
+restarted()
+{
+    new_domid=$(xl domid "$1" 2> /dev/null) && [ "$new_domid" != "$(cat "/run/$1.domid")" ] &&
+        echo "$new_domid" > "/run/$1.domid"
 }
 
 # of GUEST: its part of the xenstore.
