@@ -394,6 +394,26 @@ foreign_memory_is_mapped_again_by_the_next_back_end(void)
 	return server_close(&s);
 }
 
+/* By IOVA, but no PCI function: a reset must not take it for one. */
+static int
+foreign_port_is_reset(void)
+{
+	struct server s;
+
+	srandom(15);
+	TEST_EQ(foreign_open(&s), TEST_OK);
+	TEST_EQ(port_up("xen=0", DESC, RTE_ETHER_MTU), TEST_OK);
+	TEST_EQ(exchange(10, 1514), TEST_OK);
+	TEST_EQ(rte_eth_dev_reset(port), 0);
+	TEST_EQ(set_up_queues(DESC, RTE_ETHER_MTU), 0);
+	TEST_EQ(rte_eth_dev_start(port), 0);
+	TEST_TRUE(foreign_pages(&s) > 0);
+	TEST_EQ(exchange(10, 1514), TEST_OK);
+	TEST_EQ(port_down(), TEST_OK);
+	physical = false;
+	return server_close(&s);
+}
+
 /* What the toolstack allows does not suffice: then all is copied, and a switch that refuses says so. */
 static int
 foreign_memory_that_cannot_be_used_is_not_needed(void)
@@ -427,6 +447,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(foreign_memory_is_used_without_a_copy),
 	TEST_CASE(foreign_memory_is_mapped_again_by_the_next_back_end),
 	TEST_CASE(foreign_memory_that_cannot_be_used_is_not_needed),
+	TEST_CASE(foreign_port_is_reset),
 	TEST_CASE(frames_of_all_lengths_come_back_intact),
 	TEST_CASE(frames_of_9000_bytes_travel_in_chains),
 	TEST_CASE(empty_pool_delays_frames_and_loses_none),

@@ -53,7 +53,7 @@ nfe_refused(void *ctx, int error)
 {
 	struct nfe_port *port = ctx;
 
-	if (port->by_iova && error == -ENODEV) {
+	if (port->pci && error == -ENODEV) {
 		if (!kernel_has(port))
 			removed(port);
 		return;
@@ -78,7 +78,7 @@ void
 nfe_removal_watch(struct nfe_port *port)
 {
 	__atomic_store_n(&port->removed, 0, __ATOMIC_RELEASE);
-	if (port->by_iova &&
+	if (port->pci &&
 	    rte_dev_event_callback_register(port->dev->device->name, dev_event, port) < 0)
 		NFE_LOG(WARNING, "%s: a removal is seen late", port->name);
 }
@@ -88,7 +88,7 @@ nfe_removal_unwatch(struct nfe_port *port)
 {
 	const char *name = port->dev->device->name;
 
-	if (!port->by_iova)
+	if (!port->pci)
 		return;
 	for (unsigned int ms = 0; ms < NFE_UNWATCH_MS; ms++) {
 		if (rte_dev_event_callback_unregister(name, dev_event, port) != -EAGAIN)
@@ -122,7 +122,7 @@ nfe_dev_reset(struct rte_eth_dev *dev)
 	memset(dev->data->mac_addrs, 0, NFE_MAX_MACS * sizeof(dev->data->mac_addrs[0]));
 	dev->data->nb_rx_queues = 0;
 	dev->data->nb_tx_queues = 0;
-	if (args.by_iova)
+	if (args.pci)
 		nfe_bus_pci_address(RTE_ETH_DEV_TO_PCI(dev), args.address, sizeof(args.address));
 	ret = nfe_port_init(dev, &args);
 	if (ret == 0)
