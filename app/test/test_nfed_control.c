@@ -453,6 +453,55 @@ stats_of_several_answers_are_one_snapshot(void)
 	return TEST_OK;
 }
 
+/* Holes in what the device writes: its answers and its status block. */
+static int
+control_memory_with_holes_fails_the_function(void)
+{
+	struct nfe_req nop = { .op = NFE_OP_NOP };
+	unsigned int served = 0;
+	struct nfe_rsp rsp;
+	struct fake_guest g;
+
+	TEST_EQ(fake_guest_create(&g, NULL), 0);
+	TEST_EQ(fake_guest_use_file(&g), 0);
+	TEST_EQ(fake_guest_boot(&g, 4, 0), NFE_STATE_READY);
+	for (unsigned int i = 0; i < 500; i++) /* an honest one may go on for ever */
+		TEST_EQ(fake_request(&g, &nop, NULL), 0);
+	TEST_TRUE(nfed_function_counters(g.fn)->memory_faults < 64);
+	g.fn->ctl_faults.left = 100;
+	g.fn->ctl_faults.filled_ms = INT64_MAX; /* nothing is earned */
+	for (; served < 200 && nfed_function_state(g.fn) == NFE_STATE_READY; served++) {
+		fake_punch(&g, FAKE_CTRL_RQ, FAKE_DATA - FAKE_CTRL_RQ);
+		fake_post(&g, &nop);
+		nfed_control_run(g.fn);
+		fake_take(&g, &rsp);
+	}
+	TEST_EQ(nfed_function_state(g.fn), NFE_STATE_FAILED);
+	TEST_EQ(nfed_function_reason(g.fn), NFE_REASON_MEMORY_FAULTS);
+	TEST_TRUE(nfed_function_counters(g.fn)->memory_faults > 100);
+	fake_guest_destroy(&g);
+	return TEST_OK;
+}
+
+/* By a clock of the test's own. */
+static int
+faults_are_paid_for_and_earned_again(void)
+{
+	struct nfed_ctl_faults f = { 0 };
+	uint64_t now = 1000000;
+
+	TEST_TRUE(!nfed_ctl_faults_charge(&f, now, 2048));
+	TEST_TRUE(nfed_ctl_faults_charge(&f, now, 1));
+	TEST_TRUE(!nfed_ctl_faults_charge(&f, now += 1000, 499)); /* 500 in a second */
+	TEST_TRUE(nfed_ctl_faults_charge(&f, now, 1));
+	for (unsigned int i = 0; i < 1000; i++) /* looked at more often than one is earned */
+		nfed_ctl_faults_charge(&f, ++now, 0);
+	TEST_EQ(f.left, 499);
+	TEST_TRUE(!nfed_ctl_faults_charge(&f, now + 3600000, 2048));
+	TEST_TRUE(nfed_ctl_faults_charge(&f, now + 3600000, 1));
+	return TEST_OK;
+}
+
 static const struct test_case cases[] = {
 	TEST_CASE(control_indices_wrap),
 	TEST_CASE(control_overrun_fails_the_function),
@@ -468,5 +517,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(rss_is_checked_and_asked_of_the_owner),
 	TEST_CASE(vlans_are_checked_and_asked_of_the_owner),
 	TEST_CASE(stats_of_several_answers_are_one_snapshot),
+	TEST_CASE(control_memory_with_holes_fails_the_function),
+	TEST_CASE(faults_are_paid_for_and_earned_again),
 };
 TEST_SUITE(nfed_control, cases);

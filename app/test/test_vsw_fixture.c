@@ -161,6 +161,23 @@ sw_guest_up(struct sw_guest *g, const struct sw_guest_conf *conf)
 	return TEST_OK;
 }
 
+int
+sw_mac(struct sw_guest *g, const uint8_t *addr, enum nfe_mac_action action)
+{
+	struct nfe_req req = { .op = NFE_OP_MAC, .mac.action = (uint8_t)action };
+
+	memcpy(req.mac.mac, addr, 6);
+	return fake_request(&g->g, &req, NULL);
+}
+
+int
+sw_rx_mode(struct sw_guest *g, uint32_t mode)
+{
+	struct nfe_req req = { .op = NFE_OP_RX_MODE, .rx_mode.mode = mode };
+
+	return fake_request(&g->g, &req, NULL);
+}
+
 /* An ethdev on one rte_ring: what the switch sends lies in it, what a test puts there comes in. */
 int
 sw_add_uplink(struct sw *sw, bool learning)

@@ -107,6 +107,9 @@ int sw_add_guest(struct sw *sw, const struct sw_guest_conf *conf, struct sw_gues
 int sw_add_uplink(struct sw *sw, bool learning);
 /* Boot, register and start as conf says; again after a reset. */
 int sw_guest_up(struct sw_guest *g, const struct sw_guest_conf *conf);
+/* Requests of the guest: their status. */
+int sw_mac(struct sw_guest *g, const uint8_t *addr, enum nfe_mac_action action);
+int sw_rx_mode(struct sw_guest *g, uint32_t mode);
 /* One turn of every lcore, then all identities of specification 9.2. */
 int sw_turn(struct sw *sw);
 int sw_turn_lcore(struct sw *sw, unsigned int lcore);

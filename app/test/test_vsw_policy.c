@@ -64,23 +64,6 @@ reached(struct sw *sw, const uint8_t *to, unsigned int who)
 }
 
 static int
-mac(struct sw_guest *g, const uint8_t *addr, enum nfe_mac_action action)
-{
-	struct nfe_req req = { .op = NFE_OP_MAC, .mac.action = (uint8_t)action };
-
-	memcpy(req.mac.mac, addr, 6);
-	return fake_request(&g->g, &req, NULL);
-}
-
-static int
-rx_mode(struct sw_guest *g, uint32_t mode)
-{
-	struct nfe_req req = { .op = NFE_OP_RX_MODE, .rx_mode.mode = mode };
-
-	return fake_request(&g->g, &req, NULL);
-}
-
-static int
 broadcast_reaches_all_others(void)
 {
 	struct sw sw;
@@ -92,7 +75,7 @@ broadcast_reaches_all_others(void)
 	SW_DO(sw_add_uplink(&sw, false));
 	SW_DO(reached(&sw, sw_broadcast, 0x106));
 	TEST_EQ(sw_stat(A(sw), NFE_STAT_from_copies), 5);
-	TEST_EQ(rx_mode(B(sw), 0), 0);
+	TEST_EQ(sw_rx_mode(B(sw), 0), 0);
 	SW_DO(reached(&sw, sw_broadcast, 0x106));
 	return sw_close(&sw);
 }
@@ -104,20 +87,20 @@ multicast_reaches_who_asked_for_it(void)
 
 	SW_DO(three_open(&sw, NULL));
 	SW_DO(reached(&sw, group, 6)); /* ALLMULTI at first */
-	TEST_EQ(rx_mode(B(sw), 0), 0);
+	TEST_EQ(sw_rx_mode(B(sw), 0), 0);
 	SW_DO(reached(&sw, group, 4));
-	TEST_EQ(rx_mode(C(sw), 0), 0);
+	TEST_EQ(sw_rx_mode(C(sw), 0), 0);
 	SW_DO(reached(&sw, group, 0));
 	TEST_EQ(sw_stat(A(sw), NFE_STAT_from_flooded), 3); /* to nobody, but not dropped */
 	TEST_EQ(sw_stat(A(sw), NFE_STAT_from_copies), 3);
-	TEST_EQ(mac(B(sw), group, NFE_MAC_ADD), 0);
-	TEST_EQ(mac(B(sw), group, NFE_MAC_ADD), -EEXIST);
-	TEST_EQ(mac(C(sw), group, NFE_MAC_ADD), 0); /* a group has many members */
+	TEST_EQ(sw_mac(B(sw), group, NFE_MAC_ADD), 0);
+	TEST_EQ(sw_mac(B(sw), group, NFE_MAC_ADD), -EEXIST);
+	TEST_EQ(sw_mac(C(sw), group, NFE_MAC_ADD), 0); /* a group has many members */
 	SW_DO(reached(&sw, group, 6));
-	TEST_EQ(mac(B(sw), group, NFE_MAC_REMOVE), 0);
-	TEST_EQ(mac(B(sw), group, NFE_MAC_REMOVE), -ENOENT);
+	TEST_EQ(sw_mac(B(sw), group, NFE_MAC_REMOVE), 0);
+	TEST_EQ(sw_mac(B(sw), group, NFE_MAC_REMOVE), -ENOENT);
 	SW_DO(reached(&sw, group, 4));
-	TEST_EQ(rx_mode(B(sw), NFE_RX_PROMISC), 0);
+	TEST_EQ(sw_rx_mode(B(sw), NFE_RX_PROMISC), 0);
 	SW_DO(reached(&sw, group, 6));
 	return sw_close(&sw);
 }
@@ -131,10 +114,10 @@ unknown_unicast_goes_to_uplinks_and_who_may_see_it(void)
 	SW_DO(three_open(&sw, &watcher));
 	SW_DO(reached(&sw, unknown, 0));
 	TEST_EQ(sw_stat(A(sw), NFE_STAT_from_drop_no_port), 1);
-	TEST_EQ(rx_mode(B(sw), NFE_RX_PROMISC), 0);
-	TEST_EQ(rx_mode(C(sw), NFE_RX_PROMISC), 0); /* accepted, but shows nothing more */
+	TEST_EQ(sw_rx_mode(B(sw), NFE_RX_PROMISC), 0);
+	TEST_EQ(sw_rx_mode(C(sw), NFE_RX_PROMISC), 0); /* accepted, but shows nothing more */
 	SW_DO(reached(&sw, unknown, 2));
-	TEST_EQ(rx_mode(B(sw), 0), 0);
+	TEST_EQ(sw_rx_mode(B(sw), 0), 0);
 	SW_DO(sw_add_uplink(&sw, false));
 	SW_DO(reached(&sw, unknown, 0x100));
 	TEST_EQ(sw_stat(A(sw), NFE_STAT_from_flooded), 2);
@@ -166,11 +149,11 @@ source_check_follows_the_addresses_of_the_vif(void)
 	SW_DO(sw_add_guest(&sw, &open, NULL));
 	SW_DO(send(&sw, B(sw), A(sw)->mac, unknown));
 	TEST_EQ(sw_stat(B(sw), NFE_STAT_from_drop_source), 1);
-	TEST_EQ(mac(B(sw), unknown, NFE_MAC_ADD), 0);
+	TEST_EQ(sw_mac(B(sw), unknown, NFE_MAC_ADD), 0);
 	SW_DO(send(&sw, B(sw), A(sw)->mac, unknown));
 	TEST_EQ(sw_drain(CHAN(A(sw))), 1);
 	SW_DO(reached(&sw, unknown, 2)); /* and frames to it come */
-	TEST_EQ(mac(B(sw), unknown, NFE_MAC_REMOVE), 0);
+	TEST_EQ(sw_mac(B(sw), unknown, NFE_MAC_REMOVE), 0);
 	SW_DO(send(&sw, B(sw), A(sw)->mac, unknown));
 	TEST_EQ(sw_stat(B(sw), NFE_STAT_from_drop_source), 2);
 	SW_DO(send(&sw, sw.guest[3], A(sw)->mac, unknown)); /* unchecked by the operator's wish */
@@ -187,25 +170,25 @@ addresses_follow_the_operators_policy(void)
 	struct sw sw;
 
 	SW_DO(three_open(&sw, &listed));
-	TEST_EQ(mac(B(sw), unknown, NFE_MAC_ADD), -EPERM);
-	TEST_EQ(mac(B(sw), unknown, NFE_MAC_SET), -EPERM);
-	TEST_EQ(mac(B(sw), A(sw)->mac, NFE_MAC_ADD), -EPERM);
-	TEST_EQ(mac(B(sw), B(sw)->mac, NFE_MAC_ADD), -EEXIST);
-	TEST_EQ(mac(B(sw), B(sw)->mac, NFE_MAC_REMOVE), -ENOENT); /* the primary stays */
-	TEST_EQ(mac(B(sw), allowed, NFE_MAC_ADD), 0);
+	TEST_EQ(sw_mac(B(sw), unknown, NFE_MAC_ADD), -EPERM);
+	TEST_EQ(sw_mac(B(sw), unknown, NFE_MAC_SET), -EPERM);
+	TEST_EQ(sw_mac(B(sw), A(sw)->mac, NFE_MAC_ADD), -EPERM);
+	TEST_EQ(sw_mac(B(sw), B(sw)->mac, NFE_MAC_ADD), -EEXIST);
+	TEST_EQ(sw_mac(B(sw), B(sw)->mac, NFE_MAC_REMOVE), -ENOENT); /* the primary stays */
+	TEST_EQ(sw_mac(B(sw), allowed, NFE_MAC_ADD), 0);
 	SW_DO(reached(&sw, allowed, 2));
-	TEST_EQ(mac(B(sw), allowed, NFE_MAC_SET), 0); /* was a further one, becomes primary */
+	TEST_EQ(sw_mac(B(sw), allowed, NFE_MAC_SET), 0); /* was a further one, becomes primary */
 	SW_DO(reached(&sw, allowed, 2));
 	SW_DO(reached(&sw, B(sw)->mac, 0)); /* its old one is nobody's */
-	TEST_EQ(mac(B(sw), B(sw)->mac, NFE_MAC_SET), 0);
+	TEST_EQ(sw_mac(B(sw), B(sw)->mac, NFE_MAC_SET), 0);
 	SW_DO(reached(&sw, allowed, 0));
 	SW_DO(reached(&sw, B(sw)->mac, 2));
 	for (unsigned int i = 0; i < VSW_MAX_MACS; i++) {
 		uint8_t many[6] = { 1, 0, 0x5e, 0, 1, (uint8_t)i };
 
-		TEST_EQ(mac(C(sw), many, NFE_MAC_ADD), 0);
+		TEST_EQ(sw_mac(C(sw), many, NFE_MAC_ADD), 0);
 	}
-	TEST_EQ(mac(C(sw), group, NFE_MAC_ADD), -ENOSPC);
+	TEST_EQ(sw_mac(C(sw), group, NFE_MAC_ADD), -ENOSPC);
 	return sw_close(&sw);
 }
 
@@ -219,18 +202,18 @@ address_of_another_vif_cannot_be_taken(void)
 
 	SW_DO(three_open(&sw, &any));
 	SW_DO(sw_add_guest(&sw, &any, NULL));
-	TEST_EQ(mac(B(sw), A(sw)->mac, NFE_MAC_ADD), -EADDRINUSE);
-	TEST_EQ(mac(B(sw), A(sw)->mac, NFE_MAC_SET), -EADDRINUSE);
+	TEST_EQ(sw_mac(B(sw), A(sw)->mac, NFE_MAC_ADD), -EADDRINUSE);
+	TEST_EQ(sw_mac(B(sw), A(sw)->mac, NFE_MAC_SET), -EADDRINUSE);
 	SW_DO(reached(&sw, B(sw)->mac, 2)); /* what it had it still has */
-	TEST_EQ(mac(B(sw), moved, NFE_MAC_SET), 0);
-	TEST_EQ(mac(sw.guest[3], moved, NFE_MAC_ADD), -EADDRINUSE);
+	TEST_EQ(sw_mac(B(sw), moved, NFE_MAC_SET), 0);
+	TEST_EQ(sw_mac(sw.guest[3], moved, NFE_MAC_ADD), -EADDRINUSE);
 	/* The configured address waits for its VIF. */
-	TEST_EQ(mac(sw.guest[3], B(sw)->mac, NFE_MAC_ADD), -EADDRINUSE);
-	TEST_EQ(mac(sw.guest[3], B(sw)->mac, NFE_MAC_SET), -EADDRINUSE);
+	TEST_EQ(sw_mac(sw.guest[3], B(sw)->mac, NFE_MAC_ADD), -EADDRINUSE);
+	TEST_EQ(sw_mac(sw.guest[3], B(sw)->mac, NFE_MAC_SET), -EADDRINUSE);
 	fake_reg_write(&B(sw)->g, NFE_REG_COMMAND, NFE_CMD_RESET);
 	SW_DO(sw_guest_up(B(sw), &again));
 	SW_DO(reached(&sw, B(sw)->mac, 2));
-	TEST_EQ(mac(sw.guest[3], moved, NFE_MAC_ADD), 0); /* free again */
+	TEST_EQ(sw_mac(sw.guest[3], moved, NFE_MAC_ADD), 0); /* free again */
 	return sw_close(&sw);
 }
 
@@ -244,9 +227,9 @@ reset_forgets_what_the_guest_configured(void)
 
 	SW_DO(three_open(&sw, &any));
 	macs = vsw_fdb_count(sw.vsw->fdb);
-	TEST_EQ(mac(B(sw), unknown, NFE_MAC_ADD), 0);
-	TEST_EQ(mac(B(sw), group, NFE_MAC_ADD), 0);
-	TEST_EQ(rx_mode(B(sw), NFE_RX_PROMISC), 0);
+	TEST_EQ(sw_mac(B(sw), unknown, NFE_MAC_ADD), 0);
+	TEST_EQ(sw_mac(B(sw), group, NFE_MAC_ADD), 0);
+	TEST_EQ(sw_rx_mode(B(sw), NFE_RX_PROMISC), 0);
 	TEST_EQ(fake_request(&B(sw)->g, &mtu, NULL), 0);
 	TEST_EQ(vsw_port_mtu(B(sw)->port), 9000);
 	fake_reg_write(&B(sw)->g, NFE_REG_COMMAND, NFE_CMD_RESET);

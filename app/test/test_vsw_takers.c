@@ -34,23 +34,6 @@ struct model { /* of a guest: what it asked for */
 };
 
 static int
-mac(struct sw_guest *g, const uint8_t *addr, enum nfe_mac_action action)
-{
-	struct nfe_req req = { .op = NFE_OP_MAC, .mac.action = (uint8_t)action };
-
-	memcpy(req.mac.mac, addr, 6);
-	return fake_request(&g->g, &req, NULL);
-}
-
-static int
-rx_mode(struct sw_guest *g, uint32_t mode)
-{
-	struct nfe_req req = { .op = NFE_OP_RX_MODE, .rx_mode.mode = mode };
-
-	return fake_request(&g->g, &req, NULL);
-}
-
-static int
 link_set(struct sw_guest *g, bool up)
 {
 	return fake_op_channel(&g->g, up ? NFE_OP_START_CHANNEL : NFE_OP_STOP_CHANNEL, 1);
@@ -111,7 +94,7 @@ change_filter(struct sw_guest *g, struct model *m)
 {
 	unsigned int i = sw_random() % FILTERED;
 
-	TEST_EQ(mac(g, groups[i], m->member[i] ? NFE_MAC_REMOVE : NFE_MAC_ADD), 0);
+	TEST_EQ(sw_mac(g, groups[i], m->member[i] ? NFE_MAC_REMOVE : NFE_MAC_ADD), 0);
 	m->member[i] = !m->member[i];
 	return TEST_OK;
 }
@@ -139,7 +122,7 @@ change(struct sw *sw, struct model *m)
 		return reset(g, m);
 	if (what < 6) {
 		m->mode = sw_random() % 4;
-		TEST_EQ(rx_mode(g, m->mode), 0);
+		TEST_EQ(sw_rx_mode(g, m->mode), 0);
 		return TEST_OK;
 	}
 	if (what < 11 || i == 0)
@@ -182,9 +165,9 @@ wire_floods_the_guests_that_take_it(void)
 	SW_DO(sw_open(&sw, NULL));
 	SW_DO(sw_add_guest(&sw, &watcher, NULL));
 	SW_DO(sw_add_guest(&sw, NULL, NULL));
-	TEST_EQ(rx_mode(A(sw), NFE_RX_PROMISC), 0);
-	TEST_EQ(rx_mode(B(sw), 0), 0);
-	TEST_EQ(mac(B(sw), groups[0], NFE_MAC_ADD), 0);
+	TEST_EQ(sw_rx_mode(A(sw), NFE_RX_PROMISC), 0);
+	TEST_EQ(sw_rx_mode(B(sw), 0), 0);
+	TEST_EQ(sw_mac(B(sw), groups[0], NFE_MAC_ADD), 0);
 	SW_DO(sw_add_uplink(&sw, false));
 	for (unsigned int i = 0; i < 3; i++) {
 		sw_make_frame(frame, LEN, i == 0 ? unknown : groups[i - 1], unknown, i);
@@ -224,11 +207,11 @@ who_takes_nothing_costs_a_sender_nothing(void)
 	TEST_EQ(sw_stat(sw.guest[39], NFE_STAT_to_offered), 0);
 	for (unsigned int i = 2; i < 40; i++) {
 		TEST_EQ(link_set(sw.guest[i], true), 0);
-		TEST_EQ(rx_mode(sw.guest[i], 0), 0);
+		TEST_EQ(sw_rx_mode(sw.guest[i], 0), 0);
 	}
-	TEST_EQ(rx_mode(B(sw), 0), 0);
-	TEST_EQ(rx_mode(A(sw), 0), 0);
-	TEST_EQ(mac(B(sw), groups[0], NFE_MAC_ADD), 0);
+	TEST_EQ(sw_rx_mode(B(sw), 0), 0);
+	TEST_EQ(sw_rx_mode(A(sw), 0), 0);
+	TEST_EQ(sw_mac(B(sw), groups[0], NFE_MAC_ADD), 0);
 	TEST_EQ(sw.vsw->takers->groups.n + sw.vsw->takers->nb_members, 1);
 	TEST_EQ(cost(&sw, groups[0]), LEN);
 	TEST_EQ(cost(&sw, groups[1]), LEN);
@@ -248,10 +231,10 @@ full_filters_of_all_guests_fit(void)
 	SW_DO(sw_open(&sw, NULL));
 	for (unsigned int i = 0; i < SW_MAX_GUESTS; i++) {
 		SW_DO(sw_add_guest(&sw, NULL, NULL));
-		TEST_EQ(rx_mode(sw.guest[i], 0), 0);
+		TEST_EQ(sw_rx_mode(sw.guest[i], 0), 0);
 		for (unsigned int k = 0; k < VSW_MAX_MACS; k++) {
 			many[5] = (uint8_t)(i % 2 ? k : VSW_MAX_MACS - k);
-			TEST_EQ(mac(sw.guest[i], many, NFE_MAC_ADD), 0);
+			TEST_EQ(sw_mac(sw.guest[i], many, NFE_MAC_ADD), 0);
 		}
 	}
 	TEST_EQ(sw.vsw->takers->nb_members, SW_MAX_GUESTS * VSW_MAX_MACS);

@@ -53,6 +53,7 @@ static int
 execute(struct nfed_function *fn, const struct nfe_req *req, struct nfe_rsp *rsp)
 {
 	const struct op *op;
+	int rc;
 
 	if (req->type != NFE_MSG_REQ || req->flags != 0)
 		return nfed_refuse(&fn->counters.bad_type, -EINVAL);
@@ -61,7 +62,12 @@ execute(struct nfed_function *fn, const struct nfe_req *req, struct nfe_rsp *rsp
 	op = &ops[req->op];
 	if (req->zero != 0 || !nfed_all_zero(req->args + op->used, sizeof(req->args) - op->used))
 		return nfed_refuse(&fn->counters.bad_reserved, -EINVAL);
-	return op->run(fn, req, rsp);
+	if (req->op != NFE_OP_REGISTER)
+		return op->run(fn, req, rsp);
+	nfed_ctl_faults_pause(&fn->ctl_faults);
+	rc = op->run(fn, req, rsp);
+	nfed_ctl_faults_resume(&fn->ctl_faults);
+	return rc;
 }
 
 /* One cell to the host, published at once: the control channel is not the fast path. */
@@ -228,8 +234,8 @@ serve(struct nfed_function *fn)
 	return n;
 }
 
-bool
-nfed_control_run(struct nfed_function *fn)
+static bool
+control_run(struct nfed_function *fn)
 {
 	unsigned int n;
 
@@ -248,6 +254,17 @@ nfed_control_run(struct nfed_function *fn)
 	/* S1..S3. With a full RQ there is nothing to do until the host reads, whatever waits:
 	 * nfed_control_poll() finds out. */
 	return !nfed_sq_arm(&fn->ctrl.sq) && room_for_one(fn);
+}
+
+bool
+nfed_control_run(struct nfed_function *fn)
+{
+	bool more;
+
+	nfed_ctl_faults_begin(&fn->ctl_faults);
+	more = control_run(fn);
+	nfed_ctl_faults_end(fn);
+	return more && answers(fn);
 }
 
 bool

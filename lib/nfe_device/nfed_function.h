@@ -117,6 +117,7 @@ extern const struct nfed_limits nfed_limits_default;
 	X(denied, "refused by the operator's policy") \
 	X(overrun, "index beyond capacity") \
 	X(memory_gone, "registered memory vanished") \
+	X(memory_faults, "page faults of the control thread in the guest's memory") \
 	X(bad_register, "write to a read-only or unknown register, or of wrong width") \
 	X(bad_command, "COMMAND not allowed in this state") \
 	X(stalled, "control RQ left full while a request waited") \

@@ -49,6 +49,12 @@ struct nfed_ctrl {
 	uint64_t channels_pending; /* bit n - 1 is channel n */
 };
 
+struct nfed_ctl_faults { /* page faults of the control thread in this guest's memory */
+	uint64_t seen, caused; /* in this run */
+	int64_t left;          /* that it may cause; below 0: too many */
+	uint64_t filled_ms;
+};
+
 struct nfed_function {
 	struct nfed_function_conf conf;
 	enum nfe_state state;
@@ -67,6 +73,7 @@ struct nfed_function {
 	uint64_t stats[NFE_STAT_MAX]; /* snapshot that STATS answers from */
 	struct nfed_trigger_port trigger;
 	struct nfed_counters counters;
+	struct nfed_ctl_faults ctl_faults;
 };
 
 /* Refuse: count by reason, return the error. */
@@ -93,6 +100,13 @@ nfed_all_zero(const uint8_t *bytes, size_t len)
 		any |= bytes[i];
 	return any == 0;
 }
+
+/* nfed_ctl_faults.c: around a run of the control channel; pause: what follows is ours to pay. */
+void nfed_ctl_faults_begin(struct nfed_ctl_faults *f);
+void nfed_ctl_faults_pause(struct nfed_ctl_faults *f);
+void nfed_ctl_faults_resume(struct nfed_ctl_faults *f);
+bool nfed_ctl_faults_charge(struct nfed_ctl_faults *f, uint64_t now, uint64_t faults); /* ms */
+void nfed_ctl_faults_end(struct nfed_function *fn);
 
 /* nfed_function.c: the only place that changes fn->state. -EPERM: no such edge. */
 int nfed_transition(struct nfed_function *fn, enum nfe_state to, enum nfe_reason reason,

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * Page faults of the control thread in a guest's memory (rule 14): in its control queues, and in
+ * status blocks and queues while a request looks at them. They are mapped ahead, so a fault means
+ * that the guest punched holes or that its memory was swapped out, and all other guests' requests
+ * wait. Each run of the control channel is measured (two system calls, 0.2 us each) and paid for
+ * out of an allowance; beyond it the function fails. Filling page tables for REGISTER is work that
+ * the guest may ask for, with an allowance of its own (nfed_dma_map.c): it doesn't count here.
+ * What data lcores suffer is vsw_faults.c's.
+ */
+#include <sys/resource.h>
+#include <time.h>
+
+#include "nfed_internal.h"
+
+#define AT_ONCE 2048    /* our own first touches of memory included */
+#define PER_S 500
+#define MAJOR_COST 100  /* a fault that waits for a disk, in minor ones */
+
+static uint64_t
+faults_now(void)
+{
+	struct rusage usage = { 0 };
+
+	getrusage(RUSAGE_THREAD, &usage);
+	return (uint64_t)usage.ru_minflt + (uint64_t)usage.ru_majflt * MAJOR_COST;
+}
+
+static uint64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+void
+nfed_ctl_faults_begin(struct nfed_ctl_faults *f)
+{
+	f->caused = 0;
+	f->seen = faults_now();
+}
+
+void
+nfed_ctl_faults_pause(struct nfed_ctl_faults *f)
+{
+	f->caused += faults_now() - f->seen;
+}
+
+void
+nfed_ctl_faults_resume(struct nfed_ctl_faults *f)
+{
+	f->seen = faults_now();
+}
+
+bool
+nfed_ctl_faults_charge(struct nfed_ctl_faults *f, uint64_t now, uint64_t faults)
+{
+	int64_t passed = (int64_t)(now - f->filled_ms), earned;
+
+	if (passed > 1000 * AT_ONCE / PER_S)
+		earned = AT_ONCE;
+	else
+		earned = passed > 0 ? passed * PER_S / 1000 : 0;
+	if (earned > 0) {
+		f->filled_ms = now;
+		f->left += earned;
+	}
+	f->left = (f->left < AT_ONCE ? f->left : AT_ONCE) - (int64_t)faults;
+	return f->left < 0;
+}
+
+/* The allowance outlives a RESET. */
+void
+nfed_ctl_faults_end(struct nfed_function *fn)
+{
+	struct nfed_ctl_faults *f = &fn->ctl_faults;
+
+	nfed_ctl_faults_pause(f);
+	if (f->caused == 0)
+		return;
+	fn->counters.memory_faults += f->caused;
+	if (nfed_ctl_faults_charge(f, now_ms(), f->caused) && fn->state != NFE_STATE_FAILED)
+		nfed_function_fail(fn, NFE_REASON_MEMORY_FAULTS, "control channel: page faults");
+}
