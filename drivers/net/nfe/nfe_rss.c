@@ -35,7 +35,7 @@ static const struct {
 static bool
 has_rss(const struct nfe_port *port)
 {
-	return (nfeh_info(port->h)->features & NFE_F_RSS) != 0;
+	return (port->info.features & NFE_F_RSS) != 0; /* not by port->h: also in a secondary */
 }
 
 void
