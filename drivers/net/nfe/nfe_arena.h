@@ -3,9 +3,10 @@
  */
 
 /*
- * Where the maps (nfe_map.h) lie that data threads read: a sparse memfd that secondary processes map
- * at the same address. The device never sees it. A few slots, used in turn: the last map but some
- * stays readable for who hangs in a burst; whoever hangs longer reads a newer one, never beyond.
+ * Where the maps (nfe_map.h) lie that data threads read: a sparse memfd that secondary processes
+ * map at the same address. The device never sees it. A few slots, used in turn: the last map but
+ * some stays readable for who hangs in a burst; whoever hangs longer reads a newer one, never
+ * beyond.
  */
 #ifndef NFE_ARENA_H
 #define NFE_ARENA_H

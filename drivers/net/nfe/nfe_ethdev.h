@@ -7,12 +7,11 @@
  *
  * Files: nfe_vdev.c, nfe_pci.c probe · nfe_args.c device arguments · nfe_bus_pci.c a PCI function
  * as a bus · nfe_ethdev.c set-up, configure, close · nfe_start.c start and stop of port and queues
- * · nfe_chan.c channels and replay · nfe_reset.c reset and removal · nfe_intr.c receive interrupts ·
- * nfe_queue.c queue set-up · nfe_tx.c, nfe_rx.c bursts · nfe_ctl.c MAC, modes, MTU, link ·
- * nfe_rss.c, nfe_vlan.c, nfe_tx_hints.c offloads · nfe_stats.c · nfe_zone.c shared memory of
- * queues · nfe_mem.c EAL memory as regions, with nfe_map.c, nfe_run.c, nfe_arena.c ·
- * nfe_mp.c, nfe_secondary.c secondary processes ·
- * nfe_copy.c copy mode, nfe_share.c its memory.
+ * · nfe_chan.c channels and replay · nfe_reset.c reset and removal · nfe_intr.c receive
+ * interrupts · nfe_queue.c queue set-up · nfe_tx.c, nfe_rx.c bursts · nfe_ctl.c MAC, modes, MTU,
+ * link · nfe_rss.c, nfe_vlan.c, nfe_tx_hints.c offloads · nfe_stats.c · nfe_zone.c shared memory of
+ * queues · nfe_mem.c EAL memory as regions, with nfe_map.c, nfe_run.c, nfe_arena.c · nfe_mp.c,
+ * nfe_secondary.c secondary processes · nfe_copy.c copy mode, nfe_share.c its memory.
  *
  * Threads: ethdev calls come one at a time per port; bursts from one thread per queue; EAL memory
  * events from any thread; the host end's control thread calls freeze, indices, thaw and link.

@@ -14,10 +14,10 @@
  * library's allocator may be used. While the device is away nothing can be registered; an alarm
  * tries again later.
  *
- * On a bus that takes DMA addresses (port->by_iova: PCI, Xen's foreign mapping) no files are needed,
- * and what EAL puts side by side need not be contiguous for the device: an allocation becomes one
- * region per run of pages that follow each other there (nfe_run.h), and several map entries point
- * into it.
+ * On a bus that takes DMA addresses (port->by_iova: PCI, Xen's foreign mapping) no files are
+ * needed, and what EAL puts side by side need not be contiguous for the device: an allocation
+ * becomes one region per run of pages that follow each other there (nfe_run.h), and several map
+ * entries point into it.
  *
  * The file descriptors are duplicates: EAL closes its own when it frees a page, but a region of
  * which a part was freed has to be replayed whole when the device dies.
@@ -222,7 +222,8 @@ run_register(struct nfe_port *port, struct nfe_region *r, const struct nfe_part 
 	if (ret < 0)
 		return ret;
 	for (i = 0; i < n && ret == 0; i++)
-		ret = map_insert(port, part[i].va, part[i].len, r->key, part[i].iova - part[0].iova);
+		ret = map_insert(port, part[i].va, part[i].len, r->key,
+				 part[i].iova - part[0].iova);
 	if (ret == 0) {
 		LIST_INSERT_HEAD(&port->mem->regions, r, next);
 		return 0;

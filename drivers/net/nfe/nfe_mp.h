@@ -65,6 +65,7 @@ void nfe_mp_check_gate_locked(struct nfeh_gate *gate);
 int nfe_secondary_init(struct rte_eth_dev *dev);
 int nfe_secondary_close(struct rte_eth_dev *dev);
 void nfe_secondary_kick(uint16_t port_id, uint16_t channel);
-void nfe_secondary_refresh(struct rte_eth_dev *dev); /* the device's counters, if they are to be had */
+/* The device's counters, if they are to be had. */
+void nfe_secondary_refresh(struct rte_eth_dev *dev);
 
 #endif /* NFE_MP_H */
