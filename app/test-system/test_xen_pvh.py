@@ -1,10 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 the NFE authors
+# suite: flaky
 """Foreign mapping on real Xen: the PMD of a PVH domU sends and receives in its own hugepages, which
 the switch in dom0 maps without grants. It is refused where the configuration does not allow it, and
 a program that is killed is let go of. A PVH domU under emulation comes up not always: it is tried
-ATTEMPTS times, then the test is skipped as "flaky emulator". Judged by counts, never by time."""
+ATTEMPTS times, then the test is skipped as "flaky emulator". So it is a job of its own:
+
+    meson test -C build --suite flaky
+
+Judged by counts, never by time."""
 import sys
 
 from lab import Lab, LabError, Tap, expect
