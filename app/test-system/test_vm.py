@@ -391,8 +391,8 @@ def main():
         wire(lab)
         switch = lab.start_switch(CONFIG.format(dir=lab.socket_dir), netns="switch",
                                   eal=["--vdev=net_af_packet0,iface=uplink0"])
-        lab.start("vif-echo", [lab.program("vif-echo"), f"vfio-user:{lab.socket('echo')}"]
-                  ).wait_log("vif-echo: ready")
+        lab.start("vif-echo", [lab.program("vif-echo"), "--sleep",  # the emulator needs the CPUs
+                               f"vfio-user:{lab.socket('echo')}"]).wait_log("vif-echo: ready")
         vm = bed.start("vm", [lab.socket("a"), lab.socket("b")])
         attach(tap, lab, switch, vm)
         triggers(tap, lab, switch, vm)

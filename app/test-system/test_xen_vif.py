@@ -147,7 +147,7 @@ cycles()
     result held_before "$(held) $(grants u1)"
     on u1 200 "echo 1024 > /sys/module/xen_gntalloc/parameters/limit;
         for cycle in $(seq -s ' ' {CYCLES}); do
-            vif-echo xen:0 > /tmp/echo.log 2>&1 &
+            vif-echo --sleep xen:0 > /tmp/echo.log 2>&1 &
             until_true 30 grep -q ready /tmp/echo.log || exit;
             [ \\$((cycle % 2)) = 0 ] && kill \\$! || kill -9 \\$!; wait \\$!; done; echo all"
     result cycles "$told"
