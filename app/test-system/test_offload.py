@@ -3,9 +3,9 @@
 # Copyright (c) 2026 the NFE authors
 # suite: asan
 """Kernel TCP and UDP with checksum and segmentation hints (specification 4.8): vif-tap to vif-tap,
-to a vif-tap that takes no hints and to a wire, both directions, IPv4 and IPv6. What arrives is what
-was sent; who takes hints gets frames uncut, for the others the switch cuts them, and the accounting
-closes."""
+to a vif-tap that takes no hints, to a wire whose device has no offloads and to one that has (net_tap),
+both directions, IPv4 and IPv6. What arrives is what was sent; who takes hints gets frames uncut, for
+the others the switch cuts them, and the accounting closes."""
 import hashlib
 import random
 import sys
@@ -14,7 +14,9 @@ from lab import Lab, Tap, expect, wait_until
 from traffic import check_accounting, switch_config
 
 GUESTS = {"a": [], "b": [], "plain": ["--no-offload"]}
-ADDRESS = {"a": 1, "b": 2, "plain": 3, "wire": 4}
+ADDRESS = {"a": 1, "b": 2, "plain": 3, "wire": 4, "switch": 5}
+INTERFACE = {"switch": "able0"}  # others: eth0
+UPLINK = {"wire": "up", "switch": "able"}
 PORT = 5001
 MIB = 8
 DATAGRAMS = 200
@@ -72,16 +74,20 @@ def start(lab):
     for name in (*GUESTS, "wire", "switch"):
         lab.add_netns(name)
     lab.add_veth("wire", "eth0", "switch", "uplink0")
-    config = switch_config(lab, GUESTS, "uplink up port net_af_packet0 learning on\n")
+    config = switch_config(lab, GUESTS, "uplink up port net_af_packet0 learning on\n"
+                           "uplink able port net_tap0 learning on offload on\n")
     switch = lab.start_switch(config, netns="switch", lcores=2,
-                              eal=["--vdev=net_af_packet0,iface=uplink0"])
+                              eal=["--vdev=net_af_packet0,iface=uplink0",
+                                   "--vdev=net_tap0,iface=able0"])
     for name, options in GUESTS.items():
         process = lab.start(f"tap-{name}", [
             lab.program("vif-tap"), "--vif", f"vfio-user:{lab.socket(name)}", "--tap", "eth0",
             *options], netns=name)
         process.wait_log("vif-tap: ready")
     for name in ADDRESS:
-        configure(lab, name, "eth0")
+        configure(lab, name, INTERFACE.get(name, "eth0"))
+    # net_tap takes the header of Ethernet for a part of its MTU: shorter segments, by TCP's MSS.
+    lab.ip("switch", "link set able0 mtu 1400")
     return switch
 
 
@@ -107,13 +113,15 @@ def transfer(lab, number, sender, receiver, ipv6):
 
 
 def parts(lab, switch, receiver):
-    what = "/uplink/stats,up" if receiver == "wire" else f"/vif/stats,{receiver}"
+    uplink = UPLINK.get(receiver)
+    what = f"/uplink/stats,{uplink}" if uplink else f"/vif/stats,{receiver}"
     return lab.telemetry(switch, what)["to_parts"]
 
 
 def tcp(tap, lab, switch):
     pairs = [("a", "b", False), ("b", "a", True), ("a", "plain", False), ("a", "plain", True),
-             ("plain", "a", False), ("a", "wire", False), ("a", "wire", True), ("wire", "a", False)]
+             ("plain", "a", False), ("a", "wire", False), ("a", "wire", True), ("wire", "a", False),
+             ("a", "switch", False), ("a", "switch", True), ("switch", "a", False)]
     for number, (sender, receiver, ipv6) in enumerate(pairs):
         with tap.case(f"TCP over IPv{6 if ipv6 else 4} from {sender} to {receiver}", lab):
             before = parts(lab, switch, receiver)
@@ -134,10 +142,17 @@ def uncut(tap, lab, switch):
         # b also got acknowledgements for what it sent: they only lower the mean.
         mean = stats["to_bytes"] / stats["to_frames"]
         expect(mean > 2000, f"frames to b have {mean:.0f} bytes on the average")
+    with tap.case("an uplink's device cuts what it can cut", lab):
+        info = lab.telemetry(switch, "/uplink/info,able")
+        expect(info["tx_checksums"] == 1 and info["tso"] == 1, info)
+        expect(lab.telemetry(switch, "/uplink/info,up")["tso"] == 0, "net_af_packet cuts?")
+        stats = lab.telemetry(switch, "/uplink/stats,able")
+        mean = stats["to_bytes"] / stats["to_frames"]
+        expect(mean > 2000, f"frames to net_tap have {mean:.0f} bytes on the average")
 
 
 def udp(tap, lab):
-    for sender, receiver in (("a", "plain"), ("a", "wire"), ("a", "b")):
+    for sender, receiver in (("a", "plain"), ("a", "wire"), ("a", "b"), ("a", "switch")):
         with tap.case(f"UDP from {sender} to {receiver}", lab):
             server = lab.start(f"udp-{receiver}", [
                 sys.executable, "-c", UDP_SERVER, address(receiver), str(PORT), str(DATAGRAMS)],

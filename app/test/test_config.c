@@ -94,7 +94,7 @@ every_statement_is_taken(void)
 		"\tmode 0660 # group too\n"
 		"idle-us 20\nuplink-poll-us 30\nmax-vifs 7\n"
 		"uplink wire port net_af_packet0 learning on\n"
-		"uplink other port 0000:03:00.0\n"
+		"uplink other port 0000:03:00.0 offload on\n"
 		"vif a mac " MAC_A " allow " MAC_B " allow 02:00:00:00:00:0c mtu 9000 max-mtu 9000"
 		" queues 4 weight 5 rate-mbps 100000 burst-kib 7 socket /tmp/own.sock source-check off promisc on msix off offload off regions 9"
 		" memory-mib 64\n"
@@ -109,6 +109,7 @@ every_statement_is_taken(void)
 	TEST_EQ(c->nb_uplinks, 2);
 	TEST_STR_EQ(c->uplinks[0].ethdev, "net_af_packet0");
 	TEST_TRUE(c->uplinks[0].learning && !c->uplinks[1].learning);
+	TEST_TRUE(!c->uplinks[0].offload && c->uplinks[1].offload);
 	TEST_EQ(c->nb_vifs, 2);
 	v = &c->vifs[0];
 	TEST_EQ(v->port.mac.addr_bytes[5], 0x0a);

@@ -464,6 +464,131 @@ checksum_is_completed_for_the_wire(void)
 	return sw_close(&sw);
 }
 
+/* An uplink whose device makes checksums and segments: net_ring does not, so what it is told shows. */
+static int
+open_able_uplink(struct sw *sw)
+{
+	struct vsw_conf conf = { .nb_lcores = 1, .lcores = { 1 }, .flood_mbps = 1000000 };
+	struct sw_guest_conf a = { .features = ALL };
+	struct vsw_uplink *u;
+
+	sw_random_seed(11);
+	SW_DO(sw_open(sw, &conf));
+	SW_DO(sw_add_guest(sw, &a, NULL));
+	SW_DO(sw_add_guest(sw, NULL, NULL)); /* its address only */
+	SW_DO(sw_add_uplink(sw, false));
+	u = sw->uplink->uplink;
+	TEST_TRUE(!u->sums && !u->cuts && u->max_len == u->room);
+	u->sums = u->cuts = true;
+	u->max_len = u->room * VSW_UPLINK_MAX_SEGS;
+	return TEST_OK;
+}
+
+static void
+send_out(struct sw *sw, const struct packet *p, uint8_t flags, const struct nfe_hints *h)
+{
+	frame[1] ^= 0x40; /* nobody's address */
+	sw_put_hinted(CHAN(A(*sw)), frame, packet_len(p), random_segs(packet_len(p)), flags, h);
+	sw_publish(CHAN(A(*sw)));
+	vsw_lcore_turn(sw->vsw->lcore[0]);
+}
+
+/* The next mbuf on the wire: the frame as it was sent, and what the device is to do with it. */
+static int
+check_offloaded(struct sw *sw, const struct packet *p, uint16_t gso_size)
+{
+	uint64_t flags = (p->ipv6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4) |
+			 (p->udp ? RTE_MBUF_F_TX_UDP_CKSUM : RTE_MBUF_F_TX_TCP_CKSUM);
+	const char *why;
+	struct rte_mbuf *m;
+
+	if (gso_size != 0)
+		flags |= RTE_MBUF_F_TX_TCP_SEG | (p->ipv6 ? 0 : RTE_MBUF_F_TX_IP_CKSUM);
+	TEST_EQ(rte_ring_dequeue(sw->wire[0], (void **)&m), 0);
+	TEST_EQ(m->ol_flags, flags);
+	TEST_EQ(m->l2_len, ip_at(p));
+	TEST_EQ(m->l3_len, l4_at(p) - ip_at(p));
+	TEST_EQ(m->l4_len, gso_size != 0 ? payload_at(p) - l4_at(p) : 0);
+	TEST_EQ(m->tso_segsz, gso_size);
+	TEST_EQ(m->pkt_len, packet_len(p));
+	TEST_EQ(rte_mbuf_check(m, 1, &why), 0);
+	TEST_MEM_EQ(rte_pktmbuf_read(m, 0, m->pkt_len, expected), frame, packet_len(p));
+	rte_pktmbuf_free(m);
+	return TEST_OK;
+}
+
+static int
+checksums_and_cuts_are_left_to_a_device_that_can(void)
+{
+	struct sw sw;
+
+	SW_DO(open_able_uplink(&sw));
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		bool cut = i % 2;
+		struct packet p = random_packet(cut ? 60000 : 1000, !cut);
+		uint16_t gso_size = cut ? (uint16_t)(512 + sw_random() % 800) : 0;
+		struct nfe_hints h = hints_of(&p, gso_size);
+
+		p.payload += 40; /* no inline frame: those have no hints */
+		make_packet(frame, &sw, &p, true);
+		send_out(&sw, &p, NFE_MSG_F_CSUM_PARTIAL | (cut ? NFE_MSG_F_GSO : 0), &h);
+		SW_DO(check_offloaded(&sw, &p, gso_size));
+	}
+	TEST_EQ(sw_uplink_stat(&sw, NFE_STAT_to_parts), 0);
+	TEST_EQ(sw_uplink_stat(&sw, NFE_STAT_to_frames), ROUNDS);
+	SW_DO(sw_check_identities(&sw));
+	return sw_close(&sw);
+}
+
+/* Short segments, and frames of more mbufs than the device takes. */
+static int
+what_the_device_should_not_cut_is_cut_here(void)
+{
+	struct packet p = { .payload = 9000, .seed = 3 };
+	struct sw sw;
+
+	SW_DO(open_able_uplink(&sw));
+	for (unsigned int i = 0; i < 2; i++) {
+		uint16_t gso_size = i == 0 ? 511 : 1400;
+		struct nfe_hints h = hints_of(&p, gso_size);
+
+		if (i == 1)
+			sw.uplink->uplink->max_len = 9000;
+		make_packet(frame, &sw, &p, true);
+		send_out(&sw, &p, NFE_MSG_F_CSUM_PARTIAL | NFE_MSG_F_GSO, &h);
+		for (uint32_t at = 0; at < p.payload; at += gso_size) {
+			TEST_EQ(sw_wire_recv(&sw, &got), 1);
+			got.bytes[1] ^= 0x40;
+			SW_DO(check_part(&sw, &p, at, gso_size, false));
+		}
+	}
+	SW_DO(sw_check_identities(&sw));
+	return sw_close(&sw);
+}
+
+/* What is not seen before the frame lies in memory of our own. */
+static int
+device_is_not_told_what_makes_no_sense(void)
+{
+	struct packet p = { .payload = 3000, .seed = 1 };
+	struct nfe_hints h = hints_of(&p, 1400), wide = hints_of(&p, 1480);
+	struct sw sw;
+
+	SW_DO(open_able_uplink(&sw));
+	for (unsigned int words = 0; words < 5; words++) {
+		make_packet(frame, &sw, &p, true);
+		frame[46] = (uint8_t)(words << 4);
+		send_out(&sw, &p, NFE_MSG_F_CSUM_PARTIAL | NFE_MSG_F_GSO, &h);
+	}
+	TEST_EQ(sw_uplink_stat(&sw, NFE_STAT_to_drop_hints), 5);
+	make_packet(frame, &sw, &p, true);
+	send_out(&sw, &p, NFE_MSG_F_CSUM_PARTIAL | NFE_MSG_F_GSO, &wide); /* beyond MTU 1500 */
+	TEST_EQ(sw_uplink_stat(&sw, NFE_STAT_to_drop_too_long), 1);
+	TEST_TRUE(rte_ring_empty(sw.wire[0]));
+	SW_DO(sw_check_identities(&sw));
+	return sw_close(&sw);
+}
+
 /* The uplink's device found it good: guests that want to know are told, others get the frame. */
 static int
 good_checksums_from_the_wire_are_vouched_for(void)
@@ -729,6 +854,9 @@ static const struct test_case cases[] = {
 	TEST_CASE(frames_longer_than_all_buffers_are_cut),
 	TEST_CASE(frames_are_cut_for_the_wire),
 	TEST_CASE(checksum_is_completed_for_the_wire),
+	TEST_CASE(checksums_and_cuts_are_left_to_a_device_that_can),
+	TEST_CASE(what_the_device_should_not_cut_is_cut_here),
+	TEST_CASE(device_is_not_told_what_makes_no_sense),
 	TEST_CASE(good_checksums_from_the_wire_are_vouched_for),
 	TEST_CASE(cut_frame_that_does_not_fit_is_one_drop),
 	TEST_CASE(parts_longer_than_the_mtu_are_dropped),

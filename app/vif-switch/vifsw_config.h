@@ -57,6 +57,7 @@ struct vifsw_uplink {
 	char name[VSW_NAME_LEN];
 	char ethdev[VIFSW_ETHDEV_NAME_MAX];
 	bool learning;
+	bool offload; /* the device's, for sending */
 	unsigned int line;
 };
 

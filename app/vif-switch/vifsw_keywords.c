@@ -220,6 +220,12 @@ parse_learning(struct vifsw_parser *p)
 	vifsw_value_on_off(p, &p->uplink.learning);
 }
 
+static void
+parse_uplink_offload(struct vifsw_parser *p)
+{
+	vifsw_value_on_off(p, &p->uplink.offload);
+}
+
 /* --- Statements --- */
 
 static void
@@ -406,6 +412,9 @@ static const struct vifsw_keyword keywords[] = {
 	  parse_port },
 	{ "learning", VIFSW_UPLINK_OPTION, false, "on|off",
 	  "learn the addresses behind this uplink, default off", parse_learning },
+	{ "offload", VIFSW_UPLINK_OPTION, false, "on|off",
+	  "checksums and segmentation are left to the device, as far as it can, default off",
+	  parse_uplink_offload },
 	{ "count", VIFSW_VIFS_OPTION, false, "N", "how many VIFs, 1-4096", parse_count },
 	{ "mac", ANY_VIF, false, "MAC", "the VIF's own address, xx:xx:xx:xx:xx:xx", parse_mac },
 	{ "allow", ANY_VIF, true, "MAC|any",

@@ -110,7 +110,7 @@ add_vif(struct vifsw *s, const struct vifsw_vif *conf)
 static int
 add_uplink(struct vifsw *s, const struct vifsw_uplink *conf)
 {
-	struct vsw_uplink_conf c = { .learning = conf->learning };
+	struct vsw_uplink_conf c = { .learning = conf->learning, .offload = conf->offload };
 	struct vsw_port *port;
 	int rc;
 

@@ -313,6 +313,7 @@ show_uplink_info(struct vifsw *s, const char *text)
 	const struct vifsw_config *config = s->config;
 	struct vsw_port *port;
 	struct params params;
+	bool sums, cuts;
 	json_t *object;
 
 	parse_name(text, &params);
@@ -322,6 +323,9 @@ show_uplink_info(struct vifsw *s, const char *text)
 	object = json_object();
 	put_identity(object, s, port);
 	put_u64(object, "mtu", vsw_port_mtu(port));
+	vsw_uplink_offloads(port, &sums, &cuts);
+	put_u64(object, "tx_checksums", sums);
+	put_u64(object, "tso", cuts);
 	for (unsigned int i = 0; i < config->nb_uplinks; i++) {
 		if (strcmp(config->uplinks[i].name, params.name) != 0)
 			continue;

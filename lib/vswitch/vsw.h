@@ -75,6 +75,7 @@ struct vsw_uplink_conf {
 	char name[VSW_NAME_LEN];
 	uint16_t ethdev; /* port id; configured and started here */
 	bool learning;
+	bool offload; /* checksums and segments are made by the device, as far as it can */
 };
 int vsw_uplink_add(struct vsw *sw, const struct vsw_uplink_conf *conf, struct vsw_port **port);
 
@@ -103,6 +104,8 @@ const char *vsw_port_name(const struct vsw_port *port);
 void vsw_port_mac(const struct vsw_port *port, struct rte_ether_addr *mac);
 bool vsw_port_link(const struct vsw_port *port);
 uint32_t vsw_port_mtu(const struct vsw_port *port);
+/* Does the uplink's device complete checksums of what is sent, and segment TCP? */
+void vsw_uplink_offloads(const struct vsw_port *port, bool *sums, bool *cuts);
 uint32_t vsw_port_rx_mode(const struct vsw_port *port);
 uint32_t vsw_port_rss_types(const struct vsw_port *port); /* NFE_RSS_*; 0: no RSS */
 unsigned int vsw_port_vlans(const struct vsw_port *port); /* in the guest's table */

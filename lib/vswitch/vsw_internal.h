@@ -23,6 +23,7 @@
 
 #define VSW_BURST 64           /* cells taken from a send queue per turn (rule 3) */
 #define VSW_UPLINK_BURST 32    /* mbufs */
+#define VSW_UPLINK_MAX_SEGS 32 /* mbufs of one frame to an uplink */
 #define VSW_CELL_COST 192      /* bytes that a cell costs an lcore besides those of its frame */
 #define VSW_NODES 1024         /* staged runs of frames before a flush */
 #define VSW_MAX_BUFS 14        /* buffers of one received frame: what one RET gives back */
@@ -115,6 +116,10 @@ struct vsw_uplink {
 	uint16_t nb_txq;
 	bool learning;
 	bool checks; /* the device looks at TCP and UDP checksums */
+	bool sums;   /* and makes them */
+	bool cuts;   /* and segments TCP */
+	uint32_t room;    /* bytes of a frame in one mbuf */
+	uint32_t max_len; /* bytes in a chain that the device takes */
 	unsigned int lcore; /* index of the one that receives */
 	struct { /* addresses passed to learning, by hash; lcore's own */
 		uint64_t mac, until; /* TSC */

@@ -16,6 +16,9 @@
 #define UPLINK_DESC 1024
 #define UPLINK_POOL_CACHE 256
 #define UPLINK_CSUM (RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM)
+#define UPLINK_TX_CSUM (RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM)
+#define UPLINK_TX_GSO (RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | \
+		       RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
 #define UPLINK_OVERHEAD 64 /* bytes beside the MTU: headers, tags, room to align */
 
 static int
@@ -31,8 +34,24 @@ pool_create(struct vsw *sw, struct vsw_uplink *u, uint16_t mtu)
 	return u->pool == NULL ? -ENOMEM : 0;
 }
 
+/* Offloads for sending that the device has and we use. */
+static uint64_t
+tx_offloads(struct vsw_uplink *u, const struct rte_eth_dev_info *info)
+{
+	uint32_t segs = info->tx_desc_lim.nb_seg_max; /* 0: no limit */
+
+	u->room = (uint32_t)rte_pktmbuf_data_room_size(u->pool) - RTE_PKTMBUF_HEADROOM;
+	u->max_len = u->room;
+	u->sums = (info->tx_offload_capa & UPLINK_TX_CSUM) == UPLINK_TX_CSUM;
+	u->cuts = u->sums && (info->tx_offload_capa & UPLINK_TX_GSO) == UPLINK_TX_GSO;
+	if (u->cuts)
+		u->max_len *= segs != 0 ? RTE_MIN(segs, (uint32_t)VSW_UPLINK_MAX_SEGS) :
+					  VSW_UPLINK_MAX_SEGS;
+	return (u->sums ? UPLINK_TX_CSUM : 0) | (u->cuts ? UPLINK_TX_GSO : 0);
+}
+
 static int
-ethdev_start(struct vsw *sw, struct vsw_uplink *u)
+ethdev_start(struct vsw *sw, struct vsw_uplink *u, bool offload)
 {
 	struct rte_eth_conf conf = { 0 };
 	struct rte_eth_dev_info info;
@@ -48,8 +67,15 @@ ethdev_start(struct vsw *sw, struct vsw_uplink *u)
 		return rc;
 	u->checks = (info.rx_offload_capa & UPLINK_CSUM) == UPLINK_CSUM;
 	conf.rxmode.offloads = u->checks ? UPLINK_CSUM : 0;
+	if (!offload)
+		info.tx_offload_capa = 0;
+	conf.txmode.offloads = tx_offloads(u, &info);
 	u->nb_txq = (uint16_t)RTE_MIN(sw->nb_lcores, (unsigned int)info.max_tx_queues);
 	rc = rte_eth_dev_configure(u->ethdev, 1, u->nb_txq, &conf);
+	if (rc != 0 && u->nb_txq > 1) { /* net_tap wants as many as there are for receiving */
+		u->nb_txq = 1;
+		rc = rte_eth_dev_configure(u->ethdev, 1, u->nb_txq, &conf);
+	}
 	if (rc == 0)
 		rc = rte_eth_dev_adjust_nb_rx_tx_desc(u->ethdev, &rxd, &txd);
 	if (rc == 0)
@@ -77,7 +103,7 @@ vsw_uplink_start(struct vsw *sw, struct vsw_port *port, const struct vsw_uplink_
 	u->learning = conf->learning;
 	sw->any_learning |= conf->learning;
 	u->fdb_cache.gen = vsw_fdb_gen(sw->fdb) - 1;
-	rc = ethdev_start(sw, u);
+	rc = ethdev_start(sw, u, conf->offload);
 	if (rc != 0)
 		goto free_uplink;
 	rc = slot = vsw_slot_alloc(sw);
@@ -99,6 +125,13 @@ free_uplink:
 	rte_mempool_free(u->pool);
 	rte_free(u);
 	return rc;
+}
+
+void
+vsw_uplink_offloads(const struct vsw_port *port, bool *sums, bool *cuts)
+{
+	*sums = port->uplink->sums;
+	*cuts = port->uplink->cuts;
 }
 
 void

@@ -9,9 +9,12 @@
  */
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
+#include <rte_tcp.h>
 
 #include "vsw_datapath.h"
 #include "vsw_offload.h"
+
+#define LEAST_TSO 512u /* bytes of a segment: NICs take less for an attack and stop the queue */
 
 /* Tell the control thread where addresses are. The same ones again and again are the common case:
  * told once a while, which also keeps them from ageing. */
@@ -90,24 +93,40 @@ vsw_uplink_poll(struct vsw_lcore *lc, struct vsw_port *port)
 	return n;
 }
 
+/* Mbufs for len bytes, one after the other, and where their data goes; NULL: none left. */
 static struct rte_mbuf *
-frame_mbuf(struct vsw_lcore *lc, struct rte_mempool *pool, const struct vsw_frame *f,
+alloc_chain(const struct vsw_uplink *u, uint32_t len, uint8_t **to)
+{
+	struct rte_mbuf *m[VSW_UPLINK_MAX_SEGS];
+	uint16_t n = (uint16_t)((len + u->room - 1) / u->room);
+
+	if (rte_pktmbuf_alloc_bulk(u->pool, m, n) != 0)
+		return NULL;
+	for (uint16_t i = 0; i < n; i++) {
+		to[i] = rte_pktmbuf_mtod(m[i], uint8_t *);
+		m[i]->data_len = (uint16_t)RTE_MIN(len - i * u->room, u->room);
+		m[i]->next = i + 1 < n ? m[i + 1] : NULL;
+	}
+	m[0]->nb_segs = n;
+	m[0]->pkt_len = len;
+	return m[0];
+}
+
+static struct rte_mbuf *
+frame_mbuf(struct vsw_lcore *lc, const struct vsw_uplink *u, const struct vsw_frame *f,
 	   enum nfe_stat *why)
 {
+	uint8_t *to[VSW_UPLINK_MAX_SEGS];
 	struct rte_mbuf *m;
-	uint8_t *to;
 
 	*why = NFE_STAT_to_drop_too_long;
-	if (f->len > (uint32_t)rte_pktmbuf_data_room_size(pool) - RTE_PKTMBUF_HEADROOM)
+	if (f->len > u->max_len)
 		return NULL;
 	*why = NFE_STAT_to_drop_no_buffer;
-	m = rte_pktmbuf_alloc(pool);
+	m = alloc_chain(u, f->len, to);
 	if (m == NULL)
 		return NULL;
-	to = rte_pktmbuf_mtod(m, uint8_t *);
-	m->data_len = (uint16_t)f->len;
-	m->pkt_len = f->len;
-	vsw_frame_copy(f, &to, f->len);
+	vsw_frame_copy(f, to, u->room);
 	if (vsw_frame_poisoned(f)) {
 		*why = NFE_STAT_to_drop_fault;
 		nfed_fault(lc->src_ch, NFE_REASON_MEMORY_GONE);
@@ -118,9 +137,15 @@ frame_mbuf(struct vsw_lcore *lc, struct rte_mempool *pool, const struct vsw_fram
 }
 
 static uint16_t
+uplink_txq(const struct vsw_lcore *lc, const struct vsw_uplink *u)
+{
+	return (uint16_t)(lc->index % u->nb_txq);
+}
+
+static uint16_t
 uplink_tx(struct vsw_lcore *lc, const struct vsw_uplink *u, struct rte_mbuf **m, uint16_t n)
 {
-	uint16_t txq = (uint16_t)(lc->index % u->nb_txq), sent;
+	uint16_t txq = uplink_txq(lc, u), sent;
 	rte_spinlock_t *lock = (rte_spinlock_t *)(uintptr_t)&u->tx_lock[txq];
 	bool shared = u->nb_txq < lc->sw->nb_lcores;
 
@@ -166,9 +191,60 @@ put_mbuf(struct outbox *o, const struct vsw_frame *f)
 	struct rte_mbuf *m = NULL;
 
 	if (f->len <= o->port->max_frame)
-		m = frame_mbuf(o->lc, o->port->uplink->pool, f, &why);
+		m = frame_mbuf(o->lc, o->port->uplink, f, &why);
 	if (m == NULL)
 		return why;
+	o->bytes += f->len;
+	o->lc->tx[o->n++] = m;
+	return 0;
+}
+
+/* What the device is to do with a frame whose headers lie in the first mbuf, where nobody else writes.
+ * 0 or the reason of the drop. */
+static enum nfe_stat
+set_offloads(struct rte_mbuf *m, const struct vsw_frame *f, uint32_t max_frame)
+{
+	const struct rte_tcp_hdr *tcp;
+	uint32_t tcp_len;
+	struct nfe_l4 l4;
+
+	if (!nfe_l4_find(f->hdr, &l4))
+		return NFE_STAT_to_drop_hints;
+	m->l2_len = l4.ip;
+	m->l3_len = l4.start - l4.ip;
+	m->ol_flags |= l4.ipv6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4;
+	m->ol_flags |= l4.proto == NFE_L4_TCP ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM;
+	if (!(f->flags & NFE_MSG_F_GSO))
+		return f->len <= max_frame ? 0 : NFE_STAT_to_drop_too_long;
+	tcp = rte_pktmbuf_mtod_offset(m, const struct rte_tcp_hdr *, l4.start);
+	tcp_len = (tcp->data_off >> 4) * 4;
+	if (tcp_len < NFE_TCP_HDR_MIN || l4.start + tcp_len >= f->len)
+		return NFE_STAT_to_drop_hints;
+	if (l4.start + tcp_len + f->hints->gso_size > max_frame)
+		return NFE_STAT_to_drop_too_long;
+	m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG | (l4.ipv6 ? 0 : RTE_MBUF_F_TX_IP_CKSUM);
+	m->l4_len = tcp_len;
+	m->tso_segsz = f->hints->gso_size;
+	return 0;
+}
+
+/* 4.8. The device completes the checksum, and cuts the frame if it is to be cut. */
+static enum nfe_stat
+put_offloaded(struct outbox *o, const struct vsw_frame *f)
+{
+	const struct vsw_uplink *u = o->port->uplink;
+	enum nfe_stat why = 0;
+	struct rte_mbuf *m = frame_mbuf(o->lc, u, f, &why);
+
+	if (m == NULL)
+		return why;
+	why = set_offloads(m, f, o->port->max_frame);
+	if (why == 0 && rte_eth_tx_prepare(u->ethdev, uplink_txq(o->lc, u), &m, 1) != 1)
+		why = NFE_STAT_to_drop_hints;
+	if (why != 0) {
+		rte_pktmbuf_free(m);
+		return why;
+	}
 	o->bytes += f->len;
 	o->lc->tx[o->n++] = m;
 	return 0;
@@ -209,15 +285,20 @@ send_parts(struct outbox *o, const struct vsw_frame *f)
 static __rte_noinline enum nfe_stat
 put_hinted(struct outbox *o, const struct vsw_frame *f)
 {
+	const struct vsw_uplink *u = o->port->uplink;
 	struct vsw_patch p;
 
-	if (f->flags & NFE_MSG_F_GSO)
+	if (f->flags & NFE_MSG_F_GSO) {
+		if (u->cuts && f->len <= u->max_len && f->hints->gso_size >= LEAST_TSO)
+			return put_offloaded(o, f);
 		return send_parts(o, f);
-	if (f->flags & NFE_MSG_F_CSUM_PARTIAL) {
-		vsw_patch_complete(&p, f);
-		f = &p.f;
 	}
-	return put_mbuf(o, f);
+	if (!(f->flags & NFE_MSG_F_CSUM_PARTIAL))
+		return put_mbuf(o, f);
+	if (u->sums)
+		return put_offloaded(o, f);
+	vsw_patch_complete(&p, f);
+	return put_mbuf(o, &p.f);
 }
 
 void
