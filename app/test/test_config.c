@@ -92,11 +92,12 @@ every_statement_is_taken(void)
 		"# comment\n"
 		"socket-dir /tmp/s\r\n"
 		"\tmode 0660 # group too\n"
-		"idle-us 20\nuplink-poll-us 30\nmax-vifs 7\n"
+		"idle-us 20\nuplink-poll-us 30\nmax-vifs 7\nburst 128\n"
 		"uplink wire port net_af_packet0 learning on\n"
 		"uplink other port 0000:03:00.0 offload on\n"
 		"vif a mac " MAC_A " allow " MAC_B " allow 02:00:00:00:00:0c mtu 9000 max-mtu 9000"
 		" queues 4 weight 5 rate-mbps 100000 burst-kib 7 socket /tmp/own.sock source-check off promisc on msix off offload off regions 9"
+		" inline-max 124"
 		" memory-mib 64\n"
 		"vif b mac 02:00:00:00:00:0d allow any"; /* no newline */
 	struct vifsw_config *c;
@@ -106,6 +107,7 @@ every_statement_is_taken(void)
 	TEST_STR_EQ(c->socket_dir, "/tmp/s");
 	TEST_EQ(c->mode, 0660);
 	TEST_TRUE(c->idle_us == 20 && c->uplink_poll_us == 30 && c->max_vifs == 7);
+	TEST_EQ(c->burst, 128);
 	TEST_EQ(c->nb_uplinks, 2);
 	TEST_STR_EQ(c->uplinks[0].ethdev, "net_af_packet0");
 	TEST_TRUE(c->uplinks[0].learning && !c->uplinks[1].learning);
@@ -123,8 +125,9 @@ every_statement_is_taken(void)
 	TEST_TRUE(v->port.no_source_check && v->port.promisc && !v->port.allow_any && v->no_msix);
 	TEST_TRUE(v->no_offload);
 	TEST_EQ(v->max_regions, 9);
+	TEST_EQ(v->inline_max, 124);
 	TEST_EQ(v->memory_mib, 64);
-	TEST_EQ(v->line, 9);
+	TEST_EQ(v->line, 10);
 	v = &c->vifs[1];
 	TEST_STR_EQ(v->socket, "/tmp/s/b.sock");
 	TEST_TRUE(v->port.allow_any && !v->port.no_source_check && !v->port.promisc && !v->no_msix);
@@ -207,6 +210,9 @@ numbers_are_limited_and_strict(void)
 		     "vif a: burst-kib without rate-mbps");
 	EXPECT_ERROR("vif a mac " MAC_A " queues 0\n", 1,
 		     "queues: 0 is out of range, limits are 1 to 64");
+	EXPECT_ERROR("burst 15\n", 1, "burst: 15 is out of range, limits are 16 to 128 cells");
+	EXPECT_ERROR("vif a mac " MAC_A " inline-max 59\n", 1,
+		     "inline-max: 59 is out of range, limits are 60 to 572 bytes");
 	EXPECT_ERROR("vif a mac " MAC_A " regions 4097\n", 1,
 		     "regions: 4097 is out of range, limits are 1 to 4096");
 	EXPECT_ERROR("vif a mac " MAC_A " memory-mib 18446744073709551617\n", 1,

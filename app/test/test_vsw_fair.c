@@ -186,6 +186,33 @@ a_vif_alone_is_never_held_back(void)
 	return sw_close(&sw);
 }
 
+/* So much and no more per turn, whatever the queue holds. */
+static int
+a_turn_takes_as_many_cells_as_configured(void)
+{
+	static const unsigned int bursts[] = { VSW_MIN_BURST, 32, VSW_MAX_BURST };
+
+	for (unsigned int k = 0; k < RTE_DIM(bursts); k++) {
+		struct vsw_conf conf = { .nb_lcores = 1, .lcores = { 1 }, .idle_us = 10000000,
+					 .burst = bursts[k] };
+		struct flood a = { .len = LONG_LEN, .channels = 1 };
+		struct sw_guest_conf guest = { .sq_log2 = 8 };
+		struct sw sw;
+
+		SW_DO(sw_open(&sw, &conf));
+		SW_DO(sw_add_guest(&sw, &guest, NULL));
+		a.g = A(sw);
+		flood_start(&a);
+		for (unsigned int i = 1; i <= 10; i++) {
+			vsw_lcore_turn(sw.vsw->lcore[0]);
+			flood_on(&a);
+			TEST_EQ(a.cells, i * bursts[k]);
+		}
+		SW_DO(sw_close(&sw));
+	}
+	return TEST_OK;
+}
+
 /* Others are polled, but have nothing: a turn in vain at most between two bursts. */
 static int
 overdraft_is_repaid_at_once_when_nobody_else_has_work(void)
@@ -327,6 +354,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(long_and_short_frames_get_equal_bytes),
 	TEST_CASE(weights_divide_the_bytes),
 	TEST_CASE(a_vif_alone_is_never_held_back),
+	TEST_CASE(a_turn_takes_as_many_cells_as_configured),
 	TEST_CASE(overdraft_is_repaid_at_once_when_nobody_else_has_work),
 	TEST_CASE(copies_of_flooded_frames_are_charged),
 	TEST_CASE(uplink_has_a_share_as_vifs_have),

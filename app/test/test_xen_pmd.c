@@ -295,6 +295,7 @@ arguments_and_limits_are_checked(void)
 	TEST_TRUE(probe("xen=0,socket=/tmp/x.sock") < 0);
 	TEST_TRUE(probe("xen=x") < 0);
 	TEST_TRUE(probe("xen=0,share_kib=255") < 0);
+	TEST_TRUE(probe("xen=0,inline=59") < 0);
 	TEST_TRUE(probe("xen=1") < 0);			      /* no such device */
 	TEST_TRUE(probe("xen=0,share_kib=524288") < 0);	      /* more than a front end may grant */
 	xenio_fake_fail(s.t.w, XENIO_FAKE_SHARE, 2, -ENOSPC); /* gntalloc's limit */
@@ -373,6 +374,29 @@ foreign_memory_is_used_without_a_copy(void)
 	return server_close(&s);
 }
 
+/* Or as far as the device takes it: 252 bytes. */
+static int
+frames_go_inline_as_far_as_wanted(void)
+{
+	struct server s;
+
+	srandom(14);
+	TEST_EQ(foreign_open(&s), TEST_OK);
+	TEST_EQ(port_up("xen=0,inline=9000", DESC, RTE_ETHER_MTU), TEST_OK);
+	TEST_EQ(exchange(20, 252), TEST_OK);
+	TEST_EQ(xstat("tx_sent_dma"), 0);
+	TEST_EQ(port_down(), TEST_OK);
+	TEST_EQ(port_up("xen=0,inline=60", DESC, RTE_ETHER_MTU), TEST_OK);
+	TEST_EQ(exchange(20, 60), TEST_OK);
+	TEST_EQ(xstat("tx_sent_dma"), 0);
+	TEST_EQ(exchange(20, 124), TEST_OK);
+	TEST_TRUE(xstat("tx_sent_dma") > 0);
+	TEST_EQ(port_down(), TEST_OK);
+	TEST_EQ(foreign_pages(&s), 0);
+	physical = false;
+	return server_close(&s);
+}
+
 static int
 foreign_memory_is_mapped_again_by_the_next_back_end(void)
 {
@@ -445,6 +469,7 @@ foreign_memory_that_cannot_be_used_is_not_needed(void)
 
 static const struct test_case cases[] = {
 	TEST_CASE(foreign_memory_is_used_without_a_copy),
+	TEST_CASE(frames_go_inline_as_far_as_wanted),
 	TEST_CASE(foreign_memory_is_mapped_again_by_the_next_back_end),
 	TEST_CASE(foreign_memory_that_cannot_be_used_is_not_needed),
 	TEST_CASE(foreign_port_is_reset),

@@ -97,6 +97,7 @@ create_switch(struct vifsw *s, struct vsw_conf *conf)
 	conf->idle_us = s->config->idle_us;
 	conf->uplink_poll_us = s->config->uplink_poll_us;
 	conf->flood_mbps = s->config->flood_mbps;
+	conf->burst = s->config->burst;
 	conf->max_channels = s->config->nb_uplinks;
 	for (unsigned int i = 0; i < s->config->nb_vifs; i++)
 		conf->max_channels += s->config->vifs[i].max_queues != 0 ?

@@ -48,6 +48,7 @@ struct vifsw_vif {
 	unsigned int max_queues;  /* 0: the default of the device end */
 	unsigned int max_regions; /* same */
 	uint64_t memory_mib;      /* same */
+	unsigned int inline_max;  /* same; bytes of a frame in cells, both ways */
 	bool no_offload;          /* the guest computes checksums and cuts segments itself */
 	bool no_msix;             /* for VMs whose device is to be unplugged */
 	unsigned int line;        /* where the file says so */
@@ -64,7 +65,7 @@ struct vifsw_uplink {
 struct vifsw_config {
 	char socket_dir[VIFSW_PATH_MAX];
 	unsigned int mode; /* permissions of the sockets */
-	unsigned int idle_us, uplink_poll_us, flood_mbps; /* 0: the default of lib/vswitch */
+	unsigned int idle_us, uplink_poll_us, flood_mbps, burst; /* 0: the default of lib/vswitch */
 	unsigned int max_vifs;
 	struct vifsw_vif *vifs;
 	unsigned int nb_vifs;

@@ -181,6 +181,15 @@ parse_regions(struct vifsw_parser *p)
 }
 
 static void
+parse_inline_max(struct vifsw_parser *p)
+{
+	uint64_t value;
+
+	if (vifsw_value_number(p, "bytes", NFE_INLINE_ONE, VSW_INLINE_MAX, &value))
+		p->vif.inline_max = (unsigned int)value;
+}
+
+static void
 parse_memory_mib(struct vifsw_parser *p)
 {
 	vifsw_value_number(p, "MiB", 1, MAX_MEMORY_MIB, &p->vif.memory_mib);
@@ -256,6 +265,15 @@ parse_flood_mbps(struct vifsw_parser *p)
 
 	if (vifsw_value_number(p, "Mbit/s", 1, MAX_FLOOD_MBPS, &value))
 		p->config->flood_mbps = (unsigned int)value;
+}
+
+static void
+parse_burst(struct vifsw_parser *p)
+{
+	uint64_t value;
+
+	if (vifsw_value_number(p, "cells", VSW_MIN_BURST, VSW_MAX_BURST, &value))
+		p->config->burst = (unsigned int)value;
 }
 
 static void
@@ -399,6 +417,8 @@ static const struct vifsw_keyword keywords[] = {
 	{ "uplink-poll-us", STATEMENT, false, "N",
 	  "how often a sleeping lcore looks at uplinks, 1-1000000, default 100",
 	  parse_uplink_poll_us },
+	{ "burst", STATEMENT, false, "N",
+	  "cells that an lcore takes from a send queue at once, 16-128, default 64", parse_burst },
 	{ "flood-mbps", STATEMENT, false, "N",
 	  "copies of broadcast, multicast and unknown frames that one port may cause, in Mbit/s,"
 	  " 1-1000000, default 1000", parse_flood_mbps },
@@ -449,6 +469,9 @@ static const struct vifsw_keyword keywords[] = {
 	{ "offload", ANY_VIF, false, "on|off",
 	  "checksums and segmentation are passed on to those who take them, default on",
 	  parse_offload },
+	{ "inline-max", ANY_VIF, false, "N",
+	  "longest frame that travels in the cells of a queue, 60-572 bytes, default 252",
+	  parse_inline_max },
 	{ "regions", ANY_VIF, false, "N", "memory regions of the guest, 1-4096, default 256",
 	  parse_regions },
 	{ "memory-mib", ANY_VIF, false, "N",

@@ -54,6 +54,8 @@ set_limits(struct nfed_limits *limits, const struct vifsw_vif *conf,
 		limits->max_channels = (uint16_t)conf->max_queues;
 	if (conf->max_regions != 0)
 		limits->region.max_regions = conf->max_regions;
+	if (conf->inline_max != 0)
+		limits->inline_to_device = limits->inline_to_host = (uint16_t)conf->inline_max;
 	if (conf->memory_mib != 0)
 		limits->region.max_bytes = conf->memory_mib * BYTES_PER_MIB;
 }

@@ -147,6 +147,7 @@ set_defaults(struct vsw_conf *c)
 	c->max_macs = c->max_macs ? c->max_macs : 65536;
 	c->idle_us = c->idle_us ? c->idle_us : 200;
 	c->uplink_poll_us = c->uplink_poll_us ? c->uplink_poll_us : 100;
+	c->burst = c->burst ? c->burst : VSW_BURST;
 	c->age_s = c->age_s ? c->age_s : 300;
 	c->nb_mbufs = c->nb_mbufs ? c->nb_mbufs : 4096;
 	c->max_channels = c->max_channels ? c->max_channels : c->max_ports * CHANS_PER_PORT;

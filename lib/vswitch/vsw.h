@@ -27,6 +27,9 @@ struct vsw_port; /* a VIF or an uplink */
 #define VSW_MAX_LCORES 16
 #define VSW_MAX_WEIGHT 16
 #define VSW_MAX_RATE_MBPS 100000
+#define VSW_MIN_BURST 16 /* cells: the longest message fits */
+#define VSW_MAX_BURST 128
+#define VSW_INLINE_MAX 572 /* bytes: longest frame in cells to or from a guest */
 #define VSW_MAX_MACS 32 /* addresses of one VIF, multicast included */
 
 struct vsw_conf { /* zero: the default */
@@ -37,6 +40,7 @@ struct vsw_conf { /* zero: the default */
 	unsigned int idle_us;        /* a channel without work for so long goes idle, default 200 */
 	unsigned int uplink_poll_us; /* how often a sleeping lcore looks at uplinks without Rx
 				      * interrupts, default 100 */
+	unsigned int burst;          /* cells taken from a send queue per turn, default 64 */
 	unsigned int age_s;          /* learned addresses, default 300 */
 	unsigned int nb_mbufs;       /* of each uplink, default 4096 */
 	unsigned int max_channels;   /* running at a time, of all VIFs; default 4 per port */

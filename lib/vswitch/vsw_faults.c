@@ -131,11 +131,11 @@ vsw_faults_sink(struct vsw_lcore *lc, struct nfed_channel *ch)
 
 	vsw_faults_mark(lc);
 	nfed_touch(ch->status, NFE_STATUS_SIZE);
-	nfed_queue_touch(&ch->rq, VSW_BURST);
+	nfed_queue_touch(&ch->rq, lc->burst);
 	fills = fq->role == 0 ? 0 : nfed_queue_peek(fq) - fq->cons;
 	if (fills > fq->capacity) /* a lie, found out when they are taken */
 		fills = 0;
-	for (uint32_t i = 0; i < RTE_MIN(fills, (uint32_t)VSW_BURST); i++) {
+	for (uint32_t i = 0; i < RTE_MIN(fills, lc->burst); i++) {
 		nfed_fq_snapshot(fq, i, &fill);
 		if (nfed_region_at(ch->regions, fill.key, fill.offset, fq->buf_size,
 				   NFE_ACCESS_WRITE, &region, &buf) == NFED_XLATE_OK)

@@ -192,7 +192,7 @@ unsigned int
 vsw_chan_poll(struct vsw_lcore *lc, struct vsw_chan *c)
 {
 	struct nfed_queue *sq = &c->ch->sq;
-	int32_t avail = nfed_queue_ready(sq, VSW_BURST);
+	int32_t avail = nfed_queue_ready(sq, lc->burst);
 	struct parse p = { .lc = lc, .c = c };
 	uint32_t used;
 
@@ -203,7 +203,7 @@ vsw_chan_poll(struct vsw_lcore *lc, struct vsw_chan *c)
 		return 0;
 	}
 	p.avail = (uint32_t)avail;
-	p.cells = RTE_MIN(p.avail, (uint32_t)VSW_BURST);
+	p.cells = RTE_MIN(p.avail, lc->burst);
 	nfed_sq_snapshot_burst(sq, p.cells, lc->cells);
 	if (unlikely(queue_poisoned(c, sq))) {
 		nfed_fault(c->ch, NFE_REASON_MEMORY_GONE);

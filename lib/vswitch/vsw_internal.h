@@ -21,13 +21,13 @@
 #include "vsw_fdb.h"
 #include "vsw_rate.h"
 
-#define VSW_BURST 64           /* cells taken from a send queue per turn (rule 3) */
+#define VSW_BURST 64           /* default of cells taken from a send queue per turn (rule 3) */
 #define VSW_UPLINK_BURST 32    /* mbufs */
 #define VSW_UPLINK_MAX_SEGS 32 /* mbufs of one frame to an uplink */
 #define VSW_CELL_COST 192      /* bytes that a cell costs an lcore besides those of its frame */
 #define VSW_NODES 1024         /* staged runs of frames before a flush */
 #define VSW_MAX_BUFS 14        /* buffers of one received frame: what one RET gives back */
-#define VSW_INLINE_CELLS 4     /* ceiling of an inline frame to or from a guest */
+#define VSW_INLINE_CELLS 9     /* of VSW_INLINE_MAX; fewer than VSW_MIN_BURST */
 #define VSW_NO_NODE UINT16_MAX
 #define VSW_LEARN_SHIFT 48     /* note for the control thread: MAC below, port id above */
 #define VSW_MAC_BYTES 6
@@ -227,6 +227,8 @@ struct vsw_lcore {
 	unsigned int nb_all, nb_hot; /* channels */
 	struct vsw_share *share, **active; /* by port id; those with hot channels */
 	unsigned int nb_active;
+	unsigned int burst;  /* vsw_conf */
+	int64_t quantum;     /* bytes per unit of weight: burst cells */
 	int64_t rounds;      /* quanta that each share is granted in this round */
 	int64_t rounds_need; /* least that one needs that sits it out */
 	bool uplink_busy;    /* an uplink had frames in this round, or sits it out */
@@ -245,9 +247,9 @@ struct vsw_lcore {
 	struct vsw_dst **dsts;   /* those with staged frames */
 	struct vsw_touched touched[VSW_NODES + 1];
 	struct vsw_node nodes[VSW_NODES];
-	struct vsw_frame frames[VSW_BURST];
-	struct vsw_seg segs[VSW_BURST * NFE_SEGS_PER_CELL];
-	union nfe_msg cells[VSW_BURST] __rte_cache_aligned;
+	struct vsw_frame frames[VSW_MAX_BURST];
+	struct vsw_seg segs[VSW_MAX_BURST * NFE_SEGS_PER_CELL];
+	union nfe_msg cells[VSW_MAX_BURST] __rte_cache_aligned;
 	struct rte_mbuf *tx[VSW_NODES];
 } __rte_cache_aligned;
 

@@ -44,10 +44,7 @@
 #define SLEEP_MAX_US 1000000
 #define EPOLL_BATCH 64
 #define STORM_KICKS 64
-/* Less than any full burst costs: who has enough to send uses all that he is granted. */
-#define QUANTUM ((int64_t)VSW_BURST * VSW_CELL_COST)
 #define UPLINK_WEIGHT 4 /* it brings frames for many */
-#define UPLINK_POLLS (UPLINK_WEIGHT * VSW_BURST / VSW_UPLINK_BURST)
 
 static void
 make_hot(struct vsw_lcore *lc, struct vsw_chan *c, bool kicked)
@@ -226,12 +223,12 @@ uplink_turn(struct vsw_lcore *lc, struct vsw_port *port)
 {
 	struct vsw_share *share = &lc->share[port->id];
 	bool alone = lc->nb_active == 0 && lc->nb_uplinks == 1;
-	int64_t quantum = QUANTUM * UPLINK_WEIGHT;
-	unsigned int n = VSW_UPLINK_BURST;
+	int64_t quantum = lc->quantum * UPLINK_WEIGHT;
+	unsigned int n = VSW_UPLINK_BURST, polls = UPLINK_WEIGHT * lc->burst / VSW_UPLINK_BURST;
 	bool work = false;
 
 	share_grant(lc, share, quantum, alone);
-	for (unsigned int i = 0; i < UPLINK_POLLS && n == VSW_UPLINK_BURST; i++) {
+	for (unsigned int i = 0; i < polls && n == VSW_UPLINK_BURST; i++) {
 		if (!alone && share_sits_out(lc, share, quantum)) {
 			lc->uplink_busy = true;
 			break;
@@ -254,7 +251,7 @@ share_turn(struct vsw_lcore *lc, struct vsw_share *share)
 {
 	unsigned int polls = share->nb_hot * share->weight, empty = 0, cells;
 	bool alone = lc->nb_active == 1 && !lc->uplink_busy, work = false;
-	int64_t quantum = QUANTUM * share->weight;
+	int64_t quantum = lc->quantum * share->weight;
 	struct vsw_chan *c;
 
 	share_grant(lc, share, quantum, alone);
@@ -467,6 +464,9 @@ vsw_lcore_init(struct vsw *sw, unsigned int index)
 	lc->lcore_id = sw->conf.lcores[index];
 	lc->info.lcore = lc->lcore_id;
 	lc->rounds = 1;
+	lc->burst = sw->conf.burst;
+	/* Less than any full burst costs: who has enough to send uses all that he is granted. */
+	lc->quantum = (int64_t)lc->burst * VSW_CELL_COST;
 	rte_spinlock_init(&lc->own);
 	lc->epfd = epoll_create1(EPOLL_CLOEXEC);
 	lc->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -71,12 +71,15 @@ message_flags(uint64_t features, uint64_t csum, uint8_t csum_flags, uint64_t gso
 	return csum_flags | (features & gso ? NFE_MSG_F_GSO : 0);
 }
 
+static_assert(VSW_INLINE_MAX == NFE_INLINE_ONE + (VSW_INLINE_CELLS - 1) * NFE_MSG_SIZE, "cells");
+static_assert(VSW_INLINE_CELLS <= VSW_MIN_BURST, "a message fits into a turn");
+
 static void
 chan_negotiated(struct vsw_chan *c, struct nfed_function *fn)
 {
 	const struct nfed_limits *l = nfed_function_limits(fn);
 	uint64_t features = nfed_function_accepted(fn);
-	uint32_t ceiling = NFE_INLINE_ONE + (VSW_INLINE_CELLS - 1) * NFE_MSG_SIZE;
+	uint32_t ceiling = VSW_INLINE_MAX;
 
 	if (!(features & NFE_F_INLINE_LONG))
 		ceiling = NFE_INLINE_ONE;

@@ -84,6 +84,13 @@ parse_share_kib(const char *key, const char *value, void *arg)
 }
 
 static int
+parse_inline(const char *key, const char *value, void *arg)
+{
+	return parse_u32(key, value, NFE_INLINE_ONE, UINT16_MAX,
+			 &((struct nfe_args *)arg)->inline_len);
+}
+
+static int
 parse_first_index(const char *key, const char *value, void *arg)
 {
 	return parse_u32(key, value, 0, UINT32_MAX, &((struct nfe_args *)arg)->first_index);
@@ -171,10 +178,11 @@ int
 nfe_args_parse(const char *name, const char *text, bool is_vdev, struct nfe_args *args)
 {
 	static const char *const keys[] = { NFE_ARG_SOCKET, NFE_ARG_XEN, NFE_ARG_SHARE_KIB,
-					    NFE_ARG_QUEUES, NFE_ARG_MAC, NFE_ARG_FIRST_INDEX,
-					    NULL };
+					    NFE_ARG_QUEUES, NFE_ARG_MAC, NFE_ARG_INLINE,
+					    NFE_ARG_FIRST_INDEX, NULL };
 	static const arg_handler_t handlers[] = { parse_socket, parse_xen, parse_share_kib,
-						  parse_queues, parse_mac, parse_first_index };
+						  parse_queues, parse_mac, parse_inline,
+						  parse_first_index };
 	unsigned int first = is_vdev ? 0 : NB_VDEV_ARGS;
 	struct rte_kvargs *kvargs;
 	int ret = 0;
@@ -183,7 +191,7 @@ nfe_args_parse(const char *name, const char *text, bool is_vdev, struct nfe_args
 	kvargs = rte_kvargs_parse(text != NULL ? text : "", keys + first);
 	if (kvargs == NULL) {
 		NFE_LOG(ERR, "%s: unknown argument in \"%s\"; known are %s" NFE_ARG_QUEUES ", "
-			NFE_ARG_MAC " and " NFE_ARG_FIRST_INDEX, name, text,
+			NFE_ARG_MAC ", " NFE_ARG_INLINE " and " NFE_ARG_FIRST_INDEX, name, text,
 			is_vdev ? NFE_ARG_SOCKET ", " NFE_ARG_XEN ", " NFE_ARG_SHARE_KIB ", " : "");
 		return -EINVAL;
 	}

@@ -20,12 +20,14 @@
 #define NFE_ARG_SHARE_KIB "share_kib" /* vdev only */
 #define NFE_ARG_QUEUES "queues"
 #define NFE_ARG_MAC "mac"
+#define NFE_ARG_INLINE "inline"
 #define NFE_ARG_FIRST_INDEX "first_index" /* for tests: indices start near the wrap */
 #define NFE_BUS_PREFIX "vfio-user:"
 #define NFE_XEN_PREFIX "xen:"
 
 #define NFE_ARGS_TEXT NFE_ARG_QUEUES "=<1..16> " \
 	NFE_ARG_MAC "=<xx:xx:xx:xx:xx:xx> " \
+	NFE_ARG_INLINE "=<60..65535> " \
 	NFE_ARG_FIRST_INDEX "=<u32>"
 
 struct nfe_args {
@@ -35,6 +37,7 @@ struct nfe_args {
 	uint64_t iova_base;
 	uint32_t queues; /* 0: what the device offers */
 	uint32_t first_index;
+	uint32_t inline_len; /* bytes; frames up to here go in cells; 0: the default */
 	uint32_t share_kib; /* of the shared area in copy mode; 0: all EAL memory is shared */
 	struct rte_ether_addr mac; /* zero: the device's */
 };

@@ -60,6 +60,7 @@ struct nfe_port {
 	struct rte_eth_dev *dev;
 	char name[RTE_ETH_NAME_MAX_LEN];
 	uint16_t nb_channels; /* usable: what the device has, or queues= */
+	uint32_t inline_len; /* bytes; longer frames go by reference */
 	uint32_t first_index; /* of all queues; tests start near the wrap */
 	bool rx_intr; /* channels have vectors, receive queues interrupt */
 	bool pci;     /* EAL has its interrupts */

@@ -5,7 +5,7 @@
 /*
  * Probe and remove of a PCI function: of a VM whose monitor speaks vfio-user, or of a card.
  *
- *	-a 0000:01:00.0[,queues=N][,mac=XX:XX:XX:XX:XX:XX][,first_index=N]
+ *	-a 0000:01:00.0[,queues=N][,mac=XX:XX:XX:XX:XX:XX][,inline=N][,first_index=N]
  *
  * The function must be bound to vfio-pci, or to uio_pci_generic, which has no interrupts.
  */

@@ -88,7 +88,7 @@ tx_queue_limits(struct nfe_txq *q)
 	q->inline_max = NFE_INLINE_ONE;
 	if (info->features & NFE_F_INLINE_LONG)
 		q->inline_max = RTE_MIN(info->inline_to_device, longest);
-	q->inline_len = RTE_MIN(q->inline_max, NFE_INLINE_WANTED);
+	q->inline_len = RTE_MIN(q->inline_max, q->port->inline_len);
 	q->short_len = RTE_MIN(q->inline_len, NFE_INLINE_SHORT);
 	q->max_segs = 1;
 	if (info->features & NFE_F_MULTI_SEG)

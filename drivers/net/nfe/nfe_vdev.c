@@ -5,7 +5,8 @@
 /*
  * Probe and remove of a port behind a vfio-user socket, for processes, or of a Xen domain's:
  *
- *	--vdev net_nfe0,socket=PATH[,share_kib=N][,queues=N][,mac=XX:XX:XX:XX:XX:XX][,first_index=N]
+ *	--vdev net_nfe0,socket=PATH[,share_kib=N][,queues=N][,mac=XX:XX:XX:XX:XX:XX]
+ *		[,inline=N][,first_index=N]
  *	--vdev net_nfe0[,xen=N][,share_kib=N]...
  */
 #include <errno.h>
