@@ -11,6 +11,8 @@
  *           second lcore copies them from one to the other and does nothing else: no checks, no
  *           look-up, no headers. The same cache lines cross between the same cores as in a switch
  *           that copies once.
+ *   wake    a thread that waits in epoll_wait() on the second lcore is woken by an eventfd after a
+ *           rest of opt->gap_us: below that no switch that sleeps can be woken
  *
  * Needs a second lcore. Both threads are ours, so both run delays are known.
  */
@@ -18,6 +20,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <rte_launch.h>
@@ -35,6 +39,9 @@
 #define START_TIMEOUT_MS 1000
 #define RING_SMALL 256u
 #define RING_LARGE 1024u
+#define WAKES 100u
+#define WAKE_GAP_US 20000u
+#define WAKE_TIMEOUT_MS 100u
 
 struct ring { /* single producer, single consumer, free-running indices */
 	uint32_t prod __rte_aligned(128);
@@ -53,6 +60,8 @@ struct limit {
 	struct series mpps;
 	uint64_t kept_frames, kept_cycles, all_frames, all_cycles; /* of the relay, in windows */
 	uint64_t sum;
+	int kick_fd, epfd;
+	uint64_t woken; /* atomic: TSC of the sleeper when it runs again */
 };
 
 /* --- The second lcore --- */
@@ -116,6 +125,20 @@ relay(void *arg)
 	return 0;
 }
 
+/* As the switch does: edge-triggered, the eventfd is never read. */
+static int
+sleeper(void *arg)
+{
+	struct limit *l = arg;
+	struct epoll_event ev;
+
+	__atomic_store_n(&l->relay_tid, (uint32_t)gettid(), __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&l->stop, __ATOMIC_RELAXED))
+		if (epoll_wait(l->epfd, &ev, 1, WAKE_TIMEOUT_MS) > 0)
+			__atomic_store_n(&l->woken, rte_rdtsc(), __ATOMIC_RELEASE);
+	return 0;
+}
+
 /* --- The main lcore --- */
 
 /* Launch fn on the second lcore and watch its run delay as well as ours. */
@@ -166,6 +189,61 @@ measure_line(struct limit *l)
 		histogram_print(stdout, "rtt_ns", h);
 		printf("}\n");
 	}
+	histogram_free(h);
+	return rc;
+}
+
+/* From just before the kick to the first instruction behind epoll_wait(). */
+static int
+wake_once(struct limit *l, struct histogram *h)
+{
+	uint64_t start, now, woken, limit = rte_get_tsc_hz() / 1000 * WAKE_TIMEOUT_MS;
+	const uint64_t one = 1;
+
+	usleep(l->opt->gap_us != 0 ? l->opt->gap_us : WAKE_GAP_US);
+	__atomic_store_n(&l->woken, 0, __ATOMIC_RELAXED);
+	start = rte_rdtsc();
+	if (write(l->kick_fd, &one, sizeof(one)) < 0)
+		return -errno;
+	do {
+		woken = __atomic_load_n(&l->woken, __ATOMIC_ACQUIRE);
+		now = rte_rdtsc();
+	} while (woken == 0 && now - start < limit);
+	if (woken == 0)
+		return -ETIMEDOUT;
+	histogram_add(h, woken > start ? woken - start : 0);
+	return 0;
+}
+
+static int
+measure_wake(struct limit *l)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
+	struct histogram *h = histogram_new();
+	struct run_delay delay = { .nb = 0 };
+	int rc = 0;
+
+	l->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	l->epfd = epoll_create1(EPOLL_CLOEXEC);
+	if (h == NULL || l->kick_fd < 0 || l->epfd < 0 ||
+	    epoll_ctl(l->epfd, EPOLL_CTL_ADD, l->kick_fd, &ev) != 0)
+		rc = -ENOMEM;
+	if (rc == 0)
+		rc = launch(l, sleeper, &delay);
+	for (uint32_t i = 0; rc == 0 && i < WAKES && !bench_stop; i++)
+		rc = wake_once(l, h);
+	finish(l, &delay);
+	if (rc == 0) {
+		printf("result {\"mode\": \"limit\", \"what\": \"wake\", \"gap_us\": %u, ",
+		       l->opt->gap_us != 0 ? l->opt->gap_us : WAKE_GAP_US);
+		histogram_print(stdout, "wake_ns", h);
+		printf("}\n");
+		fflush(stdout);
+	}
+	if (l->kick_fd >= 0)
+		close(l->kick_fd);
+	if (l->epfd >= 0)
+		close(l->epfd);
 	histogram_free(h);
 	return rc;
 }
@@ -342,6 +420,8 @@ bench_limit(const struct bench_opt *opt)
 		if (rc == 0)
 			rc = measure_relay(l, bytes[i], RING_LARGE);
 	}
+	if (rc == 0)
+		rc = measure_wake(l);
 	rte_free(l);
 	return rc;
 }
