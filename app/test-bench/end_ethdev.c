@@ -45,6 +45,23 @@ fill_burst(struct end_ethdev *e, unsigned int n)
 	return true;
 }
 
+/* What is filled, in calls of opt->publish frames each, until one isn't taken whole. */
+static unsigned int
+hand_over(struct end_ethdev *e)
+{
+	unsigned int step = e->end.opt->publish ? e->end.opt->publish : BENCH_MAX_BURST;
+	unsigned int sent = 0, n, taken;
+
+	do {
+		n = RTE_MIN(e->nb_tx, step);
+		taken = rte_eth_tx_burst(e->port, 0, &e->tx[e->next_tx], (uint16_t)n);
+		e->next_tx += taken;
+		e->nb_tx -= taken;
+		sent += taken;
+	} while (taken == n && e->nb_tx > 0);
+	return sent;
+}
+
 static unsigned int
 ethdev_send(struct end *end, unsigned int n)
 {
@@ -54,9 +71,7 @@ ethdev_send(struct end *end, unsigned int n)
 
 	if (e->nb_tx == 0 && !fill_burst(e, RTE_MIN(n, end->opt->burst)))
 		return 0;
-	sent = rte_eth_tx_burst(e->port, 0, &e->tx[e->next_tx], (uint16_t)e->nb_tx);
-	e->next_tx += sent;
-	e->nb_tx -= sent;
+	sent = hand_over(e);
 	end->count.tx_tries++;
 	end->count.tx_full += e->nb_tx != 0;
 	end->count.sent += sent;

@@ -61,6 +61,7 @@ usage(FILE *out)
 		"  --gap-us N          rest between round trips\n"
 		"guests:\n"
 		"  --burst N --desc N --buf BYTES --mbufs N\n"
+		"  --publish N         ethdevs: frames per call of the driver (default: all of a burst)\n"
 		"  --inline BYTES      raw ends: longer frames go by DMA\n"
 		"  --cells             raw ends that cost next to nothing: the switch is measured\n"
 		"windows:\n"
@@ -78,7 +79,7 @@ static const struct option longs[] = {
 	{ "mode", 1, 0, 'm' }, { "vif", 1, 0, 'v' }, { "size", 1, 0, 's' }, { "imix", 0, 0, 'x' },
 	{ "touch", 0, 0, 't' }, { "macs", 1, 0, 'a' }, { "both", 0, 0, '2' }, { "ring", 0, 0, 'r' },
 	{ "in-flight", 1, 0, 'f' }, { "rate", 1, 0, 'R' }, { "pings", 1, 0, 'n' },
-	{ "gap-us", 1, 0, 'g' }, { "burst", 1, 0, 'b' }, { "desc", 1, 0, 'd' },
+	{ "gap-us", 1, 0, 'g' }, { "burst", 1, 0, 'b' }, { "publish", 1, 0, 'p' }, { "desc", 1, 0, 'd' },
 	{ "buf", 1, 0, 'B' }, { "mbufs", 1, 0, 'M' }, { "inline", 1, 0, 'i' }, { "cells", 0, 0, 'c' },
 	{ "windows", 1, 0, 'w' }, { "max-windows", 1, 0, 'W' }, { "warm", 1, 0, 'H' },
 	{ "window-us", 1, 0, 'u' }, { "dirty", 1, 0, 'D' }, { "switch-schedstat", 1, 0, 'S' },
@@ -108,6 +109,7 @@ take_option(struct bench_opt *o, int c)
 	case 'n': o->pings = v; break;
 	case 'g': o->gap_us = v; break;
 	case 'b': o->burst = v; break;
+	case 'p': o->publish = v; break;
 	case 'd': o->desc = v; break;
 	case 'B': o->buf_size = v; break;
 	case 'M': o->mbufs = v; break;
@@ -153,6 +155,8 @@ wrong_option(const struct bench_opt *o)
 		return "--buf is smaller than --size";
 	if (o->burst == 0 || o->burst > BENCH_MAX_BURST)
 		return "--burst must be 1 to 64";
+	if (o->publish > BENCH_MAX_BURST || (o->publish != 0 && o->nb_vifs != 0))
+		return "--publish must be 1 to 64, and is for ethdevs";
 	if (o->macs == 0 || o->macs > BENCH_MAX_MACS)
 		return "--macs must be 1 to 65536";
 	if (o->windows == 0 || o->max_windows < 2 || o->window_us == 0)

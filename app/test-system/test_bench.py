@@ -7,6 +7,7 @@ No speed is a criterion here: fields, frames and that nothing is left over.
 """
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lab import ROOT, Lab, Tap, expect  # noqa: E402
 
 BENCH = os.path.join(ROOT, "usertools", "bench")
+BENCH_SWEEP = os.path.join(ROOT, "usertools", "bench-sweep")
 BENCH_TCP = os.path.join(ROOT, "usertools", "bench-tcp")
 SELF_TEST_S = 120
 EXIT_LACKS = 3
@@ -54,6 +56,36 @@ def check_results(results):
             expect(one["received"] > 0 and one["switch"]["frames"] >= one["received"] / 2, one)
 
 
+def sweep(tap, build):
+    with tempfile.TemporaryDirectory() as out, tap.case("bench-sweep sweeps, and adds rounds"):
+        for rounds in (1, 2):
+            done = subprocess.run([sys.executable, BENCH_SWEEP, "--self-test", "--build", build,
+                                   "--sweeps", "inline-switch,idle-us,publish", "--add", "--out", out],
+                                  capture_output=True, text=True, timeout=2 * SELF_TEST_S,
+                                  check=False)
+            expect(done.returncode == 0,
+                   f"exit code {done.returncode}:\n{done.stdout}{done.stderr}")
+            check_sweep(out, "inline-switch", (60, 572), rounds)
+            check_sweep(out, "idle-us", (1, 50000), rounds)
+            check_sweep(out, "publish", (1, 32), rounds)
+        for name in ("inline-switch-throughput.svg", "idle-us-cpu.svg", "idle-us-wake.svg",
+                     "inline-switch.txt"):
+            expect(os.path.getsize(os.path.join(out, name)) > 0, f"{name} is empty")
+
+
+def check_sweep(out, name, values, rounds):
+    with open(os.path.join(out, f"{name}.json"), encoding="utf-8") as file:
+        results = json.load(file)
+    expect(not results["failures"], results["failures"])
+    expect(results["values"] == list(values), results["values"])
+    for curve in results["curves"]:
+        expect(set(curve["points"]) == {str(value) for value in values}, curve)
+        expect(all(y["max"] > 0 for y in curve["points"].values()), curve)
+    for value in values:
+        seen = {one["round"] for one in results["raw"] if one["value"] == value}
+        expect(seen == set(range(1, rounds + 1)), f"{name} {value}: rounds {seen}")
+
+
 def tcp(tap, build):
     with tempfile.NamedTemporaryFile() as out, tap.case("bench-tcp moves TCP data either way"):
         done = subprocess.run([sys.executable, BENCH_TCP, "--build", build, "--rounds", "1",
@@ -68,9 +100,24 @@ def tcp(tap, build):
         expect(all(len(rounds) == 1 and rounds[0] > 0 for rounds in values.values()), values)
 
 
+def limit(tap, lab):
+    """The machine's own limits, next to which the targets are printed."""
+    with tap.case("test-bench --mode limit wakes, copies and passes a line"):
+        eal = lab.eal_args("limit", 64)
+        cpus = sorted(os.sched_getaffinity(0))
+        eal[eal.index("--lcores") + 1] = f"0@{cpus[0]},1@{cpus[-1]}"
+        done = lab.run([lab.program("test-bench"), *eal, "--", "--mode", "limit", "--windows", "2",
+                        "--warm", "1", "--max-windows", "8"], timeout_s=SELF_TEST_S)
+        found = [json.loads(text) for text in
+                 re.findall(r"^result (\{.*\})$", done.stdout, re.MULTILINE)]
+        expect([one["what"] for one in found] == ["line", *["relay"] * 6, "wake"], done.stdout)
+        expect(found[-1]["wake_ns"]["n"] == 100 and found[-1]["wake_ns"]["p50"] > 0, found[-1])
+
+
 def wrong_options(tap, lab):
     cases = ((["--mode", "flood", "--size", "10"], "--size"), (["--mode", "load"], "--rate"),
              (["--mode", "dance"], "--mode must be"),
+             (["--mode", "flood", "--publish", "65"], "--publish"),
              (["--mode", "flood"], "--vdev"), ([], "--mode"))
     for args, word in cases:
         with tap.case(f"test-bench {' '.join(args) or 'alone'} says what is wrong"):
@@ -85,8 +132,10 @@ def main():
         Tap.skip_all("needs root")
     with Lab("bench-options", memory="nohuge") as lab:
         wrong_options(tap, lab)
+        limit(tap, lab)
         build = lab.build
     self_test(tap, build)
+    sweep(tap, build)
     tcp(tap, build)
     return tap.plan()
 

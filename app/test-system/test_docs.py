@@ -79,7 +79,7 @@ class Programs:
 
     def names(self):
         return ("vif-switch", "vif-echo", "vif-tap", "vif-ctl", "quickstart.sh",
-                "dpdk-headers.sh", "nfe-test")
+                "dpdk-headers.sh", "nfe-test", "bench", "bench-sweep", "bench-tcp", "test-bench")
 
     def options(self, name):
         if name not in self.known:
@@ -89,6 +89,10 @@ class Programs:
     def help(self, name):
         if name == "quickstart.sh":
             return run_help([os.path.join(ROOT, "usertools", name)])
+        if name in ("bench", "bench-sweep", "bench-tcp"):
+            return run_help([sys.executable, os.path.join(ROOT, "usertools", name)])
+        if name == "test-bench": # its own options stand behind those of the EAL
+            return read(os.path.join(ROOT, "app", name, "main.c"))
         if name == "dpdk-headers.sh":
             return read(os.path.join(ROOT, "usertools", name))
         if name == "nfe-test":

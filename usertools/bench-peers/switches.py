@@ -88,10 +88,12 @@ class Switch:
 
 class Nfe(Switch):
     name, label, ours, max_ports, learns = "nfe", "NFE, net_nfe", True, 1024, True
-    options = ""
+    options = ""            # of each VIF, as in its configuration
+    statements = ()         # further ones of the configuration
+    devargs = ""            # of each guest's net_nfe
 
     def start(self):
-        lines = [f"socket-dir {self.lab.socket_dir}",
+        lines = [f"socket-dir {self.lab.socket_dir}", *self.statements,
                  f"vifs p count {self.ports} mac {guest_mac(0)} queues 1 mtu {self.mtu} "
                  f"{self.options}"]
         devices = []
@@ -119,7 +121,7 @@ class Nfe(Switch):
         return args + super().eal_of_guest(ports)
 
     def vdev(self, number, port):
-        return f"net_nfe{number},socket={self.lab.socket(f'p{port}')}"
+        return f"net_nfe{number},socket={self.lab.socket(f'p{port}')}{self.devargs}"
 
     def counters(self):
         lcores = self.lab.telemetry(self.process, "/switch/lcores")
