@@ -9,13 +9,10 @@
  * as they suffice. No guest would work like this; how many frames came is told by the cells.
  */
 #include <stdio.h>
-#include <stdlib.h>
-
-#include <vif.h>
 
 #include <nfe_queue.h>
 
-#include "bench.h"
+#include "end_vif.h"
 
 #define BURSTS_PER_KICK 16 /* a kick is a full fence; the switch doesn't sleep in a flood */
 
@@ -30,8 +27,7 @@ struct cells_ring { /* a stock rte_ring, with our own idea of both indices */
 };
 
 struct end_cells {
-	struct end end;
-	struct vif *vif;
+	struct end_vif base;
 	struct cells_ring send, recv;
 	unsigned int bursts;
 	uint32_t nb_cells;                     /* of each frame */
@@ -57,9 +53,9 @@ make_frame(struct end_cells *e)
 {
 	memset(e->frame, 0, sizeof(e->frame));
 	e->frame[0].in.type = NFE_MSG_INLINE;
-	e->frame[0].in.len = (uint16_t)e->end.opt->size;
-	frame_write(&e->end, (uint8_t *)e->frame + offsetof(struct nfe_msg_inline, frame),
-		    e->end.opt->size);
+	e->frame[0].in.len = (uint16_t)e->base.end.opt->size;
+	frame_write(&e->base.end, (uint8_t *)e->frame + offsetof(struct nfe_msg_inline, frame),
+		    e->base.end.opt->size);
 }
 
 /* Frames that fit, at most n; each in contiguous cells, NOPs before the wrap where it must be. */
@@ -106,7 +102,7 @@ cells_send(struct end *end, unsigned int n)
 		nfe_idx_publish(ring->shared_prod, ring->prod); /* W1 */
 	}
 	if (n == 1 || e->bursts % BURSTS_PER_KICK == 0)
-		vif_kick(e->vif);
+		vif_kick(e->base.vif);
 	e->bursts++;
 	end->count.tx_full += sent < want;
 	end->count.sent += sent;
@@ -140,57 +136,29 @@ cells_receive(struct end *end)
 	return n / e->nb_cells;
 }
 
-static bool
-cells_link(const struct end *end)
-{
-	return vif_link(((const struct end_cells *)end)->vif);
-}
-
-static void
-cells_close(struct end *end)
-{
-	struct end_cells *e = (struct end_cells *)end;
-
-	vif_detach(e->vif);
-	free(e);
-}
-
 static const struct end_ops ops = {
 	.send = cells_send,
 	.receive = cells_receive,
-	.link = cells_link,
-	.close = cells_close,
+	.link = end_vif_link,
+	.close = end_vif_close,
 };
 
 struct end *
 end_cells_open(const char *address, const struct bench_opt *opt)
 {
-	struct vif_conf conf = { .name = "test-bench", .ring_size = opt->desc };
-	struct end_cells *e = aligned_alloc(64, RTE_ALIGN_CEIL(sizeof(*e), 64));
+	struct end_cells *e = (struct end_cells *)end_vif_open(address, opt, &ops,
+							       (struct vif_conf){ 0 }, sizeof(*e));
 
 	if (e == NULL)
 		return NULL;
-	memset(e, 0, sizeof(*e));
-	e->vif = vif_attach(address, &conf);
-	if (e->vif == NULL)
-		goto free_end;
-	if (opt->size > vif_max_inline(e->vif)) {
+	if (opt->size > vif_max_inline(e->base.vif)) {
 		fprintf(stderr, "test-bench: %s: %u bytes do not go inline, %u do\n", address,
-			opt->size, vif_max_inline(e->vif));
-		goto detach;
+			opt->size, vif_max_inline(e->base.vif));
+		end_vif_close(&e->base.end);
+		return NULL;
 	}
-	e->end.ops = &ops;
-	e->end.opt = opt;
 	e->nb_cells = nfe_inline_cells(opt->size);
-	ring_init(&e->send, vif_send_ring(e->vif));
-	ring_init(&e->recv, vif_recv_ring(e->vif));
-	snprintf(e->end.name, sizeof(e->end.name), "%s", address);
-	vif_mac(e->vif, e->end.mac);
-	return &e->end;
-
-detach:
-	vif_detach(e->vif);
-free_end:
-	free(e);
-	return NULL;
+	ring_init(&e->send, vif_send_ring(e->base.vif));
+	ring_init(&e->recv, vif_recv_ring(e->base.vif));
+	return &e->base.end;
 }

@@ -10,17 +10,13 @@
  * the VIF. Where the cells of one frame would wrap, NOPs stand instead (specification 4.7).
  */
 #include <stdio.h>
-#include <stdlib.h>
 
-#include <vif.h>
-
-#include "bench.h"
+#include "end_vif.h"
 
 #define NB_BUFS_PER_CELL 4 /* buffers per message of a ring: sent, posted, and to spare */
 
 struct end_raw {
-	struct end end;
-	struct vif *vif;
+	struct end_vif base;
 	uint32_t inline_max; /* bytes */
 	uint32_t free[BENCH_MAX_BURST]; /* buffers to write the next frames to */
 	unsigned int nb_free;
@@ -39,7 +35,7 @@ static bool
 take_buffer(struct end_raw *e, uint32_t *buf)
 {
 	if (e->nb_free == 0)
-		e->nb_free = vif_buf_get_burst(e->vif, e->free, e->end.opt->burst);
+		e->nb_free = vif_buf_get_burst(e->base.vif, e->free, e->base.end.opt->burst);
 	if (e->nb_free == 0)
 		return false;
 	*buf = e->free[--e->nb_free];
@@ -57,14 +53,14 @@ put_frame(struct end_raw *e, union nfe_msg *cells, unsigned int nb_cells, uint32
 		cells->in.type = NFE_MSG_INLINE;
 		cells->in.flags = 0;
 		cells->in.len = (uint16_t)len;
-		frame_write(&e->end, bytes + start, len);
+		frame_write(&e->base.end, bytes + start, len);
 		memset(bytes + end, 0, nb_cells * NFE_MSG_SIZE - end); /* rule 20 */
 		return true;
 	}
 	if (!take_buffer(e, &buf))
 		return false;
-	frame_write(&e->end, vif_buf(e->vif, buf), len);
-	return vif_msg_dma(e->vif, cells, buf, 0, len) == 1;
+	frame_write(&e->base.end, vif_buf(e->base.vif, buf), len);
+	return vif_msg_dma(e->base.vif, cells, buf, 0, len) == 1;
 }
 
 /* Frames into the slots [from, n); false: no more fits or buffers have run out. used: cells. */
@@ -76,7 +72,7 @@ put_frames(struct end_raw *e, union nfe_msg *slots, unsigned int n, unsigned int
 	bool more = true;
 
 	while (*frames < want && more && at < n) {
-		uint32_t len = frame_len(&e->end);
+		uint32_t len = frame_len(&e->base.end);
 		unsigned int cells = cells_of(e, len);
 
 		if (cells > n - at) {
@@ -97,13 +93,13 @@ static unsigned int
 raw_send(struct end *end, unsigned int n)
 {
 	struct end_raw *e = (struct end_raw *)end;
-	struct rte_ring *ring = vif_send_ring(e->vif);
+	struct rte_ring *ring = vif_send_ring(e->base.vif);
 	uint64_t start = rte_rdtsc();
 	unsigned int want = RTE_MIN(n, end->opt->burst), sent = 0, used = 0, room;
 	unsigned int cells = want * cells_of(e, end->opt->imix ? 64 : end->opt->size);
 	struct rte_ring_zc_data zc;
 
-	vif_reclaim(e->vif);
+	vif_reclaim(e->base.vif);
 	end->count.tx_tries++;
 	room = rte_ring_enqueue_zc_burst_elem_start(ring, NFE_MSG_SIZE, cells, &zc, NULL);
 	if (room > 0 && put_frames(e, zc.ptr1, zc.n1, &used, &sent, want, room > zc.n1) &&
@@ -111,7 +107,7 @@ raw_send(struct end *end, unsigned int n)
 		put_frames(e, zc.ptr2, room - zc.n1, &used, &sent, want, false);
 	rte_ring_enqueue_zc_elem_finish(ring, used);
 	if (used > 0)
-		vif_kick(e->vif);
+		vif_kick(e->base.vif);
 	end->count.tx_full += sent < want;
 	end->count.sent += sent;
 	if (sent != 0)
@@ -124,11 +120,11 @@ static unsigned int
 take_frame(struct end_raw *e, const struct vif_rx *rx, uint32_t *done, unsigned int *n)
 {
 	if (rx->nb_segs == 0)
-		return frame_read(&e->end, rx->data, rx->len);
+		return frame_read(&e->base.end, rx->data, rx->len);
 	for (unsigned int i = 0; i < rx->nb_segs; i++)
 		done[(*n)++] = rx->seg[i].buf;
-	return frame_read(&e->end,
-			  (uint8_t *)vif_buf(e->vif, rx->seg[0].buf) + rx->seg[0].offset,
+	return frame_read(&e->base.end,
+			  (uint8_t *)vif_buf(e->base.vif, rx->seg[0].buf) + rx->seg[0].offset,
 			  rx->seg[0].len);
 }
 
@@ -136,7 +132,7 @@ static unsigned int
 raw_receive(struct end *end)
 {
 	struct end_raw *e = (struct end_raw *)end;
-	struct rte_ring *ring = vif_recv_ring(e->vif);
+	struct rte_ring *ring = vif_recv_ring(e->base.vif);
 	uint64_t start = rte_rdtsc();
 	unsigned int n, used = 0, frames = 0, ours = 0, nb_done = 0;
 	uint32_t done[BENCH_MAX_BURST * NFE_MAX_SEGS];
@@ -148,7 +144,7 @@ raw_receive(struct end *end)
 		bool first = used < zc.n1;
 		const union nfe_msg *at = first ? (const union nfe_msg *)zc.ptr1 + used
 						: (const union nfe_msg *)zc.ptr2 + (used - zc.n1);
-		unsigned int cells = vif_msg_read(e->vif, at, (first ? zc.n1 : n) - used, &rx);
+		unsigned int cells = vif_msg_read(e->base.vif, at, (first ? zc.n1 : n) - used, &rx);
 
 		if (cells == 0) /* goes on beyond this burst */
 			break;
@@ -161,63 +157,36 @@ raw_receive(struct end *end)
 	if (n == 0)
 		return 0;
 	rte_ring_dequeue_zc_elem_finish(ring, used);
-	vif_buf_put_burst(e->vif, done, nb_done);
-	vif_refill(e->vif, BENCH_MAX_BURST);
+	vif_buf_put_burst(e->base.vif, done, nb_done);
+	vif_refill(e->base.vif, BENCH_MAX_BURST);
 	end->count.received += ours;
 	end->count.foreign += frames - ours;
 	end->count.rx_cycles += rte_rdtsc() - start;
 	return ours;
 }
 
-static bool
-raw_link(const struct end *end)
-{
-	return vif_link(((const struct end_raw *)end)->vif);
-}
-
-static void
-raw_close(struct end *end)
-{
-	struct end_raw *e = (struct end_raw *)end;
-
-	vif_detach(e->vif);
-	free(e);
-}
-
 static const struct end_ops ops = {
 	.send = raw_send,
 	.receive = raw_receive,
-	.link = raw_link,
-	.close = raw_close,
+	.link = end_vif_link,
+	.close = end_vif_close,
 };
 
 struct end *
 end_raw_open(const char *address, const struct bench_opt *opt)
 {
-	struct vif_conf conf = { .name = "test-bench", .ring_size = opt->desc,
-				 .nb_bufs = NB_BUFS_PER_CELL * opt->desc,
+	struct vif_conf conf = { .nb_bufs = NB_BUFS_PER_CELL * opt->desc,
 				 .buf_size = RTE_ALIGN_CEIL(opt->buf_size, 64) };
-	struct end_raw *e = calloc(1, sizeof(*e));
+	struct end_raw *e = (struct end_raw *)end_vif_open(address, opt, &ops, conf, sizeof(*e));
 
 	if (e == NULL)
 		return NULL;
-	e->vif = vif_attach(address, &conf);
-	if (e->vif == NULL)
-		goto free_end;
-	if (opt->size > 1514 && vif_set_mtu(e->vif, opt->size - 14) != 0) {
+	if (opt->size > 1514 && vif_set_mtu(e->base.vif, opt->size - 14) != 0) {
 		fprintf(stderr, "test-bench: %s: mtu %u refused\n", address, opt->size - 14);
-		goto detach;
+		end_vif_close(&e->base.end);
+		return NULL;
 	}
-	e->end.ops = &ops;
-	e->end.opt = opt;
-	e->inline_max = RTE_MIN(vif_max_inline(e->vif), RTE_MAX(opt->inline_max, NFE_INLINE_ONE));
-	snprintf(e->end.name, sizeof(e->end.name), "%s", address);
-	vif_mac(e->vif, e->end.mac);
-	return &e->end;
-
-detach:
-	vif_detach(e->vif);
-free_end:
-	free(e);
-	return NULL;
+	e->inline_max = RTE_MIN(vif_max_inline(e->base.vif),
+				RTE_MAX(opt->inline_max, NFE_INLINE_ONE));
+	return &e->base.end;
 }
