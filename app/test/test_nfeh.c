@@ -32,16 +32,6 @@ attach_fails(void)
 	return rc;
 }
 
-static unsigned int
-nb_open_fds(void)
-{
-	unsigned int n = 0;
-
-	for (int fd = 0; fd < 1024; fd++)
-		n += fcntl(fd, F_GETFD) >= 0;
-	return n;
-}
-
 static int
 attach_reads_limits_and_tells_the_link(void)
 {

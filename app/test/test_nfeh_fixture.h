@@ -190,6 +190,16 @@ guest_start_channel(struct guest *g, uint16_t channel, uint32_t first_index)
 	return rc == 0 ? nfeh_channel_start(g->h, channel) : rc;
 }
 
+static inline unsigned int
+nb_open_fds(void)
+{
+	unsigned int n = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
 static inline uint64_t
 test_now_ms(void)
 {

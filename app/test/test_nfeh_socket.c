@@ -8,29 +8,20 @@
  * send queue of channel 1: it interrupts when something is there, and faults on an overrun.
  */
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/wait.h>
 
-#include <nfed_vfio_user.h>
 #include <vfio_user_client.h>
 
 #include "test_eventfds.h"
 #include "test_nfeh_fixture.h"
+#include "test_socket_server.h"
 
 struct server {
-	char path[64], address[80];
-	struct nfed_loop *loop;
-	struct nfed_vfio_user *att;
+	struct socket_server base;
 	struct nfed_channel *ch; /* NULL: not running */
-	pthread_t thread;
-	int stop_fd, kick_fd;
-	uint32_t stop;     /* atomic */
-	uint32_t seen;     /* atomic: messages in the send queue */
-	uint32_t mtu;      /* atomic */
+	uint32_t seen; /* atomic: messages in the send queue */
+	uint32_t mtu;  /* atomic */
 };
 
 static struct server server;
@@ -48,12 +39,6 @@ on_stop(void *owner, struct nfed_channel *ch)
 {
 	(void)ch;
 	((struct server *)owner)->ch = NULL;
-}
-
-static void
-on_quiesce(void *owner)
-{
-	(void)owner; /* the data path runs on this thread */
 }
 
 static int
@@ -94,13 +79,13 @@ on_state(void *owner, enum nfe_state from, enum nfe_state to, enum nfe_reason re
 static void
 on_attention(void *owner)
 {
-	nfed_vfio_user_attention(((struct server *)owner)->att);
+	nfed_vfio_user_attention(((struct server *)owner)->base.att);
 }
 
 static const struct nfed_owner_ops owner_ops = {
 	.channel_start = on_start,
 	.channel_stop = on_stop,
-	.quiesce = on_quiesce,
+	.quiesce = socket_server_quiesce,
 	.mac = on_mac,
 	.mtu = on_mtu,
 	.stats = on_stats,
@@ -108,39 +93,22 @@ static const struct nfed_owner_ops owner_ops = {
 	.attention = on_attention,
 };
 
-static void
-on_readable(void *arg, uint32_t events)
-{
-	uint64_t count;
-
-	(void)events;
-	if (read(*(int *)arg, &count, sizeof(count)) < 0)
-		return;
-}
-
 /* Look at the send queue; take all, tell the host, ask for the next kick. */
-/* Nothing to read: the loop turns, and looks. */
-static void
-on_kick(void *arg, uint32_t events)
+static bool
+look(struct socket_server *base)
 {
-	(void)arg;
-	(void)events;
-}
-
-static void
-look(struct server *s)
-{
+	struct server *s = (struct server *)base;
 	struct nfed_queue *q;
 	int32_t n;
 
 	if (s->ch == NULL)
-		return;
+		return false;
 	q = &s->ch->sq;
 	do {
 		n = nfed_queue_avail(q);
 		if (n < 0) {
 			nfed_fault(s->ch, NFE_REASON_SQ_OVERRUN);
-			return;
+			return false;
 		}
 		q->cons += (uint32_t)n;
 		nfed_queue_publish(q, q->cons);
@@ -148,33 +116,27 @@ look(struct server *s)
 		if (n > 0)
 			nfed_interrupt(s->ch);
 	} while (!nfed_sq_arm(q));
-}
-
-static void *
-serve(void *arg)
-{
-	struct server *s = arg;
-
-	s->kick_fd = nfed_vfio_user_data_kick_fd(s->att);
-	nfed_loop_add(s->loop, s->kick_fd, EPOLLIN | EPOLLET, on_kick, NULL);
-	nfed_loop_add(s->loop, s->stop_fd, EPOLLIN, on_readable, &s->stop_fd);
-	while (__atomic_load_n(&s->stop, __ATOMIC_ACQUIRE) == 0) {
-		look(s);
-		nfed_loop_run(s->loop, 1000); /* a lost kick shows as a time-out */
-	}
-	nfed_loop_del(s->loop, s->kick_fd);
-	nfed_vfio_user_destroy(s->att);
-	nfed_loop_destroy(s->loop);
-	close(s->stop_fd);
-	return NULL;
+	return false;
 }
 
 static int
-server_create(struct server *s)
+server_start(struct server *s)
 {
-	struct nfed_vfio_user_conf conf = {
-		.path = s->path,
-		.mode = 0600,
+	s->ch = NULL;
+	return socket_server_start(&s->base);
+}
+
+static void
+server_stop(struct server *s)
+{
+	socket_server_stop(&s->base);
+}
+
+static void
+name_server(struct server *s)
+{
+	*s = (struct server){ .base = {
+		.turn = look,
 		.function = {
 			.mac = { 2, 0, 0, 0, 0, 0x0b },
 			.limits = nfed_limits_default,
@@ -182,55 +144,8 @@ server_create(struct server *s)
 			.owner_ops = &owner_ops,
 			.owner = s,
 		},
-	};
-	int rc;
-
-	s->ch = NULL;
-	s->stop = 0;
-	s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	s->loop = conf.loop = nfed_loop_create();
-	rc = nfed_vfio_user_create(&conf, &s->att);
-	if (rc == 0)
-		nfed_function_set_link(nfed_vfio_user_function(s->att), true);
-	return rc;
-}
-
-static int
-server_start(struct server *s)
-{
-	int rc = server_create(s);
-
-	return rc < 0 ? rc : -pthread_create(&s->thread, NULL, serve, s);
-}
-
-static void
-server_stop(struct server *s)
-{
-	uint64_t one = 1;
-	ssize_t n;
-
-	__atomic_store_n(&s->stop, 1, __ATOMIC_RELEASE);
-	n = write(s->stop_fd, &one, sizeof(one));
-	(void)n;
-	pthread_join(s->thread, NULL);
-}
-
-static void
-name_server(struct server *s)
-{
-	memset(s, 0, sizeof(*s));
-	snprintf(s->path, sizeof(s->path), "/tmp/nfe-test-nfeh-%d.sock", (int)getpid());
-	snprintf(s->address, sizeof(s->address), "vfio-user:%s", s->path);
-}
-
-static unsigned int
-nb_open_fds(void)
-{
-	unsigned int n = 0;
-
-	for (int fd = 0; fd < 1024; fd++)
-		n += fcntl(fd, F_GETFD) >= 0;
-	return n;
+	} };
+	socket_server_name(&s->base, "nfeh");
 }
 
 /* One message published in the doorbell page, kicked as P1..P3 ask for; interrupt awaited. */
@@ -256,8 +171,8 @@ static int
 set_up(uint32_t first_index)
 {
 	name_server(&server);
-	TEST_EQ(server_start(&server), 0);
-	TEST_EQ(guest_attach_at(&guest, server.address, 0, first_index), 0);
+	TEST_EQ(server_start(&server), TEST_OK);
+	TEST_EQ(guest_attach_at(&guest, server.base.address, 0, first_index), 0);
 	TEST_EQ(guest_register(&guest), 0);
 	TEST_EQ(guest_start_channel(&guest, 1, first_index), 0);
 	return TEST_OK;
@@ -298,11 +213,11 @@ second_host_is_refused_as_busy(void)
 	static struct guest other;
 
 	TEST_EQ(set_up(0), TEST_OK);
-	TEST_EQ(guest_attach_at(&other, server.address, 0, 0), -EBUSY);
+	TEST_EQ(guest_attach_at(&other, server.base.address, 0, 0), -EBUSY);
 	TEST_EQ(send_one(&guest, false), 0);
 	guest_detach(&guest);
 	/* Free at once, or as soon as the server has seen the end of the first. */
-	TEST_TRUE(TEST_WAIT(guest_attach_at(&other, server.address, 0, 0) == 0, WAIT_MS));
+	TEST_TRUE(TEST_WAIT(guest_attach_at(&other, server.base.address, 0, 0) == 0, WAIT_MS));
 	guest_detach(&other);
 	server_stop(&server);
 	return TEST_OK;
@@ -328,7 +243,7 @@ new_server_gets_everything_back(void)
 		nfe_idx_publish((uint32_t *)(void *)(db + NFE_DB_SQ_PROD), guest.prod[0]);
 		nfeh_kick(guest.h, 1); /* neither harms while the device is away */
 		server.mtu = 0;
-		TEST_EQ(server_start(&server), 0);
+		TEST_EQ(server_start(&server), TEST_OK);
 		TEST_TRUE(TEST_WAIT(guest_replayed(&guest, i), WAIT_MS));
 		TEST_EQ(__atomic_load_n(&server.mtu, __ATOMIC_RELAXED), 1400);
 		TEST_TRUE(nfeh_doorbells(guest.h, 1) == db);
@@ -373,8 +288,9 @@ fork_server(struct server *s)
 
 	if (pid != 0)
 		return pid;
-	if (server_create(s) == 0)
-		serve(s);
+	s->ch = NULL;
+	if (socket_server_create(&s->base) == TEST_OK)
+		socket_server_run(&s->base);
 	_exit(1);
 }
 
@@ -386,8 +302,8 @@ killed_server_is_replaced_within_a_second(void)
 	name_server(&server);
 	pid = fork_server(&server);
 	TEST_TRUE(pid > 0);
-	TEST_TRUE(TEST_WAIT(access(server.path, F_OK) == 0, WAIT_MS));
-	TEST_TRUE(TEST_WAIT(guest_attach_at(&guest, server.address, 0, 0) == 0, WAIT_MS));
+	TEST_TRUE(TEST_WAIT(access(server.base.path, F_OK) == 0, WAIT_MS));
+	TEST_TRUE(TEST_WAIT(guest_attach_at(&guest, server.base.address, 0, 0) == 0, WAIT_MS));
 	TEST_EQ(guest_register(&guest), 0);
 	TEST_EQ(guest_start_channel(&guest, 1, 0), 0);
 	for (uint32_t i = 1; i <= 20; i++) {
@@ -404,7 +320,7 @@ killed_server_is_replaced_within_a_second(void)
 	guest_detach(&guest);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	unlink(server.path);
+	unlink(server.base.path);
 	return TEST_OK;
 }
 
@@ -448,8 +364,8 @@ hostile_kick_eventfds_stop_neither_device_nor_next_guest(void)
 	int fd[2];
 
 	name_server(&server);
-	TEST_EQ(server_start(&server), 0);
-	TEST_EQ(vfio_user_client_connect(server.path, 2000, &client), 0);
+	TEST_EQ(server_start(&server), TEST_OK);
+	TEST_EQ(vfio_user_client_connect(server.base.path, 2000, &client), 0);
 	alarm(20);
 	for (unsigned int i = 0; i < 2; i++)
 		fd[i] = dup(vfio_user_client_kick_fd(client, NFE_BAR_TRIGGER, i * NFE_PAGE_SIZE));
@@ -458,7 +374,7 @@ hostile_kick_eventfds_stop_neither_device_nor_next_guest(void)
 	/* It keeps them, full; the next guest's kicks are heard, control and data. */
 	TEST_EQ(spoil(fd[0], true), 0);
 	TEST_EQ(spoil(fd[1], true), 0);
-	TEST_TRUE(TEST_WAIT(guest_attach_at(&guest, server.address, 0, 0) == 0, WAIT_MS));
+	TEST_TRUE(TEST_WAIT(guest_attach_at(&guest, server.base.address, 0, 0) == 0, WAIT_MS));
 	TEST_EQ(guest_register(&guest), 0);
 	TEST_EQ(guest_start_channel(&guest, 1, 0), 0);
 	for (unsigned int i = 0; i < 100; i++) {

@@ -10,6 +10,8 @@
 #ifndef TEST_VIF_ECHO_H
 #define TEST_VIF_ECHO_H
 
+#include <unistd.h>
+
 #include "test.h"
 #include "test_vif_fixture.h"
 
@@ -56,6 +58,42 @@ recv_frames(struct vif *vif, unsigned int n)
 		TEST_EQ(len, sent_len[i]);
 		TEST_MEM_EQ(got, sent[i], (uint32_t)len);
 	}
+	return TEST_OK;
+}
+
+/* Bursts of all sizes, until the indices have wrapped; then both ends are silent. */
+static inline int
+echo_rounds(struct vif *vif)
+{
+	for (unsigned int round = 0; round < 500; round++) {
+		unsigned int n = 1 + (unsigned int)random() % 8;
+
+		TEST_EQ(send_frames(vif, n), TEST_OK);
+		TEST_EQ(recv_frames(vif, n), TEST_OK);
+	}
+	TEST_EQ(vif_wait(vif, 20000), 0);
+	TEST_TRUE(*vif->send.prod < FIRST && *vif->recv.prod < FIRST); /* both wrapped */
+	return TEST_OK;
+}
+
+/* The device is back: so are the frames that it was sent meanwhile, and the link. */
+static inline int
+recv_after_restart(struct vif *vif, unsigned int n)
+{
+	TEST_EQ(recv_frames(vif, n), TEST_OK);
+	for (unsigned int ms = 0; !vif_link(vif) && ms < 1000; ms++)
+		usleep(1000);
+	TEST_TRUE(vif_link(vif));
+	return TEST_OK;
+}
+
+/* No buffer was lost, whatever restarted. */
+static inline int
+bufs_are_whole(struct vif *vif)
+{
+	vif_reclaim(vif);
+	TEST_EQ(bufs_in_state(vif, VIF_BUF_POSTED) + bufs_in_state(vif, VIF_BUF_FREE), 512);
+	TEST_EQ(vif->counters.bad_cookie + vif->counters.bad_fill_end, 0);
 	return TEST_OK;
 }
 

@@ -80,6 +80,34 @@ dev_open(struct dev *dev, uint32_t first)
 	return vif;
 }
 
+/* As the device end of a running channel. */
+static inline void
+dev_of_channel(struct dev *dev, struct nfed_channel *ch)
+{
+	*dev = (struct dev){ .base = ch->regions->tbl[ch->sq.region_idx].base };
+	dev->regions = ch->regions;
+	dev->sq = &ch->sq;
+	dev->rq = &ch->rq;
+	dev->fq = &ch->fq;
+}
+
+/* Of an owner that echoes: one value is refused, counters are told from each other. */
+static inline int
+echo_value(void *owner, uint32_t value)
+{
+	(void)owner;
+	return value == 1234 ? -EACCES : 0;
+}
+
+static inline int
+echo_stats(void *owner, uint64_t value[NFE_STAT_MAX])
+{
+	(void)owner;
+	for (unsigned int i = 0; i < NFE_STAT_MAX; i++)
+		value[i] = 1000 + i;
+	return 0;
+}
+
 static inline void
 dev_close(struct vif *vif)
 {

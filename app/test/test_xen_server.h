@@ -34,11 +34,7 @@ server_on_start(void *owner, struct nfed_channel *ch)
 {
 	struct server *s = owner;
 
-	s->dev = (struct dev){ .base = ch->regions->tbl[ch->sq.region_idx].base };
-	s->dev.regions = ch->regions;
-	s->dev.sq = &ch->sq;
-	s->dev.rq = &ch->rq;
-	s->dev.fq = &ch->fq;
+	dev_of_channel(&s->dev, ch);
 	s->ch = ch;
 	return 0;
 }
@@ -52,28 +48,12 @@ server_on_stop(void *owner, struct nfed_channel *ch)
 	s->ch = NULL;
 }
 
-static inline int
-server_on_mtu(void *owner, uint32_t mtu)
-{
-	(void)owner;
-	return mtu == 1234 ? -EACCES : 0;
-}
-
-static inline int
-server_on_stats(void *owner, uint64_t value[NFE_STAT_MAX])
-{
-	(void)owner;
-	for (unsigned int i = 0; i < NFE_STAT_MAX; i++)
-		value[i] = 1000 + i;
-	return 0;
-}
-
 static const struct nfed_owner_ops server_owner_ops = {
 	.channel_start = server_on_start,
 	.channel_stop = server_on_stop,
 	.quiesce = xt_quiesce, /* the data path runs on this thread */
-	.mtu = server_on_mtu,
-	.stats = server_on_stats,
+	.mtu = echo_value,
+	.stats = echo_stats,
 	.attention = xt_quiesce,
 };
 

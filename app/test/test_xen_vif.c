@@ -60,15 +60,7 @@ static int
 exchange(struct server *s, struct vif *vif)
 {
 	(void)s;
-	for (unsigned int round = 0; round < 500; round++) {
-		unsigned int n = 1 + (unsigned int)random() % 8;
-
-		TEST_EQ(send_frames(vif, n), TEST_OK);
-		TEST_EQ(recv_frames(vif, n), TEST_OK);
-	}
-	TEST_EQ(vif_wait(vif, 20000), 0);
-	TEST_TRUE(*vif->send.prod < FIRST && *vif->recv.prod < FIRST); /* both wrapped */
-	return TEST_OK;
+	return echo_rounds(vif);
 }
 
 static int
@@ -86,15 +78,9 @@ restarts(struct server *s, struct vif *vif)
 		server_stop(s, cycle % 2 == 0);
 		TEST_EQ(send_frames(vif, 4), TEST_OK); /* nobody is there */
 		TEST_EQ(server_start(s), TEST_OK);
-		TEST_EQ(recv_frames(vif, 4), TEST_OK);
-		for (unsigned int ms = 0; !vif_link(vif) && ms < 1000; ms++)
-			usleep(1000);
-		TEST_TRUE(vif_link(vif));
+		TEST_EQ(recv_after_restart(vif, 4), TEST_OK);
 	}
-	vif_reclaim(vif);
-	TEST_EQ(bufs_in_state(vif, VIF_BUF_POSTED) + bufs_in_state(vif, VIF_BUF_FREE), 512);
-	TEST_EQ(vif->counters.bad_cookie + vif->counters.bad_fill_end, 0);
-	return TEST_OK;
+	return bufs_are_whole(vif);
 }
 
 static int
