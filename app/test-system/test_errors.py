@@ -64,6 +64,11 @@ def configuration(errors, lab):
                  "10")
     errors.check("VIF limit reached", f"max-vifs 2\n{good}vifs p count 2 mac 02:00:00:00:01:00\n",
                  ":4:", "2")
+    both = [os.path.join(lab.run_dir, name) for name in ("good.conf", "bad.conf")]
+    for path, text in zip(both, (good, good + "vif b\n")):
+        write_file(path, text)
+    errors.fails("second file to check", [lab.program("vif-switch"), "--check", *both],
+                 "bad.conf", "one file")
     errors.check("socket path too long", good + "vif b mac 02:00:00:00:00:22 socket /" +
                  "x" * 120 + "\n", ":3:", "107")
 

@@ -122,8 +122,12 @@ parse_own(int argc, char **argv, struct vifsw_options *options)
 			print_version();
 			return VIFSW_DONE;
 		}
-		if (take_value(argc, argv, &i, "--check", &path))
-			return path[0] != '\0' ? check(path) : wrong("--check", "file missing");
+		if (take_value(argc, argv, &i, "--check", &path)) {
+			if (path[0] == '\0')
+				return wrong("--check", "file missing");
+			return i + 1 < argc ? wrong(argv[i + 1], "--check takes one file and no more")
+					    : check(path);
+		}
 		if (take_value(argc, argv, &i, "--config", &options->config)) {
 			if (options->config[0] == '\0')
 				return wrong("--config", "file missing");
