@@ -51,6 +51,13 @@ nfeh_gate_leave(struct nfeh_gate *g)
 	__atomic_store_n(&g->busy, 0, __ATOMIC_RELEASE);
 }
 
+/* Whose data thread is inside; 0: nobody's. */
+static inline uint32_t
+nfeh_gate_inside(const struct nfeh_gate *g)
+{
+	return __atomic_load_n(&g->busy, __ATOMIC_ACQUIRE);
+}
+
 /* Control thread. Register the process once; -ENOTSUP where the kernel has no membarrier. */
 int nfeh_gate_init(void);
 /* Gates of this process lie in memory shared with others: H2 is for the threads of all processes

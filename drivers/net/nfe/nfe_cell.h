@@ -13,19 +13,22 @@
 #ifndef NFE_CELL_H
 #define NFE_CELL_H
 
+#include <stdalign.h>
 #include <stdint.h>
+
+#include <rte_common.h>
 
 #include <nfe_msg.h>
 
 #define NFE_CELL_HEAD 4u /* bytes before the frame in its first cell */
 #define NFE_INLINE_SHORT (NFE_INLINE_ONE + NFE_MSG_SIZE) /* bytes of the longest frame for this */
 
-typedef uint32_t __attribute__((may_alias)) nfe_cell_head; /* type, flags, length */
+typedef uint32_t __rte_may_alias nfe_cell_head; /* type, flags, length */
 typedef uint64_t nfe_cell __attribute__((vector_size(64), may_alias));
 typedef uint64_t nfe_cell_anywhere __attribute__((vector_size(64), may_alias, aligned(1)));
 
 /* 64 bytes from &nfe_cell_mask[64 - n]: the first n are kept. */
-static const uint8_t nfe_cell_mask[2 * NFE_MSG_SIZE] __attribute__((aligned(64))) = {
+static const alignas(64) uint8_t nfe_cell_mask[2 * NFE_MSG_SIZE] = {
 	[0 ... NFE_MSG_SIZE - 1] = 0xff,
 };
 

@@ -423,7 +423,7 @@ thaw(void *ctx)
 	struct nfe_port *port = ctx;
 
 	port->reset_asked = 0;
-	nfe_mp_sync(port, __atomic_load_n(&port->running, __ATOMIC_ACQUIRE));
+	nfe_mp_sync(port, rte_atomic_load_explicit(&port->running, rte_memory_order_acquire));
 	pthread_mutex_lock(&port->lock);
 	open_gates_locked(port);
 	port->frozen = false;
@@ -436,8 +436,8 @@ link_changed(void *ctx, bool up)
 	struct nfe_port *port = ctx;
 	struct rte_eth_dev *dev = port->dev;
 
-	__atomic_store_n(&port->link_up, up, __ATOMIC_RELEASE);
-	if (!__atomic_load_n(&port->probed, __ATOMIC_ACQUIRE))
+	rte_atomic_store_explicit(&port->link_up, up, rte_memory_order_release);
+	if (!rte_atomic_load_explicit(&port->probed, rte_memory_order_acquire))
 		return;
 	NFE_LOG(NOTICE, "%s: link %s", port->name, up ? "up" : "down");
 	if (nfe_link_update(dev, 0) == 0 && dev->data->dev_conf.intr_conf.lsc)

@@ -3,7 +3,7 @@
  */
 
 /*
- * Differences between the versions of DPDK that the driver builds against, 22.11 to 25.11. The
+ * Differences between the versions of DPDK that the driver builds against, 22.11 to 26.07. The
  * driver is written for the newest; usertools/check-in-tree builds it in the tree of each.
  */
 #ifndef NFE_COMPAT_H
@@ -11,6 +11,9 @@
 
 #include <ethdev_driver.h>
 #include <rte_version.h>
+#if RTE_VERSION >= RTE_VERSION_NUM(23, 11, 0, 0)
+#include <rte_stdatomic.h>
+#endif
 
 #if RTE_VERSION >= RTE_VERSION_NUM(25, 11, 0, 0)
 typedef int nfe_rx_count_t;
@@ -44,5 +47,33 @@ nfe_rss_algorithm(struct rte_eth_dev_info *info)
 	RTE_SET_USED(info);
 #endif
 }
+
+/* The compiler's atomics by DPDK's names, which came with 23.11. */
+#if RTE_VERSION < RTE_VERSION_NUM(23, 11, 0, 0)
+#define RTE_ATOMIC(type) type
+#define rte_memory_order_relaxed __ATOMIC_RELAXED
+#define rte_memory_order_acquire __ATOMIC_ACQUIRE
+#define rte_memory_order_release __ATOMIC_RELEASE
+#define rte_memory_order_acq_rel __ATOMIC_ACQ_REL
+#define rte_atomic_load_explicit(ptr, order) __atomic_load_n(ptr, order)
+#define rte_atomic_store_explicit(ptr, value, order) __atomic_store_n(ptr, value, order)
+#define rte_atomic_exchange_explicit(ptr, value, order) __atomic_exchange_n(ptr, value, order)
+#define rte_atomic_fetch_add_explicit(ptr, value, order) __atomic_fetch_add(ptr, value, order)
+#define rte_atomic_fetch_sub_explicit(ptr, value, order) __atomic_fetch_sub(ptr, value, order)
+#endif
+
+/* Log lines end by themselves since 24.03. */
+#ifndef RTE_LOG_LINE
+#define RTE_LOG_LINE(level, type, ...)                                       \
+	RTE_LOG(level, type, RTE_FMT(RTE_FMT_HEAD(__VA_ARGS__, ) "\n",       \
+				     RTE_FMT_TAIL(__VA_ARGS__, )))
+#endif
+
+/* The PCI device of a port. RTE_ETH_DEV_TO_PCI() ended with 26.07, or before. */
+#ifdef RTE_CLASS_TO_BUS_DEVICE
+#define nfe_pci_device(dev) RTE_CLASS_TO_BUS_DEVICE(dev, struct rte_pci_device)
+#else
+#define nfe_pci_device(dev) RTE_ETH_DEV_TO_PCI(dev)
+#endif
 
 #endif /* NFE_COMPAT_H */

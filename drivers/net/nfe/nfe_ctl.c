@@ -24,8 +24,8 @@ nfe_link_update(struct rte_eth_dev *dev, int wait __rte_unused)
 		.link_status = RTE_ETH_LINK_DOWN,
 	};
 
-	if (__atomic_load_n(&port->running, __ATOMIC_ACQUIRE) &&
-	    __atomic_load_n(&port->link_up, __ATOMIC_ACQUIRE))
+	if (rte_atomic_load_explicit(&port->running, rte_memory_order_acquire) &&
+	    rte_atomic_load_explicit(&port->link_up, rte_memory_order_acquire))
 		link.link_status = RTE_ETH_LINK_UP;
 	return rte_eth_linkstatus_set(dev, &link);
 }

@@ -131,9 +131,9 @@ nfe_close(struct rte_eth_dev *dev)
 		return nfe_secondary_close(dev);
 	if (port->h == NULL)
 		return 0;
-	__atomic_store_n(&port->probed, 0, __ATOMIC_RELEASE);
+	rte_atomic_store_explicit(&port->probed, 0, rte_memory_order_release);
 	nfe_removal_unwatch(port);
-	if (__atomic_exchange_n(&port->running, 0, __ATOMIC_ACQ_REL) != 0)
+	if (rte_atomic_exchange_explicit(&port->running, 0, rte_memory_order_acq_rel) != 0)
 		nfe_mp_sync(port, false); /* closed without a stop */
 	nfe_mp_leave(port);
 	nfe_mem_stop(port);
@@ -310,7 +310,7 @@ nfe_port_init(struct rte_eth_dev *dev, const struct nfe_args *args)
 	nfe_link_update(dev, 0);
 	nfe_removal_watch(port);
 	nfe_mp_serve(port);
-	__atomic_store_n(&port->probed, 1, __ATOMIC_RELEASE);
+	rte_atomic_store_explicit(&port->probed, 1, rte_memory_order_release);
 	return 0;
 
 stop_mem:

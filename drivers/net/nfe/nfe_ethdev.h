@@ -51,7 +51,7 @@
  * can: h, mem, share, dev, arena.fd. */
 struct nfe_port {
 	struct nfeh *h;
-	struct nfe_map *map; /* replaced by nfe_mem.c, read by data threads */
+	RTE_ATOMIC(struct nfe_map *) map; /* replaced by nfe_mem.c, read by data threads */
 	struct nfe_arena arena; /* where it lies; not in copy mode */
 	struct nfeh_info info;
 	uint16_t port_id;
@@ -68,10 +68,10 @@ struct nfe_port {
 	struct nfe_args args; /* for dev_reset */
 	uint64_t iova_base; /* by_iova: of the bus, where physical address 0 is */
 
-	uint32_t link_up;  /* atomic; of the function */
-	uint32_t probed;   /* atomic; the ethdev may be told of link changes */
-	uint32_t running;  /* atomic; the port is started: its link may be up */
-	uint32_t removed;  /* atomic; the PCI function was taken away */
+	RTE_ATOMIC(uint32_t) link_up; /* of the function */
+	RTE_ATOMIC(uint32_t) probed;  /* the ethdev may be told of link changes */
+	RTE_ATOMIC(uint32_t) running; /* the port is started: its link may be up */
+	RTE_ATOMIC(uint32_t) removed; /* the PCI function was taken away */
 	uint32_t reset_asked; /* in this outage; the host end's control thread */
 
 	/* Status blocks, and send queues of channels that only receive */

@@ -76,7 +76,7 @@ map_replace(struct nfe_port *port, struct nfe_map *map)
 	free(map);
 	if (copy == NULL)
 		return -ENOSPC;
-	__atomic_store_n(&port->map, copy, __ATOMIC_RELEASE);
+	rte_atomic_store_explicit(&port->map, copy, rte_memory_order_release);
 	if (nfe_port_quiesce(port) != 0)
 		NFE_LOG(WARNING, "%s: a data thread hangs in a burst, it has an old map of memory",
 			port->name);

@@ -25,13 +25,13 @@
 #include "nfe_mp.h"
 
 struct peer { /* a secondary process; by owner - NFE_MP_FIRST_OWNER */
-	struct rte_intr_handle *handle; /* with its pipe; NULL: free */
+	RTE_ATOMIC(struct rte_intr_handle *) handle; /* with its pipe; NULL: free */
 	int32_t pid;
 };
 
 static pthread_mutex_t mp_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct peer peers[NFE_MP_PEERS];
-static unsigned int nb_peers; /* also read without the lock: none, so nobody to tell */
+static RTE_ATOMIC(unsigned int) nb_peers; /* also read without the lock: none, so nobody to tell */
 static struct nfe_port *served[RTE_MAX_ETHPORTS];
 
 /* Up to prod the device was told of. What it gets besides its own words is checked as always. */
@@ -63,12 +63,6 @@ rx_abandon(struct nfe_rxq *q)
 }
 
 static void
-gate_free(struct nfeh_gate *gate)
-{
-	__atomic_store_n(&gate->busy, 0, __ATOMIC_RELEASE);
-}
-
-static void
 port_abandon(struct nfe_port *port, uint32_t owner, int32_t pid)
 {
 	pthread_mutex_lock(&port->lock);
@@ -76,15 +70,15 @@ port_abandon(struct nfe_port *port, uint32_t owner, int32_t pid)
 		struct nfe_rxq *rxq = port->rxq[i];
 		struct nfe_txq *txq = port->txq[i];
 
-		if (rxq != NULL && rxq->gate.busy == owner) {
+		if (rxq != NULL && nfeh_gate_inside(&rxq->gate) == owner) {
 			NFE_LOG(WARNING, "%s: process %d ended within a burst of rx queue %u, %u "
 				"mbufs are lost", port->name, pid, i, rx_abandon(rxq));
-			gate_free(&rxq->gate);
+			nfeh_gate_leave(&rxq->gate);
 		}
-		if (txq != NULL && txq->gate.busy == owner) {
+		if (txq != NULL && nfeh_gate_inside(&txq->gate) == owner) {
 			NFE_LOG(WARNING, "%s: process %d ended within a burst of tx queue %u, %u "
 				"mbufs are lost", port->name, pid, i, tx_abandon(txq));
-			gate_free(&txq->gate);
+			nfeh_gate_leave(&txq->gate);
 		}
 	}
 	pthread_mutex_unlock(&port->lock);
@@ -110,7 +104,7 @@ peer_ended(void *arg)
 		if (served[i] != NULL)
 			port_abandon(served[i], owner, peer->pid);
 	peer->handle = NULL;
-	__atomic_sub_fetch(&nb_peers, 1, __ATOMIC_RELAXED);
+	rte_atomic_fetch_sub_explicit(&nb_peers, 1, rte_memory_order_relaxed);
 	pthread_mutex_unlock(&mp_lock);
 	rte_intr_callback_unregister_pending(handle, peer_ended, peer, peer_close);
 	rte_intr_instance_free(handle); /* EAL has a copy of it */
@@ -119,10 +113,11 @@ peer_ended(void *arg)
 void
 nfe_mp_check_gate_locked(struct nfeh_gate *gate)
 {
-	uint32_t i = __atomic_load_n(&gate->busy, __ATOMIC_ACQUIRE) - NFE_MP_FIRST_OWNER;
+	uint32_t i = nfeh_gate_inside(gate) - NFE_MP_FIRST_OWNER;
 
-	if (i < NFE_MP_PEERS && __atomic_load_n(&peers[i].handle, __ATOMIC_RELAXED) == NULL)
-		gate_free(gate);
+	if (i < NFE_MP_PEERS &&
+	    rte_atomic_load_explicit(&peers[i].handle, rte_memory_order_relaxed) == NULL)
+		nfeh_gate_leave(gate);
 }
 
 static int
@@ -156,7 +151,7 @@ peer_add_locked(const struct nfe_mp_param *req, int fd, uint32_t *owner)
 		ret = peer_watch(&peers[i], fd);
 		if (ret < 0)
 			return ret;
-		__atomic_add_fetch(&nb_peers, 1, __ATOMIC_RELAXED);
+		rte_atomic_fetch_add_explicit(&nb_peers, 1, rte_memory_order_relaxed);
 		*owner = i + NFE_MP_FIRST_OWNER;
 		return 0;
 	}
@@ -206,7 +201,7 @@ nfe_mp_sync(struct nfe_port *port, bool started)
 	struct rte_mp_reply reply = { 0 };
 	struct rte_mp_msg msg;
 
-	if (__atomic_load_n(&nb_peers, __ATOMIC_RELAXED) == 0)
+	if (rte_atomic_load_explicit(&nb_peers, rte_memory_order_relaxed) == 0)
 		return;
 	fill_sync(port, started, &msg);
 	if (rte_mp_request_sync(&msg, &reply, &deadline) < 0 ||

@@ -31,7 +31,7 @@ static const struct rte_pci_id nfe_pci_ids[] = {
 static int
 nfe_pci_init(struct rte_eth_dev *dev)
 {
-	struct rte_pci_device *pci = RTE_ETH_DEV_TO_PCI(dev);
+	struct rte_pci_device *pci = nfe_pci_device(dev);
 	struct nfe_args args;
 	int ret;
 

@@ -29,8 +29,8 @@
 static void
 removed(struct nfe_port *port)
 {
-	if (!__atomic_load_n(&port->probed, __ATOMIC_ACQUIRE) ||
-	    __atomic_exchange_n(&port->removed, 1, __ATOMIC_ACQ_REL) != 0)
+	if (!rte_atomic_load_explicit(&port->probed, rte_memory_order_acquire) ||
+	    rte_atomic_exchange_explicit(&port->removed, 1, rte_memory_order_acq_rel) != 0)
 		return;
 	NFE_LOG(NOTICE, "%s: the function was removed", port->name);
 	if (port->dev->data->dev_conf.intr_conf.rmv)
@@ -58,7 +58,7 @@ nfe_refused(void *ctx, int error)
 			removed(port);
 		return;
 	}
-	if (!__atomic_load_n(&port->probed, __ATOMIC_ACQUIRE) || port->reset_asked)
+	if (!rte_atomic_load_explicit(&port->probed, rte_memory_order_acquire) || port->reset_asked)
 		return;
 	port->reset_asked = 1;
 	NFE_LOG(WARNING, "%s: the device does not take over what there is: %s; a reset of the port "
@@ -77,7 +77,7 @@ dev_event(const char *name __rte_unused, enum rte_dev_event_type type, void *arg
 void
 nfe_removal_watch(struct nfe_port *port)
 {
-	__atomic_store_n(&port->removed, 0, __ATOMIC_RELEASE);
+	rte_atomic_store_explicit(&port->removed, 0, rte_memory_order_release);
 	if (port->pci &&
 	    rte_dev_event_callback_register(port->dev->device->name, dev_event, port) < 0)
 		NFE_LOG(WARNING, "%s: a removal is seen late", port->name);
@@ -101,7 +101,7 @@ nfe_removal_unwatch(struct nfe_port *port)
 int
 nfe_is_removed(struct rte_eth_dev *dev)
 {
-	return (int)__atomic_load_n(&nfe_port(dev)->removed, __ATOMIC_ACQUIRE);
+	return (int)rte_atomic_load_explicit(&nfe_port(dev)->removed, rte_memory_order_acquire);
 }
 
 /* Of a port that has lost its function and found no other: it can only try again, or be closed. */
@@ -123,7 +123,7 @@ nfe_dev_reset(struct rte_eth_dev *dev)
 	dev->data->nb_rx_queues = 0;
 	dev->data->nb_tx_queues = 0;
 	if (args.pci)
-		nfe_bus_pci_address(RTE_ETH_DEV_TO_PCI(dev), args.address, sizeof(args.address));
+		nfe_bus_pci_address(nfe_pci_device(dev), args.address, sizeof(args.address));
 	ret = nfe_port_init(dev, &args);
 	if (ret == 0)
 		return 0;

@@ -377,7 +377,8 @@ rx_post(struct nfe_rxq *q, const struct nfe_map *map, struct rte_mbuf *m)
 void
 nfe_rx_refill(struct nfe_rxq *q)
 {
-	const struct nfe_map *map = __atomic_load_n(&q->port->map, __ATOMIC_ACQUIRE);
+	const struct nfe_map *map =
+		rte_atomic_load_explicit(&q->port->map, rte_memory_order_acquire);
 	uint32_t room = q->fill_max - (q->fill_prod - q->fill_end), old = q->fill_prod;
 	struct rte_mbuf *mbufs[NFE_BURST_CHUNK];
 
@@ -455,7 +456,7 @@ nfe_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 	if (q->fill_max - (q->fill_prod - q->fill_end) >= q->free_thresh)
 		nfe_rx_refill(q);
 	nfeh_gate_leave(&q->gate);
-	if (unlikely(__atomic_load_n(&q->vlan_strip, __ATOMIC_RELAXED)))
+	if (unlikely(rte_atomic_load_explicit(&q->vlan_strip, rte_memory_order_relaxed)))
 		nfe_vlan_strip(pkts, n);
 	return n;
 }

@@ -24,6 +24,7 @@
 #include <nfe_regs.h>
 #include <nfeh_gate.h>
 
+#include "nfe_compat.h"
 #include "nfe_mem.h"
 #include "nfe_zone.h"
 
@@ -52,7 +53,7 @@ struct nfe_rx_counters {
 
 struct nfe_port;
 
-struct nfe_txq {
+struct __rte_cache_aligned nfe_txq {
 	struct nfeh_gate gate;
 	uint32_t size, mask; /* cells */
 	uint32_t prod;       /* ours */
@@ -84,9 +85,9 @@ struct nfe_txq {
 	uint16_t channel;
 	uint16_t queue_id;
 	bool deferred; /* not started with the port */
-} __rte_cache_aligned;
+};
 
-struct nfe_rxq {
+struct __rte_cache_aligned nfe_rxq {
 	struct nfeh_gate gate;
 	uint32_t size, mask; /* cells of the receive queue, and entries of the fill queue */
 	uint32_t cons;       /* ours */
@@ -104,7 +105,7 @@ struct nfe_rxq {
 	uint16_t port_id;
 	uint8_t take_flags; /* NFE_MSG_F_* that messages with a frame may carry */
 	bool csum;          /* the application wants to hear of checksums */
-	bool vlan_strip;    /* atomic */
+	RTE_ATOMIC(bool) vlan_strip;
 	uint8_t *cells;            /* shared, written by the device */
 	uint8_t *fill;             /* shared */
 	uint32_t *db_cons;         /* doorbell page */
@@ -123,7 +124,7 @@ struct nfe_rxq {
 	uint16_t channel;
 	uint16_t queue_id;
 	bool deferred; /* not started with the port */
-} __rte_cache_aligned;
+};
 
 /* Bursts */
 uint16_t nfe_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);

@@ -133,8 +133,9 @@ set_bursts(struct rte_eth_dev *dev, bool on)
 	fp->rxq.data = dev->data->rx_queues;
 	fp->txq.data = dev->data->tx_queues;
 	fp->tx_pkt_prepare = dev->tx_pkt_prepare;
-	__atomic_store_n(&fp->rx_pkt_burst, dev->rx_pkt_burst, __ATOMIC_RELEASE);
-	__atomic_store_n(&fp->tx_pkt_burst, dev->tx_pkt_burst, __ATOMIC_RELEASE);
+	rte_atomic_thread_fence(rte_memory_order_release); /* the queues before who uses them */
+	fp->rx_pkt_burst = dev->rx_pkt_burst;
+	fp->tx_pkt_burst = dev->tx_pkt_burst;
 }
 
 /* Stopped: mappings stay as they are. Without mappings there are only statistics. */
@@ -256,7 +257,7 @@ find_triggers(struct rte_eth_dev *dev, struct secondary *s)
 
 	if (!nfe_port(dev)->by_iova)
 		return;
-	bar = RTE_ETH_DEV_TO_PCI(dev)->mem_resource;
+	bar = nfe_pci_device(dev)->mem_resource;
 	s->trig = bar[NFE_BAR_TRIGGER].addr;
 	s->trig_stride_log2 =
 		rte_read32((uint8_t *)bar[NFE_BAR_REGS].addr + NFE_REG_TRIG_STRIDE_LOG2);

@@ -102,7 +102,7 @@ nfe_start(struct rte_eth_dev *dev)
 			return ret;
 		}
 	}
-	__atomic_store_n(&port->running, 1, __ATOMIC_RELEASE);
+	rte_atomic_store_explicit(&port->running, 1, rte_memory_order_release);
 	nfe_mp_sync(port, true);
 	nfe_link_update(dev, 0);
 	return 0;
@@ -116,7 +116,7 @@ nfe_stop(struct rte_eth_dev *dev)
 	struct nfe_port *port = nfe_port(dev);
 	int ret;
 
-	__atomic_store_n(&port->running, 0, __ATOMIC_RELEASE);
+	rte_atomic_store_explicit(&port->running, 0, rte_memory_order_release);
 	nfe_mp_sync(port, false);
 	ret = stop_channels(dev, RTE_MAX(data->nb_rx_queues, data->nb_tx_queues));
 	nfe_link_update(dev, 0);

@@ -360,7 +360,7 @@ tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts, bool hints)
 
 	if (unlikely(!nfeh_gate_enter(&q->gate)))
 		return 0;
-	map = __atomic_load_n(&q->port->map, __ATOMIC_ACQUIRE);
+	map = rte_atomic_load_explicit(&q->port->map, rte_memory_order_acquire);
 	old = q->prod;
 	if (q->size - (q->prod - q->cons) < RTE_MAX(q->free_thresh, 2u * nb_pkts))
 		nfe_tx_reclaim(q, UINT32_MAX);

@@ -24,7 +24,7 @@ static void
 set_strip(struct nfe_rxq *q, bool on)
 {
 	if (q != NULL)
-		__atomic_store_n(&q->vlan_strip, on, __ATOMIC_RELAXED);
+		rte_atomic_store_explicit(&q->vlan_strip, on, rte_memory_order_relaxed);
 }
 
 void
