@@ -22,6 +22,7 @@ vif b mac 02:00:00:00:00:11 max-mtu 9000 queues 4 allow 02:00:00:00:00:aa promis
 vif c mac 02:00:00:00:00:15 max-mtu 9000 queues 4
 vif echo mac 02:00:00:00:00:12
 vif plug mac 02:00:00:00:00:13 msix off
+vif pull mac 02:00:00:00:00:16 msix off
 vif tap mac 02:00:00:00:00:14
 uplink up port net_af_packet0 learning on
 """
@@ -288,11 +289,11 @@ def more_memory(tap, lab, switch, vm):
         check_accounting(lab, switch, ["a", "echo"])
 
 
-def unplug(lab, switch, vm):
+def unplug(lab, switch, vm, vif="plug", number=1):
     functions = vm.functions()
-    vm.unplug(1)
+    vm.unplug(number)
     wait_until(lambda: vm.functions() == functions - 1, "unplugged", 30, 0.2)
-    wait_until(lambda: not lab.telemetry(switch, "/vif/info,plug")["attached"], "detached", 5)
+    wait_until(lambda: not lab.telemetry(switch, f"/vif/info,{vif}")["attached"], "detached", 5)
 
 
 def plug(lab, vm):
@@ -342,7 +343,7 @@ def sleepers(tap, lab, switch, vm):
 def vfio(tap, lab, switch, bed):
     """Returns the VM."""
     with tap.case("vfio-pci behind a vIOMMU: addresses are the driver's, MSI-X arrives", lab):
-        vm = bed.start("vm-iommu", [lab.socket("c"), lab.socket("b")], iommu=True)
+        vm = bed.start("vm-iommu", [lab.socket("c"), lab.socket("b"), lab.socket("pull")], iommu=True)
         vm.run("bind vfio-pci")
         pmd(vm, "-a 0000:02:00.0")
         log = vm.run("cat /tmp/log")
@@ -362,6 +363,21 @@ def vfio(tap, lab, switch, bed):
         check_accounting(lab, switch, ["b", "echo"])
         return vm
     return None
+
+
+def vfio_unplugged(tap, lab, switch, vm):
+    """VFIO asks for the function back, and the kernel waits until testpmd has closed it."""
+    with tap.case("unplugged from vfio-pci under load: removal event, without EAL's monitor", lab):
+        pmd(vm, "-a 0000:03:00.0")
+        before = lab.vif_stats(switch, "pull")
+        circulate(vm)
+        moved(lab, switch, "pull", before)
+        unplug(lab, switch, vm, "pull", 2)
+        vm.run("wait_for 30 grep -q 'Port 0: device removal event' /tmp/log")
+        vm.run("wait_for 30 grep -q 'Device is detached' /tmp/log")
+        vm.run("ask stop")
+        vm.run("quit")
+        check_accounting(lab, switch, ["pull", "echo"])
 
 
 def two_vms(tap, lab, switch, one, other):
@@ -409,6 +425,7 @@ def main():
         iommu = vfio(tap, lab, switch, bed)
         if iommu is not None:
             sleepers(tap, lab, switch, iommu)
+            vfio_unplugged(tap, lab, switch, iommu)
         if again is not None and iommu is not None:
             two_vms(tap, lab, switch, again, iommu)
     return tap.plan()
