@@ -148,12 +148,12 @@ echoes()
             until_true 30 grep -q ready /tmp/echo.log || exit;
             [ \\$((cycle % 2)) = 0 ] && kill \\$! || kill -9 \\$!; wait \\$!; done; echo all"
 }}
-# With the kernel's default limit of pages: what is not given back is missing soon. The first one
-# opens what stays open.
+# With the kernel's default limit of pages: what is not given back is missing soon. The first
+# ones open what stays open.
 cycles()
 {{
     on u1 10 "echo 1024 > /sys/module/xen_gntalloc/parameters/limit"
-    echoes 1
+    echoes 2
     until_true 30 closed "$(cat /run/u1.domid)/0"
     result held_before "$(held) $(grants u1)"
     echoes {CYCLES}
