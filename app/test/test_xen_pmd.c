@@ -264,6 +264,59 @@ back_end_killed_and_started_loses_no_frame(void)
 	return server_close(&s);
 }
 
+/* Same port, same addresses: what is granted is granted anew, however short pages are. */
+static int
+restored_domain_goes_on(void)
+{
+	struct xenio_fake_counts before, c;
+	struct server s;
+
+	srandom(16);
+	TEST_EQ(server_open(&s), TEST_OK);
+	TEST_EQ(port_up("xen=0,first_index=4294967040", DESC, RTE_ETHER_MTU), TEST_OK);
+	xenio_fake_counts(s.t.w, &before);
+	for (unsigned int cycle = 0; cycle < 4; cycle++) {
+		TEST_EQ(exchange(10, 1514), TEST_OK);
+		if (cycle % 2 == 0)
+			TEST_EQ(server_detach(&s), TEST_OK);
+		if (cycle == 3)
+			xenio_fake_fail(s.t.w, XENIO_FAKE_SHARE, 1, -ENOSPC); /* once */
+		server_restore(&s);
+		TEST_EQ(exchange(1, 1514), TEST_OK);
+	}
+	TEST_EQ(exchange(10, 1514), TEST_OK);
+	TEST_EQ(xstat("replays"), 4);
+	TEST_EQ(xstat("rx_lost") + xstat("rx_bad_cookie") + xstat("rx_bad_fill_end"), 0);
+	xenio_fake_counts(s.t.w, &c);
+	TEST_EQ(c.oopses, 0);
+	TEST_EQ(c.granted, before.granted);
+	TEST_EQ(c.mapped, before.mapped);
+	TEST_EQ(port_down(), TEST_OK);
+	return server_close(&s);
+}
+
+/* A host where the domain has the number that it had: nothing tells but that grants are refused. */
+static int
+grants_that_are_void_unseen_are_made_anew(void)
+{
+	struct xenio_fake_counts c;
+	struct server s;
+
+	srandom(17);
+	TEST_EQ(server_open(&s), TEST_OK);
+	TEST_EQ(port_up("xen=0", DESC, RTE_ETHER_MTU), TEST_OK);
+	TEST_EQ(exchange(10, 1514), TEST_OK);
+	TEST_EQ(server_detach(&s), TEST_OK);
+	xenio_fake_void_grants(s.t.w, DOMAIN);
+	xt_make_device(s.t.dom0, DOMAIN, 0, "a");
+	TEST_EQ(exchange(10, 1514), TEST_OK);
+	TEST_EQ(xstat("replays"), 1);
+	xenio_fake_counts(s.t.w, &c);
+	TEST_TRUE(c.mapped > 0);
+	TEST_EQ(port_down(), TEST_OK);
+	return server_close(&s);
+}
+
 static int
 stopped_and_started_with_other_queues(void)
 {
@@ -477,6 +530,8 @@ static const struct test_case cases[] = {
 	TEST_CASE(frames_of_9000_bytes_travel_in_chains),
 	TEST_CASE(empty_pool_delays_frames_and_loses_none),
 	TEST_CASE(back_end_killed_and_started_loses_no_frame),
+	TEST_CASE(restored_domain_goes_on),
+	TEST_CASE(grants_that_are_void_unseen_are_made_anew),
 	TEST_CASE(stopped_and_started_with_other_queues),
 	TEST_CASE(arguments_and_limits_are_checked),
 };

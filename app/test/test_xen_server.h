@@ -20,6 +20,8 @@
 
 #define DOMAIN 5
 
+static uint16_t server_guest = DOMAIN; /* as which it runs now */
+
 struct server {
 	struct xt_world t;
 	struct nfed_channel *ch; /* NULL: not running */
@@ -126,7 +128,7 @@ server_stop(struct server *s, bool kill)
 static inline int
 open_in_guest(void *arg, struct xenio **x)
 {
-	return xenio_fake_open(arg, DOMAIN, x);
+	return xenio_fake_open(arg, server_guest, x);
 }
 
 /* The world, with the device, and the switch in it. */
@@ -138,11 +140,40 @@ server_open(struct server *s)
 	s->t.w = xenio_fake_create();
 	s->t.loop = nfed_loop_create();
 	TEST_TRUE(s->stop_fd >= 0 && s->t.w != NULL && s->t.loop != NULL);
+	server_guest = DOMAIN;
 	xenio_fake_add_domain(s->t.w, DOMAIN);
 	TEST_EQ(xenio_fake_open(s->t.w, 0, &s->t.dom0), 0);
 	xt_make_device(s->t.dom0, DOMAIN, 0, "a");
 	xenio_open_with(open_in_guest, s->t.w);
 	return server_start(s);
+}
+
+/* What "vif-ctl xen detach" does: until the front end says that it let go. */
+static inline int
+server_detach(struct server *s)
+{
+	struct xenio *dom0 = s->t.dom0;
+	uint32_t state = NFE_XEN_CONNECTED;
+	char front[64], back[64];
+
+	snprintf(front, sizeof(front), "/local/domain/%u/device/nfe/0", server_guest);
+	snprintf(back, sizeof(back), "/local/domain/0/backend/nfe/%u/0", server_guest);
+	dom0->ops->rm(dom0, XENIO_NO_TX, back);
+	for (unsigned int ms = 0; state != NFE_XEN_CLOSED && state != NFE_XEN_INITIALISING; ms++) {
+		TEST_TRUE(ms < 5000);
+		usleep(1000);
+		TEST_EQ(xenio_read_u32(dom0, front, NFE_XEN_KEY_STATE, &state), 0);
+	}
+	dom0->ops->rm(dom0, XENIO_NO_TX, front);
+	return TEST_OK;
+}
+
+/* xl save, xl restore; and the new domain gets the device. */
+static inline void
+server_restore(struct server *s)
+{
+	xenio_fake_restore_domain(s->t.w, server_guest, server_guest + 1);
+	xt_make_device(s->t.dom0, ++server_guest, 0, "a");
 }
 
 /* Nothing may be left of front end and back end. */

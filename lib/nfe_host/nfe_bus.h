@@ -93,6 +93,9 @@ struct nfe_bus { /* first member of each bus's own structure */
 	unsigned int db_stride; /* bytes */
 	unsigned int nb_db;     /* pages, control channel included */
 	unsigned int nb_vectors;
+	/* Set by nfeh: while connect() runs again nobody uses memory of mem_alloc(). Else a bus that
+	 * would have to share it anew fails with -ESTALE, at each attempt. */
+	bool quiet;
 	/* What the last connect() or mem_alloc() that failed found, or GO: object, value, limit;
 	 * or "". */
 	char why[160];

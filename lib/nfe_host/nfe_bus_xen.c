@@ -20,6 +20,8 @@
 
 #include "nfe_bus_xen_priv.h"
 
+#define NO_DOMID UINT16_MAX /* not known yet */
+
 int
 xb_fail(struct xen_bus *xb, int rc, const char *format, ...)
 {
@@ -46,6 +48,7 @@ xb_create(const char *address, struct nfe_bus **out)
 	xb->bus.ops = &nfe_bus_xen;
 	xb->number = number;
 	xb->port = XENIO_NO_PORT;
+	xb->domid = NO_DOMID;
 	xb->hup_fd = xb->hup_peer = -1;
 	for (unsigned int i = 0; i < XB_MAX_VECTORS; i++)
 		xb->irq_fd[i] = -1;
@@ -69,7 +72,7 @@ xb_destroy(struct nfe_bus *bus)
 	if (xb->x != NULL) {
 		xb_life_close(xb);
 		xb_arena_destroy(xb);
-		if (xb->evt != NULL)
+		if (xb->evt != NULL && !xb->evt_void)
 			xb->x->ops->evt_close(xb->evt);
 		xb->x->ops->close(xb->x);
 	}
@@ -82,18 +85,47 @@ xb_destroy(struct nfe_bus *bus)
 	free(xb);
 }
 
+int
+xb_find_self(struct xen_bus *xb)
+{
+	char path[XENIO_PATH_MAX + 8];
+	int rc = xb->x->ops->domid(xb->x);
+
+	if (rc < 0)
+		return xb_fail(xb, rc, "own domain id: %s", strerror(-rc));
+	if (rc == xb->domid)
+		return 0;
+	xb->stale = xb->nb_pieces > 0;
+	xb->domid = (uint16_t)rc;
+	snprintf(xb->front, sizeof(xb->front), "/local/domain/%u/device/" NFE_XEN_CLASS "/%u",
+		 xb->domid, xb->number);
+	if (xb->back[0] != '\0') {
+		xb_pump_stop(xb); /* it looks at the back end */
+		snprintf(path, sizeof(path), "%s/" NFE_XEN_KEY_STATE, xb->back);
+		xb->x->ops->unwatch(xb->x, path, XB_WATCH_TOKEN);
+		xb->back[0] = '\0';
+	}
+	return 0;
+}
+
+/* Did it happen since that was asked? */
+static bool
+is_restored(struct xen_bus *xb)
+{
+	int rc = xb->x->ops->domid(xb->x);
+
+	return rc >= 0 && rc != xb->domid;
+}
+
 /* One process at a time: two would take the device from each other for ever. */
 static int
 claim(struct xen_bus *xb)
 {
 	char name[32];
-	int rc = xb->x->ops->domid(xb->x);
+	int rc = xb_find_self(xb);
 
 	if (rc < 0)
-		return xb_fail(xb, rc, "own domain id: %s", strerror(-rc));
-	xb->domid = (uint16_t)rc;
-	snprintf(xb->front, sizeof(xb->front), "/local/domain/%u/device/" NFE_XEN_CLASS "/%u",
-		 xb->domid, xb->number);
+		return rc;
 	snprintf(name, sizeof(name), NFE_XEN_CLASS "/%u", xb->number);
 	rc = xb->x->ops->claim(xb->x, name);
 	return rc < 0 ? xb_fail(xb, rc, "%s is in use by another process", xb->front) : 0;
@@ -152,17 +184,29 @@ check_registers(struct xen_bus *xb)
 	return 0;
 }
 
-/* Once. The doorbells' address must not change afterwards. */
+/* Data threads write to what would have to be moved, unless they are kept out. */
+static int
+renew_memory(struct xen_bus *xb)
+{
+	if (xb->bus.db != NULL && !xb->bus.quiet)
+		return xb_fail(xb, -ESTALE, "grants are void since this domain was restored or "
+			       "migrated: detach and attach again");
+	return xb_arena_renew(xb);
+}
+
+/* Once, or anew. The doorbells' address must not change afterwards. */
 static int
 set_up_memory(struct xen_bus *xb)
 {
 	uint32_t vectors = xb->reg[NFE_REG_VECTORS / 8];
-	int rc;
+	int rc = xb->stale ? renew_memory(xb) : 0;
 
-	if (xb->index != NULL) {
+	if (rc < 0)
+		return rc;
+	if (xb->bus.db != NULL)
 		memset(xb->bus.db, 0, (size_t)xb->bus.nb_db * NFE_PAGE_SIZE);
+	if (xb->index != NULL)
 		return 0;
-	}
 	rc = xb_arena_complete(xb, xb->reg[NFE_REG_MAX_CHANNELS / 8] + 1);
 	if (rc < 0)
 		return rc;
@@ -172,12 +216,29 @@ set_up_memory(struct xen_bus *xb)
 	return 0;
 }
 
+/* Another handle in place of one that is void. That stays open: Linux has no way to close it. */
+static int
+renew_events(struct xen_bus *xb)
+{
+	struct xenio_evt *evt;
+	int rc = xb->x->ops->evt_open(xb->x, &evt);
+
+	if (rc < 0)
+		return xb_fail(xb, rc, "/dev/xen/evtchn: %s", strerror(-rc));
+	xb_pump_stop(xb);
+	__atomic_store_n(&xb->evt, evt, __ATOMIC_RELEASE);
+	xb->evt_void = false;
+	return 0;
+}
+
 static int
 meet_backend(struct xen_bus *xb, unsigned int timeout_ms)
 {
 	uint32_t state;
 	int rc = xb_find_backend(xb);
 
+	if (rc == 0 && xb->evt_void)
+		rc = renew_events(xb);
 	if (rc == 0 && !xb->pumping)
 		rc = xb_pump_start(xb);
 	if (rc == 0 && xb->state != NFE_XEN_INITIALISING) /* else still: nobody came yet */
@@ -202,22 +263,39 @@ bind_channel(struct xen_bus *xb)
 	return 0;
 }
 
+/*
+ * In a domain that was restored while the port was bound, its number may be that of another port by
+ * now, and Linux 6.1 stops a process that closes one from before (BUG in evtchn_unbind_from_user).
+ */
+static void
+leave_channel(struct xen_bus *xb)
+{
+	int port = xb->port;
+
+	__atomic_store_n(&xb->port, XENIO_NO_PORT, __ATOMIC_RELEASE);
+	if (port != XENIO_NO_PORT && is_restored(xb)) {
+		xb->evt_void = true;
+		xb->life = NULL; /* it would notify and close the port */
+		return;
+	}
+	xb_life_close(xb); /* it notifies the port */
+	if (port != XENIO_NO_PORT)
+		xb->x->ops->evt_unbind(xb->evt, port);
+}
+
+/* Closed says that there is no port any more, too: the toolstack waits for that before it saves. */
 static void
 xb_disconnect(struct nfe_bus *bus)
 {
 	struct xen_bus *xb = xb_of(bus);
-	int port = xb->port;
 
 	if (xb->x == NULL)
 		return;
 	xb_expect(xb, XB_ANY_STATE, false);
+	leave_channel(xb);
 	if (xb->state != NFE_XEN_CLOSED)
 		xb_set_state(xb, NFE_XEN_CLOSED); /* fails if the device was removed: as well */
 	xb->state = NFE_XEN_CLOSED;
-	__atomic_store_n(&xb->port, XENIO_NO_PORT, __ATOMIC_RELEASE);
-	xb_life_close(xb); /* it notifies the port */
-	if (port != XENIO_NO_PORT)
-		xb->x->ops->evt_unbind(xb->evt, port);
 	xb_hup_close(xb);
 }
 
@@ -288,7 +366,7 @@ xb_kick(struct nfe_bus *bus, unsigned int channel)
 
 	(void)channel; /* one port: the device looks at all our queues */
 	if (port != XENIO_NO_PORT)
-		xb->x->ops->evt_notify(xb->evt, port);
+		xb->x->ops->evt_notify(__atomic_load_n(&xb->evt, __ATOMIC_ACQUIRE), port);
 }
 
 const struct nfe_bus_ops nfe_bus_xen = {

@@ -118,6 +118,26 @@ xb_arena_complete(struct xen_bus *xb, unsigned int nb_doorbells)
 	return 0;
 }
 
+/* The index is written anew by xb_arena_complete(). */
+int
+xb_arena_renew(struct xen_bus *xb)
+{
+	if (xb->index != NULL)
+		xb->x->ops->unshare(xb->x, xb->index, xb->nb_index);
+	xb->index = NULL;
+	for (unsigned int i = 0; i < xb->nb_pieces; i++) {
+		const struct xb_piece *p = &xb->piece[i];
+		int rc = xb->x->ops->reshare(xb->x, xb->backend_id, p->addr, p->nr_pages,
+					     xb->refs + p->first_page);
+
+		if (rc < 0)
+			return xb_fail(xb, rc, "granting %u pages anew: %s", p->nr_pages,
+				       strerror(-rc));
+	}
+	xb->stale = false;
+	return 0;
+}
+
 void
 xb_arena_destroy(struct xen_bus *xb)
 {

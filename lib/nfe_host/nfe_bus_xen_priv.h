@@ -34,6 +34,7 @@
 #define XB_LOOK_MS 50 /* a look at a state that has not changed yet */
 #define XB_AGAIN_MS 20   /* a back end that was there before: others retry for us */
 
+#define XB_WATCH_TOKEN "b"
 #define XB_STATE(state) (1u << NFE_XEN_##state)
 #define XB_ANY_STATE UINT32_MAX
 #define XB_CONNECTING (XB_STATE(INIT_WAIT) | XB_STATE(CONNECTED) | XB_STATE(CLOSING))
@@ -49,7 +50,8 @@ struct xen_bus {
 	uint16_t domid, backend_id;
 	char front[XENIO_PATH_MAX], back[XENIO_PATH_MAX]; /* back "": not known yet */
 	struct xenio *x; /* NULL: not opened yet */
-	struct xenio_evt *evt;
+	struct xenio_evt *evt; /* atomic */
+	bool evt_void; /* its ports are another domain's: it can be neither used nor closed */
 	int port; /* atomic: ours, of this connection, or XENIO_NO_PORT */
 	enum nfe_xen_state state; /* ours, as written */
 	uint32_t reg[NFE_REG_END / 8]; /* what the back end published, what we shall tell it */
@@ -58,6 +60,8 @@ struct xen_bus {
 	unsigned int nb_pieces;
 	uint32_t nr_pages, doorbell_page;
 	uint32_t *refs; /* of all pages, in order */
+	bool stale;     /* they are void: this domain was restored since */
+	bool was_connected; /* with them */
 	struct nfe_xen_index *index; /* NULL: not complete. Shared: the device clears "alive" */
 	uint32_t nb_index, index_ref; /* pages, grant of the first */
 	uint32_t max_foreign;      /* pages that need no grant; 0: all do */
@@ -89,6 +93,9 @@ int xb_fail(struct xen_bus *xb, int rc, const char *format, ...)
 /* nfe_bus_xen.c: xenstore, event channel, and where the back end is; nothing if that was done. */
 int xb_open(struct xen_bus *xb);
 
+/* Which domain we are now, for it may have been restored as another one. */
+int xb_find_self(struct xen_bus *xb);
+
 /* nfe_bus_xen_state.c */
 int xb_find_backend(struct xen_bus *xb);
 int xb_set_state(struct xen_bus *xb, enum nfe_xen_state state);
@@ -105,6 +112,8 @@ int xb_reg_write(struct nfe_bus *bus, uint32_t reg, uint32_t value);
 /* nfe_bus_xen_arena.c */
 /* With the doorbell pages, the last piece. */
 int xb_arena_complete(struct xen_bus *xb, unsigned int nb_doorbells);
+/* All pages anew, where they are. */
+int xb_arena_renew(struct xen_bus *xb);
 void xb_arena_destroy(struct xen_bus *xb);
 int xb_mem_alloc(struct nfe_bus *bus, size_t len, struct nfe_bus_mem *mem);
 void xb_mem_free(struct nfe_bus *bus, struct nfe_bus_mem *mem);

@@ -186,9 +186,14 @@ xb_pump_start(struct xen_bus *xb)
 void
 xb_pump_stop(struct xen_bus *xb)
 {
+	uint64_t count;
+	ssize_t n;
+
 	if (!xb->pumping)
 		return;
 	set_eventfd(xb->stop_fd);
 	pthread_join(xb->pump, NULL);
+	n = read(xb->stop_fd, &count, sizeof(count)); /* another one may be started */
+	(void)n;
 	xb->pumping = false;
 }

@@ -89,8 +89,11 @@ xb_find_backend(struct xen_bus *xb)
 {
 	char back[XENIO_PATH_MAX], path[XENIO_PATH_MAX + 8];
 	uint32_t id;
-	int rc = xenio_read_u32(xb->x, xb->front, NFE_XEN_KEY_BACKEND_ID, &id);
+	int rc = xb_find_self(xb);
 
+	if (rc < 0)
+		return rc;
+	rc = xenio_read_u32(xb->x, xb->front, NFE_XEN_KEY_BACKEND_ID, &id);
 	if (rc == 0)
 		rc = xenio_read(xb->x, xb->front, NFE_XEN_KEY_BACKEND, back, sizeof(back));
 	if (rc < 0)
@@ -98,7 +101,7 @@ xb_find_backend(struct xen_bus *xb)
 			       xb->front);
 	if (id > XENIO_DOMID_MAX || back[0] != '/')
 		return xb_fail(xb, -EPROTO, "back end \"%.60s\" in domain %u", back, id);
-	if (xb->nb_pieces > 0 && id != xb->backend_id)
+	if (xb->nb_pieces > 0 && !xb->stale && id != xb->backend_id)
 		return xb_fail(xb, -EPROTO, "back end moved from domain %u to %u: memory is granted "
 			       "to the first", xb->backend_id, id);
 	xb->backend_id = (uint16_t)id;
@@ -107,7 +110,7 @@ xb_find_backend(struct xen_bus *xb)
 	if (xb->back[0] != '\0')
 		return xb_fail(xb, -EPROTO, "back end moved from %.60s to %.60s", xb->back, back);
 	snprintf(path, sizeof(path), "%s/" NFE_XEN_KEY_STATE, back);
-	rc = xb->x->ops->watch(xb->x, path, "b");
+	rc = xb->x->ops->watch(xb->x, path, XB_WATCH_TOKEN);
 	if (rc == 0)
 		memcpy(xb->back, back, sizeof(back));
 	return rc;
@@ -223,6 +226,7 @@ connected(struct xen_bus *xb)
 	if (rc < 0)
 		return rc;
 	xb->state = NFE_XEN_CONNECTED;
+	xb->was_connected = true;
 	xb_expect(xb, XB_STATE(CONNECTED), true);
 	/* Killed between two looks: its notification came when nobody expected it. */
 	if (nfe_xen_alive(xb->index) == 0)
@@ -239,6 +243,9 @@ failed(struct xen_bus *xb)
 	(void)xenio_read_u32(xb->x, xb->back, NFE_XEN_KEY_REASON, &reason);
 	(void)xenio_read(xb->x, xb->back, NFE_XEN_KEY_ERROR, error, sizeof(error));
 	xb_fail(xb, -EIO, "%.150s", error);
+	/* Migrated to a host where our number is the same. */
+	if (reason == NFE_REASON_BOOT_MEMORY && xb->was_connected)
+		xb->stale = true;
 	return NFE_STATE_FAILED | (reason & 0xffff) << 16;
 }
 

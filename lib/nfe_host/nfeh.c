@@ -444,6 +444,7 @@ nfeh_attach(const struct nfeh_conf *conf, struct nfeh **out)
 			 "bytes", h->address, strerror(-rc));
 		goto free_h;
 	}
+	h->bus->quiet = h->ops.freeze != NULL;
 	rc = alloc_memory(h, conf->mem_bytes);
 	if (rc < 0)
 		goto destroy_bus;

@@ -61,8 +61,10 @@ struct nfeh_client_ops {
 			uint32_t *cons);
 	void (*thaw)(void *ctx);
 	/* It does not come back by itself: a device answers and cannot take over, or the function
-	 * fails over and over (-EIO). -ENODEV: there is no NFE, or not now: a function that is just
-	 * being reset does not answer either. Told at each attempt; there is one every second. */
+	 * fails over and over (-EIO). -ESTALE: memory of this library cannot be shared any more, and
+	 * without freeze() not be shared anew; only detach and attach help. -ENODEV: there is no
+	 * NFE, or not now: a function that is just being reset does not answer either. Told at
+	 * each attempt; there is one every second. */
 	void (*refused)(void *ctx, int error);
 };
 

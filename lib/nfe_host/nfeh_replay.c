@@ -64,7 +64,7 @@ replay_locked(struct nfeh *h)
 static bool
 is_refusal(int rc)
 {
-	return rc == -ENODEV || rc == -EPROTO || rc == -ENOTSUP;
+	return rc == -ENODEV || rc == -EPROTO || rc == -ENOTSUP || rc == -ESTALE;
 }
 
 /* One attempt. delay_ms: until the next one makes sense. */

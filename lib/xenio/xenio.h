@@ -79,6 +79,11 @@ struct xenio_ops {
 	int (*share)(struct xenio *x, uint16_t domid, unsigned int nb_pages, uint32_t *refs,
 		     void **addr);
 	void (*unshare)(struct xenio *x, void *addr, unsigned int nb_pages);
+	/* Such pages anew, their grants being void since this domain was restored: other references,
+	 * the same address and contents. Nobody may write to them meanwhile. When it fails they
+	 * stay usable here, and it can be tried again. */
+	int (*reshare)(struct xenio *x, uint16_t domid, void *addr, unsigned int nb_pages,
+		       uint32_t *refs);
 	/* One such page. When it is given back, however that happens, the byte becomes 0 and who is
 	 * bound to the port of evt is notified. */
 	int (*share_notify)(struct xenio *x, uint16_t domid, uint32_t byte_offset,

@@ -136,6 +136,7 @@ evt_close(struct xenio_evt *evt)
 	struct xenio_fake *w = e->h->w;
 
 	pthread_mutex_lock(&w->lock);
+	w->oopses += e->is_void;
 	evt_close_locked(e);
 	pthread_mutex_unlock(&w->lock);
 }
@@ -219,6 +220,7 @@ evt_unbind(struct xenio_evt *evt, int port)
 	struct fake_port **p;
 
 	pthread_mutex_lock(&e->h->w->lock);
+	e->h->w->oopses += e->is_void;
 	p = own_port_locked(e, port);
 	if (*p != NULL)
 		close_port_locked(p);
@@ -366,6 +368,7 @@ static const struct xenio_ops fake_ops = {
 	.domain_info = fake_domain_info,
 	.share = fake_share,
 	.unshare = fake_unshare,
+	.reshare = fake_reshare,
 	.share_notify = fake_share_notify,
 	.map = fake_map,
 	.map_notify = fake_map_notify,
@@ -485,6 +488,34 @@ xenio_fake_destroy_domain(struct xenio_fake *w, uint16_t domid)
 	pthread_mutex_unlock(&w->lock);
 }
 
+/* Linux cannot forget a port that it had before (evtchn_unbind_from_user): whoever closes it brings
+ * down its process. */
+static void
+void_ports_locked(struct xenio_fake *w, uint16_t domid)
+{
+	for (const struct fake_port *p = w->ports; p != NULL; p = p->next)
+		if (p->domid == domid)
+			p->evt->is_void = true;
+}
+
+void
+xenio_fake_restore_domain(struct xenio_fake *w, uint16_t from, uint16_t to)
+{
+	xenio_fake_add_domain(w, to);
+	pthread_mutex_lock(&w->lock);
+	void_ports_locked(w, from);
+	pthread_mutex_unlock(&w->lock);
+	xenio_fake_destroy_domain(w, from);
+	pthread_mutex_lock(&w->lock);
+	for (struct fake_handle *h = w->handles; h != NULL; h = h->next)
+		if (h->domid == from)
+			h->domid = to;
+	for (const struct fake_watch *a = w->watches; a != NULL; a = a->next)
+		if (a->h->domid == to)
+			fake_fire_locked(w, a->path, true); /* set again by its kernel */
+	pthread_mutex_unlock(&w->lock);
+}
+
 void
 xenio_fake_crash_domain(struct xenio_fake *w, uint16_t domid)
 {
@@ -546,6 +577,7 @@ xenio_fake_counts(struct xenio_fake *w, struct xenio_fake_counts *c)
 	for (const struct fake_evt *e = w->evts; e != NULL; e = e->next)
 		c->evts++;
 	c->notifies = w->notifies;
+	c->oopses = w->oopses;
 	pthread_mutex_unlock(&w->lock);
 }
 

@@ -25,6 +25,11 @@ void xenio_fake_destroy(struct xenio_fake *w); /* all handles are closed */
 void xenio_fake_add_domain(struct xenio_fake *w, uint16_t domid);
 /* xl destroy: nodes gone, ports closed, pages stay as long as somebody maps them. */
 void xenio_fake_destroy_domain(struct xenio_fake *w, uint16_t domid);
+/* xl save and xl restore: its processes go on as domain to, with new nodes; grants and ports are
+ * void, watches fire. */
+void xenio_fake_restore_domain(struct xenio_fake *w, uint16_t from, uint16_t to);
+/* What it granted cannot be mapped any more. */
+void xenio_fake_void_grants(struct xenio_fake *w, uint16_t domid);
 /* It stopped by itself and was kept. */
 void xenio_fake_crash_domain(struct xenio_fake *w, uint16_t domid);
 
@@ -57,6 +62,7 @@ struct xenio_fake_counts { /* what exists now */
 	unsigned int handles, watches, granted, mapped, ports, evts, transactions;
 	unsigned int foreign; /* of the mapped pages: without a grant */
 	uint64_t notifies; /* since creation */
+	unsigned int oopses; /* likewise: ports of a domain that was restored since were closed */
 };
 void xenio_fake_counts(struct xenio_fake *w, struct xenio_fake_counts *counts);
 

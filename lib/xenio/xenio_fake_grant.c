@@ -151,13 +151,39 @@ fake_unshare(struct xenio *x, void *addr, unsigned int nb_pages)
 	pthread_mutex_unlock(&h->w->lock);
 }
 
+int
+fake_reshare(struct xenio *x, uint16_t domid, void *addr, unsigned int nb_pages, uint32_t *refs)
+{
+	struct fake_handle *h = fake_handle_of(x);
+	size_t len = (size_t)nb_pages * XENIO_PAGE_SIZE;
+	struct fake_share *s;
+	void *page;
+	int rc = share_any(h, domid, nb_pages, XENIO_NO_PORT, 0, refs, &page);
+
+	if (rc < 0)
+		return rc;
+	memcpy(page, addr, len);
+	pthread_mutex_lock(&h->w->lock);
+	for (s = h->w->shares; s != NULL; s = s->next)
+		if (s->h == h && s->addr == addr)
+			break;
+	if (s == NULL || mremap(page, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, addr) == MAP_FAILED)
+		abort(); /* no memory: no test */
+	h->w->shares->addr = addr; /* the new one */
+	s->h = NULL;
+	settle_locked(h->w, s);
+	pthread_mutex_unlock(&h->w->lock);
+	return 0;
+}
+
 /* Pages that are given back cannot be mapped again, as in Xen. */
 static int
 map_page_locked(struct fake_handle *h, uint16_t domid, uint32_t ref, uint8_t *at)
 {
 	struct fake_share *s = find_share_locked(h->w, ref);
 
-	if (s == NULL || s->owner != domid || s->peer != h->domid || s->h == NULL)
+	if (s == NULL || s->owner != domid || s->peer != h->domid || s->h == NULL ||
+	    s->is_void)
 		return -EINVAL;
 	if (mmap(at, XENIO_PAGE_SIZE, PROT, MAP_SHARED | MAP_FIXED, s->fd,
 		 (off_t)((uint64_t)(ref - s->first_ref) * XENIO_PAGE_SIZE)) == MAP_FAILED)
@@ -344,6 +370,15 @@ fake_grants_forget_locked(struct fake_handle *h)
 		if (s->h == h)
 			give_back_locked(s);
 	}
+}
+
+void
+xenio_fake_void_grants(struct xenio_fake *w, uint16_t domid)
+{
+	pthread_mutex_lock(&w->lock);
+	for (struct fake_share *s = w->shares; s != NULL; s = s->next)
+		s->is_void |= s->owner == domid;
+	pthread_mutex_unlock(&w->lock);
 }
 
 unsigned int

@@ -60,6 +60,7 @@ struct fake_share { /* pages that one call granted */
 	struct fake_handle *h; /* NULL: given back */
 	uint16_t owner, peer;
 	uint32_t first_ref;
+	bool is_void; /* its domain is another one since */
 	unsigned int nb_pages, mapped;
 	int fd;
 	void *addr;
@@ -82,6 +83,7 @@ struct fake_evt {
 	struct xenio_evt evt;
 	struct fake_handle *h;
 	int fd;
+	bool is_void; /* had ports when its domain was saved */
 	struct fake_evt *next;
 };
 
@@ -125,6 +127,7 @@ struct xenio_fake {
 	unsigned int fail_in[XENIO_FAKE_CALLS];
 	int fail_with[XENIO_FAKE_CALLS];
 	uint64_t notifies;
+	unsigned int oopses;
 };
 
 static inline struct fake_handle *
@@ -168,6 +171,8 @@ void fake_store_fini(struct xenio_fake *w);
 /* xenio_fake_grant.c */
 int fake_share(struct xenio *x, uint16_t domid, unsigned int nb_pages, uint32_t *refs, void **addr);
 void fake_unshare(struct xenio *x, void *addr, unsigned int nb_pages);
+int fake_reshare(struct xenio *x, uint16_t domid, void *addr, unsigned int nb_pages,
+		 uint32_t *refs);
 int fake_map(struct xenio *x, uint16_t domid, const uint32_t *refs, unsigned int nb_pages,
 	     void **addr);
 int fake_map_notify(struct xenio *x, uint16_t domid, uint32_t ref, uint32_t byte_offset,

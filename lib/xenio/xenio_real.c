@@ -240,6 +240,34 @@ real_unshare(struct xenio *x, void *addr, unsigned int nb_pages)
 	xengntshr_unshare(to_real(x)->shr, addr, nb_pages);
 }
 
+/* The old pages are given back before new ones are asked for: gntalloc's limit is for both. Each
+ * mremap() replaces what was at the address at once, so that it can be read all the time. */
+static int
+real_reshare(struct xenio *x, uint16_t domid, void *addr, unsigned int nb_pages, uint32_t *refs)
+{
+	size_t len = (size_t)nb_pages * XENIO_PAGE_SIZE;
+	void *page = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int rc;
+
+	if (page == MAP_FAILED)
+		return -errno;
+	memcpy(page, addr, len);
+	if (mremap(page, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, addr) == MAP_FAILED) {
+		rc = -errno;
+		munmap(page, len);
+		return rc;
+	}
+	rc = real_share(x, domid, nb_pages, refs, &page);
+	if (rc < 0)
+		return rc;
+	memcpy(page, addr, len);
+	if (mremap(page, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, addr) != MAP_FAILED)
+		return 0;
+	rc = -errno;
+	real_unshare(x, page, nb_pages);
+	return rc;
+}
+
 static int
 real_share_notify(struct xenio *x, uint16_t domid, uint32_t byte_offset, struct xenio_evt *evt,
 		  int port, uint32_t *ref, void **addr)
@@ -416,6 +444,7 @@ const struct xenio_ops xenio_real_ops = {
 	.domain_info = real_domain_info,
 	.share = real_share,
 	.unshare = real_unshare,
+	.reshare = real_reshare,
 	.share_notify = real_share_notify,
 	.map = real_map,
 	.map_notify = real_map_notify,
