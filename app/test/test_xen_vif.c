@@ -142,6 +142,49 @@ killed_front_end_is_followed_though_pages_are_short(void)
 	return server_close(&s);
 }
 
+/* What it had granted is void, so the VIF ends; the next one works as the first. */
+static int
+restored(struct server *s, struct vif **vif, bool detach)
+{
+	struct xenio_fake_counts c;
+
+	TEST_EQ(send_frames(*vif, 4), TEST_OK);
+	TEST_EQ(recv_frames(*vif, 4), TEST_OK);
+	TEST_TRUE(!vif_lost(*vif));
+	if (detach)
+		TEST_EQ(server_detach(s), TEST_OK);
+	server_restore(s);
+	TEST_EQ(vif_wait(*vif, ECHO_WAIT_US), -ESTALE); /* it wakes */
+	TEST_TRUE(vif_lost(*vif) && !vif_link(*vif));
+	vif_detach(*vif);
+	xenio_fake_counts(s->t.w, &c);
+	TEST_EQ(c.oopses, 0);
+	TEST_EQ(c.granted + c.mapped, 0);
+	*vif = echo_attach("xen:0");
+	TEST_TRUE(*vif != NULL);
+	TEST_EQ(send_frames(*vif, 4), TEST_OK);
+	TEST_EQ(recv_frames(*vif, 4), TEST_OK);
+	return TEST_OK;
+}
+
+static int
+vif_of_a_restored_domain_ends_and_the_next_works(void)
+{
+	struct server s;
+	struct vif *vif;
+	int rc = TEST_OK;
+
+	srandom(4);
+	TEST_EQ(server_open(&s), TEST_OK);
+	vif = echo_attach("xen:0");
+	TEST_TRUE(vif != NULL);
+	for (unsigned int cycle = 0; cycle < 4 && rc == TEST_OK; cycle++)
+		rc = restored(&s, &vif, cycle % 2 == 0);
+	vif_detach(vif);
+	TEST_EQ(server_close(&s), TEST_OK);
+	return rc;
+}
+
 static int
 device_taken_away_and_given_back_goes_on(void)
 {
@@ -208,6 +251,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(back_end_killed_or_ended_and_started_loses_no_frame_and_no_grant),
 	TEST_CASE(killed_front_end_is_followed_though_pages_are_short),
 	TEST_CASE(device_taken_away_and_given_back_goes_on),
+	TEST_CASE(vif_of_a_restored_domain_ends_and_the_next_works),
 	TEST_CASE(reset_and_boot_again_over_the_same_connection),
 	TEST_CASE(no_device_and_no_switch_are_told_apart),
 };

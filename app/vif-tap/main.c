@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@
 #define BUF_SIZE_PLAIN 2048u /* bytes */
 #define BUF_SIZE_HINTS 8192u /* 64 KB are eight buffers, of 14 that a message may have */
 #define XEN_BUF_BYTES (896u * 4096u) /* with the rings, within gntalloc's default of 1024 pages */
+#define AGAIN_MS 1000       /* between attempts to attach again */
 #define FULL_RETRY_MS 1     /* a full send ring is looked at again after this, wake-up or not */
 
 struct options {
@@ -45,6 +47,7 @@ struct app {
 	struct pump pump;
 	int tap, signals, link_changed, epoll;
 	bool hints; /* before each frame of the tap */
+	uint8_t send_flags, recv_flags; /* of the VIF when the tap was made */
 	bool stop;
 };
 
@@ -161,6 +164,7 @@ attach(struct app *app)
 	fprintf(stderr, "vif-tap: vif %s: mtu %u refused, at most %u: %s\n", app->opt.vif,
 		app->opt.mtu, vif_max_mtu(app->vif), strerror(-rc));
 	vif_detach(app->vif);
+	app->vif = NULL;
 	return rc;
 }
 
@@ -172,6 +176,8 @@ tap_setup(struct app *app)
 	const struct options *o = &app->opt;
 	int rc;
 
+	app->send_flags = send;
+	app->recv_flags = recv;
 	offload |= send & NFE_MSG_F_CSUM_PARTIAL ? TAP_CSUM : 0;
 	offload |= send & NFE_MSG_F_GSO ? TAP_TSO : 0;
 	app->hints = offload & TAP_HINTS;
@@ -221,6 +227,55 @@ epoll_setup(struct app *app)
 }
 
 static void
+tell_carrier(struct app *app)
+{
+	bool up = vif_link(app->vif);
+
+	tap_set_carrier(app->tap, app->opt.tap, up);
+	fprintf(stderr, "vif-tap: %s: link %s\n", app->opt.tap, up ? "up" : "down");
+}
+
+static bool
+is_stopped(const struct app *app, int timeout_ms)
+{
+	struct pollfd pfd = { .fd = app->signals, .events = POLLIN };
+
+	return poll(&pfd, 1, timeout_ms) > 0;
+}
+
+/* The VIF is gone for good, a new one takes its place below the same interface. */
+static int
+attach_again(struct app *app)
+{
+	struct pump old = app->pump;
+	int rc;
+
+	vif_detach(app->vif);
+	close(app->epoll);
+	app->vif = NULL;
+	app->epoll = -1;
+	while ((rc = attach(app)) != 0)
+		if (is_stopped(app, AGAIN_MS))
+			return rc;
+	if (vif_send_flags(app->vif) != app->send_flags ||
+	    vif_recv_flags(app->vif) != app->recv_flags) {
+		fprintf(stderr, "vif-tap: %s: the VIF has other offloads now\n", app->opt.tap);
+		return -ENOTSUP;
+	}
+	pump_init(&app->pump, app->vif, app->tap, app->hints);
+	app->pump.to_tap = old.to_tap;
+	app->pump.from_tap = old.from_tap;
+	app->pump.to_tap_dropped = old.to_tap_dropped;
+	app->pump.from_tap_dropped = old.from_tap_dropped;
+	rc = tap_set_mtu(app->opt.tap, app->opt.mtu);
+	if (rc == 0)
+		rc = epoll_setup(app);
+	if (rc == 0)
+		tell_carrier(app);
+	return rc;
+}
+
+static void
 on_event(struct app *app, const struct epoll_event *ev)
 {
 	uint64_t count;
@@ -232,10 +287,7 @@ on_event(struct app *app, const struct epoll_event *ev)
 	} else if (ev->data.fd == app->tap) {
 		app->pump.tap_pending = true;
 	} else if (read(app->link_changed, &count, sizeof(count)) == sizeof(count)) {
-		bool up = vif_link(app->vif);
-
-		tap_set_carrier(app->tap, app->opt.tap, up);
-		fprintf(stderr, "vif-tap: %s: link %s\n", app->opt.tap, up ? "up" : "down");
+		tell_carrier(app);
 	}
 }
 
@@ -272,6 +324,12 @@ run(struct app *app)
 			return -errno;
 		for (int i = 0; i < n; i++)
 			on_event(app, &events[i]);
+		if (vif_lost(app->vif)) {
+			int rc = attach_again(app);
+
+			if (rc != 0)
+				return is_stopped(app, 0) ? 0 : rc;
+		}
 	}
 	return 0;
 }

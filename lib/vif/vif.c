@@ -70,10 +70,24 @@ vif_link_changed(void *ctx, bool up)
 		vif->link(vif->ctx, up);
 }
 
+/* Control thread, at each attempt. The application looks when it hears of the link, or wakes. */
+static void
+vif_refused(void *ctx, int error)
+{
+	struct vif *vif = ctx;
+
+	if (error != -ESTALE || __atomic_exchange_n(&vif->lost, true, __ATOMIC_ACQ_REL))
+		return;
+	vif_link_changed(vif, false);
+	if (vif->irq_fd >= 0)
+		nfeh_irq_raise(vif->h, VIF_CHANNEL);
+}
+
 /* No freeze and thaw: vif_replay.c says why the application may go on using the rings. */
 static const struct nfeh_client_ops client_ops = {
 	.link = vif_link_changed,
 	.indices = vif_replay_indices,
+	.refused = vif_refused,
 };
 
 #define OFFLOADS (NFE_F_CSUM_TO_DEVICE | NFE_F_CSUM_TO_HOST | NFE_F_GSO_TO_DEVICE | \
@@ -268,6 +282,12 @@ bool
 vif_link(const struct vif *vif)
 {
 	return nfeh_link(vif->h);
+}
+
+bool
+vif_lost(const struct vif *vif)
+{
+	return __atomic_load_n(&vif->lost, __ATOMIC_ACQUIRE);
 }
 
 uint32_t

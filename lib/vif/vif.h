@@ -16,7 +16,7 @@
  * vif_refill, vif_wait, vif_arm); it may be the same. Everything else may be called by any thread.
  *
  * The control thread inside survives a restart of the switch by itself: the rings stay, the link
- * goes down and up. Specification 5.3 and 8.
+ * goes down and up. Specification 5.3 and 8. It does not survive vif_lost().
  *
  * Trust: what the library reads from shared memory it checks (rule 16), with a geometry of its own.
  * The stock rte_ring calls take size and mask from the ring itself, which the switch can write: an
@@ -68,6 +68,9 @@ struct rte_ring *vif_fill_ring(const struct vif *vif);
 
 void vif_mac(const struct vif *vif, uint8_t mac[6]);
 bool vif_link(const struct vif *vif);
+/* The link is down and stays so: a Xen domain was restored or migrated, and what it had granted is
+ * void. Detach and attach again; frames in the rings are lost. Told by conf.link, and wakes. */
+bool vif_lost(const struct vif *vif);
 uint32_t vif_max_inline(const struct vif *vif); /* bytes, to the switch */
 uint32_t vif_max_frame(const struct vif *vif);  /* bytes that vif_send() takes */
 /* NFE_MSG_F_CSUM_PARTIAL and _GSO as far as messages to and from the switch may carry them. */
@@ -105,7 +108,7 @@ unsigned int vif_reclaim(struct vif *vif);
 void vif_kick(struct vif *vif);
 
 /* Sleep until a message is there, or timeout_us (-1: for ever). 1: something there; 0: time-out or
- * a signal; -ENOTSUP: attached without conf.sleep. */
+ * a signal; -ENOTSUP: attached without conf.sleep; -ESTALE: vif_lost(). */
 int vif_wait(struct vif *vif, int timeout_us);
 /* For an event loop of one's own: poll vif_fd() for reading, but only after vif_arm() said true
  * (nothing there, wake-up asked for); vif_disarm() after it fired. */

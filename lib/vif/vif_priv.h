@@ -61,6 +61,7 @@ struct vif {
 	struct nfeh_info info;
 	struct nfeh *h;
 	char *name;
+	bool lost;               /* atomic */
 	void (*link)(void *ctx, bool up);
 	void *ctx;
 

@@ -96,6 +96,8 @@ vif_wait(struct vif *vif, int timeout_us)
 
 		if (left_us < 0)
 			return 0;
+		if (vif_lost(vif))
+			return -ESTALE;
 		if (ppoll(&pfd, 1, timeout_us < 0 ? NULL : &ts, NULL) < 0)
 			return 0; /* a signal */
 		if (pfd.revents != 0)
