@@ -235,16 +235,13 @@ dev_take(struct dev *dev, uint8_t *frame)
 	return len;
 }
 
-/* One turn of a data path that gives each frame back, on a channel of the real device end; NULL: it
- * does not run. Sleeps and wakes as 5.4 wants it. True: there may be more. */
-static inline bool
-dev_echo(struct dev *dev, struct nfed_channel *ch)
+/* One turn of a data path that gives each frame back, on the real device end: how many. */
+static inline uint32_t
+dev_turn(struct dev *dev, struct nfed_channel *ch)
 {
 	static uint8_t frame[FRAME_MAX];
 	uint32_t sq_old, rq_old, len, n = 0;
 
-	if (ch == NULL)
-		return false;
 	sq_old = ch->sq.published;
 	rq_old = ch->rq.published;
 	while (n < 32 && (len = dev_take(dev, frame)) > 0) {
@@ -256,7 +253,15 @@ dev_echo(struct dev *dev, struct nfed_channel *ch)
 	if ((ch->rq.may_sleep && nfed_queue_must_wake(&ch->rq, ch->rq.published, rq_old)) ||
 	    (ch->sq.may_sleep && nfed_queue_must_wake(&ch->sq, ch->sq.published, sq_old)))
 		nfed_interrupt(ch);
-	return n > 0 || !nfed_sq_arm(&ch->sq);
+	return n;
+}
+
+/* The same, channel NULL: it does not run. Sleeps and wakes as 5.4 wants it. True: there may be
+ * more. */
+static inline bool
+dev_echo(struct dev *dev, struct nfed_channel *ch)
+{
+	return ch != NULL && (dev_turn(dev, ch) > 0 || !nfed_sq_arm(&ch->sq));
 }
 
 static inline void

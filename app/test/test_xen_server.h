@@ -29,6 +29,7 @@ struct server {
 	pthread_t thread;
 	int stop_fd;
 	bool stop, fail; /* fail: the function, once */
+	bool busy;       /* the data path does not sleep, but polls */
 };
 
 static inline int
@@ -75,14 +76,15 @@ serve(void *arg)
 	nfed_loop_add(loop, nfed_xen_vif_data_kick_fd(s->t.vif[0]), EPOLLIN | EPOLLET, server_on_kick, s);
 	nfed_loop_add(loop, s->stop_fd, EPOLLIN | EPOLLET, server_on_kick, s);
 	while (!__atomic_load_n(&s->stop, __ATOMIC_ACQUIRE)) {
-		bool more = dev_echo(&s->dev, s->ch);
+		bool busy = s->ch != NULL && __atomic_load_n(&s->busy, __ATOMIC_ACQUIRE);
+		bool more = busy ? dev_turn(&s->dev, s->ch) > 0 : dev_echo(&s->dev, s->ch);
 
 		if (__atomic_exchange_n(&s->fail, false, __ATOMIC_ACQ_REL))
 			nfed_function_fail(nfed_xen_vif_function(s->t.vif[0]), NFE_REASON_OPERATOR,
 					   "the test says so");
 		nfed_control_run(nfed_xen_vif_function(s->t.vif[0]));
 		nfed_xen_tick(s->t.xen);
-		nfed_loop_run(loop, more ? 0 : 100);
+		nfed_loop_run(loop, more || busy ? 0 : 100);
 	}
 	nfed_loop_del(loop, nfed_xen_vif_data_kick_fd(s->t.vif[0]));
 	nfed_loop_del(loop, s->stop_fd);

@@ -69,6 +69,67 @@ frames_come_back_while_both_ends_sleep(void)
 	return run(exchange);
 }
 
+/* So many frames there and back, the guest polling, a kick for each burst. */
+#define BURST 32u
+#define MILLION 1000000u
+static int
+stream(struct vif *vif, uint32_t nb_frames)
+{
+	uint8_t out[200] = { 0 }, in[FRAME_MAX];
+	uint32_t nb_sent = 0, nb_got = 0;
+
+	while (nb_got < nb_frames) {
+		for (unsigned int i = 0; i < BURST && nb_sent - nb_got < 4 * BURST; i++) {
+			memcpy(out, &nb_sent, sizeof(nb_sent));
+			if (vif_send(vif, out, nb_sent % 2 ? 60 : sizeof(out)) != 0)
+				break;
+			nb_sent += 1;
+		}
+		vif_kick(vif);
+		for (int len; (len = vif_recv(vif, in, sizeof(in))) != 0; nb_got++) {
+			TEST_EQ(len, nb_got % 2 ? 60 : sizeof(out));
+			TEST_MEM_EQ(in, &nb_got, sizeof(nb_got));
+		}
+	}
+	return TEST_OK;
+}
+
+static int
+count_notifications(struct server *s, struct vif *vif, uint64_t *nb)
+{
+	struct xenio_fake_counts before, after;
+
+	xenio_fake_counts(s->t.w, &before);
+	TEST_EQ(stream(vif, MILLION), TEST_OK);
+	xenio_fake_counts(s->t.w, &after);
+	*nb = after.notifies - before.notifies;
+	printf("# %u frames there and back, %" PRIu64 " notifications\n", MILLION, *nb);
+	return TEST_OK;
+}
+
+/* The busy loop of the guest asks for none; the back end, while it polls, for none either. One that
+ * lies down whenever it finds nothing is woken by bursts, not by frames. */
+static int
+million(struct server *s, struct vif *vif)
+{
+	uint64_t nb;
+
+	__atomic_store_n(&s->busy, true, __ATOMIC_RELEASE);
+	TEST_EQ(stream(vif, 1000), TEST_OK); /* what it had asked for before comes now */
+	TEST_EQ(count_notifications(s, vif, &nb), TEST_OK);
+	TEST_EQ(nb, 0);
+	__atomic_store_n(&s->busy, false, __ATOMIC_RELEASE);
+	TEST_EQ(count_notifications(s, vif, &nb), TEST_OK);
+	TEST_TRUE(nb <= 2 * MILLION / BURST);
+	return TEST_OK;
+}
+
+static int
+million_frames_between_busy_ends_cost_no_notification(void)
+{
+	return run(million);
+}
+
 static int
 restarts(struct server *s, struct vif *vif)
 {
@@ -248,6 +309,7 @@ no_device_and_no_switch_are_told_apart(void)
 static const struct test_case cases[] = {
 	TEST_CASE(control_answers_and_second_client_is_busy),
 	TEST_CASE(frames_come_back_while_both_ends_sleep),
+	TEST_CASE(million_frames_between_busy_ends_cost_no_notification),
 	TEST_CASE(back_end_killed_or_ended_and_started_loses_no_frame_and_no_grant),
 	TEST_CASE(killed_front_end_is_followed_though_pages_are_short),
 	TEST_CASE(device_taken_away_and_given_back_goes_on),
