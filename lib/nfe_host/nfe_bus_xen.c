@@ -231,6 +231,20 @@ renew_events(struct xen_bus *xb)
 	return 0;
 }
 
+/*
+ * Whoever was here before us said Closed, and a back end that waits may not have seen it yet. Its
+ * InitWait is not for us then: it would become Closed while we go on, and we should wait in vain.
+ */
+static void
+await_closed(struct xen_bus *xb)
+{
+	uint32_t state;
+
+	if (xenio_read_u32(xb->x, xb->front, NFE_XEN_KEY_STATE, &state) == 0 &&
+	    state == NFE_XEN_CLOSED)
+		(void)xb_wait_backend(xb, ~XB_STATE(INIT_WAIT), XB_SUCCEED_MS, &state);
+}
+
 static int
 meet_backend(struct xen_bus *xb, unsigned int timeout_ms)
 {
@@ -241,8 +255,10 @@ meet_backend(struct xen_bus *xb, unsigned int timeout_ms)
 		rc = renew_events(xb);
 	if (rc == 0 && !xb->pumping)
 		rc = xb_pump_start(xb);
-	if (rc == 0 && xb->state != NFE_XEN_INITIALISING) /* else still: nobody came yet */
+	if (rc == 0 && xb->state != NFE_XEN_INITIALISING) { /* else still: nobody came yet */
+		await_closed(xb);
 		rc = xb_set_state(xb, NFE_XEN_INITIALISING);
+	}
 	if (rc < 0)
 		return rc;
 	xb->state = NFE_XEN_INITIALISING;
