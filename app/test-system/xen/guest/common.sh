@@ -36,12 +36,16 @@ start_machine()
 
 # until_true SECONDS COMMAND...: repeats the command until it succeeds. Deadlines are for a hung
 # machine only: no result may depend on how fast the emulator is.
+# Each process that is started here takes milliseconds from those that are waited for.
 until_true()
 {
-    limit=$(($(cut -d. -f1 /proc/uptime) + $1 * $(cat /nfe/patience)))
+    read -r up rest < /proc/uptime
+    read -r patience < /nfe/patience
+    limit=$((${up%.*} + $1 * patience))
     shift
     until "$@" > /dev/null 2>&1; do
-        [ "$(cut -d. -f1 /proc/uptime)" -lt $limit ] || { note "gave up: $*"; return 1; }
+        read -r up rest < /proc/uptime
+        [ "${up%.*}" -lt $limit ] || { note "gave up: $*"; return 1; }
         sleep 0.1
     done
 }

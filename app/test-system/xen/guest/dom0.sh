@@ -8,6 +8,8 @@ role=dom0
 . /nfe/common.sh
 results=/dev/ttyS1
 sequence=0
+newline='
+'
 
 # result NAME VALUE...
 result()
@@ -56,7 +58,8 @@ restarted()
 # of GUEST: its part of the xenstore.
 of()
 {
-    echo "/local/domain/$(cat "/run/$1.domid")"
+    read -r its_domid < "/run/$1.domid"
+    echo "/local/domain/$its_domid"
 }
 
 # begin GUEST COMMAND: the guest is to run it, as soon as it is up and free. No backslashes, and the
@@ -65,13 +68,14 @@ begin()
 {
     sequence=$((sequence + 1))
     echo $sequence > "/run/$1.sequence"
-    xenstore-write "$(of "$1")/data/command" "$sequence $(echo "$2" | tr '\n' ' ')"
+    xenstore-write "$(of "$1")/data/command" "$sequence ${2//$newline/ }"
 }
 
 finished()
 {
-    told=$(xenstore-read "$(of "$1")/data/answer" 2> /dev/null) &&
-        [ "${told%% *}" = "$(cat "/run/$1.sequence")" ]
+    read -r its_domid < "/run/$1.domid"
+    told=$(xenstore-read "/local/domain/$its_domid/data/answer" 2> /dev/null) &&
+        read -r expected < "/run/$1.sequence" && [ "${told%% *}" = "$expected" ]
 }
 
 # finish GUEST SECONDS: waits for that command; its output, as one line, is in $told.

@@ -25,12 +25,15 @@ echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6 # no unasked frames
 echo $grant_pages > /sys/module/xen_gntalloc/parameters/limit
 role=$(sed -n 's/.*nfe\.role=\([a-z0-9]*\).*/\1/p' /proc/cmdline)
 note "booted"
-done=
+# A watch fires once when it is set, then at each change: nothing is missed, nothing polled for.
+echo > /run/done
 while :; do
-    command=$(xenstore-read data/command 2> /dev/null)
-    if [ -n "$command" ] && [ "${command%% *}" != "$done" ]; then
-        done=${command%% *}
-        answer "$done" "${command#* }"
-    fi
-    sleep 0.2
+    xenstore-watch data/command | while read -r path; do
+        command=$(xenstore-read data/command 2> /dev/null)
+        read -r last < /run/done
+        [ -n "$command" ] && [ "${command%% *}" != "$last" ] || continue
+        echo "${command%% *}" > /run/done
+        answer "${command%% *}" "${command#* }"
+    done
+    sleep 1 # the watch could not be set
 done
