@@ -25,7 +25,8 @@ KERNEL = "linux-image-amd64"  # depends on the package of the newest kernel
 WANTED = {  # package: the files that we need of it
     f"xen-hypervisor-{XEN}-amd64": [f"./boot/xen-{XEN}-amd64.gz"],
     f"xen-utils-{XEN}": [f"./usr/lib/xen-{XEN}/bin/{name}"
-                         for name in ("xl", "xenstored", "xenconsoled", "xen-init-dom0")],
+                         for name in ("xl", "xenstored", "xenconsoled", "xen-init-dom0",
+                                      "libxl-save-helper")],
     "xenstore-utils": ["./usr/bin/xenstore"],
     "busybox-static": ["./bin/busybox"],
 }
