@@ -488,6 +488,38 @@ document_has_every_key(void)
 	return TEST_OK;
 }
 
+/* Regression: what fired while xenstored did not answer was never looked at again. */
+static int
+slow_xenstored_makes_nothing_forgotten(void)
+{
+	struct xt_world t;
+	struct xt_hand f;
+
+	TEST_EQ(xt_open(&t), TEST_OK);
+	xenio_fake_mute(t.x);
+	xt_make_device(t.dom0, 5, 0, "a");
+	xt_settle(&t);
+	xenio_fake_unmute(t.x);
+	xt_settle(&t);
+	TEST_EQ(xt_hand_open(&t, &f, 5, 0, XT_PAGES), TEST_OK);
+	TEST_EQ(xt_back_state(&f), NFE_XEN_INIT_WAIT);
+	xt_hand_keys(&f);
+	xenio_fake_mute(t.x);
+	xt_hand_state(&f, NFE_XEN_INITIALISED);
+	xt_settle(&t);
+	xenio_fake_unmute(t.x);
+	xt_settle(&t);
+	TEST_EQ(xt_back_state(&f), NFE_XEN_CONNECTED);
+	xenio_fake_fail(t.w, XENIO_FAKE_WRITE, 1, -EIO); /* what it writes is Closed */
+	t.dom0->ops->rm(t.dom0, XENIO_NO_TX, f.front);
+	xt_settle(&t);
+	xt_settle(&t);
+	TEST_EQ(xt_back_state(&f), NFE_XEN_CLOSED);
+	xt_hand_close(&f);
+	xt_close(&t);
+	return TEST_OK;
+}
+
 static const struct test_case cases[] = {
 	TEST_CASE(fresh_device_shows_its_registers),
 	TEST_CASE(good_front_end_connects_and_leaves_nothing),
@@ -504,6 +536,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(ended_back_end_says_closed),
 	TEST_CASE(killed_front_end_is_followed_by_the_next),
 	TEST_CASE(transaction_conflicts_are_tried_again),
+	TEST_CASE(slow_xenstored_makes_nothing_forgotten),
 	TEST_CASE(document_has_every_key),
 };
 TEST_SUITE(xen, cases);

@@ -94,7 +94,7 @@ nfed_xen_unbind(struct nfed_xen_vif *v, const char *why)
 		     v->number, why);
 	state_watch(v, false);
 	v->bound = false;
-	v->look_again = false;
+	v->look_again = v->tell_again = false;
 	v->state = NFE_XEN_UNKNOWN;
 }
 
@@ -163,8 +163,10 @@ device_look(struct nfed_xen *xen, uint16_t domid, uint32_t number)
 
 	snprintf(dir, sizeof(dir), "%.80s/%u/%u", xen->dir, domid, number);
 	rc = xenio_read(xen->conf.x, dir, NFE_XEN_KEY_VIF, name, sizeof(name));
-	if (rc == -EIO)
-		return; /* xenstored does not answer: nothing is known */
+	if (rc == -EIO) { /* xenstored does not answer: nothing is known, and the watch is over */
+		xen->scan_again = true;
+		return;
+	}
 	if (v != NULL && (rc <= 0 || strcmp(name, v->conf.name) != 0)) {
 		nfed_xen_state_leave(v, "device removed");
 		nfed_xen_unbind(v, "device removed");
@@ -180,9 +182,12 @@ scan_domain(struct nfed_xen *xen, uint16_t domid)
 	char path[XENIO_PATH_MAX], **names;
 	unsigned int n;
 	uint32_t number;
+	int rc;
 
 	snprintf(path, sizeof(path), "%.80s/%u", xen->dir, domid);
-	if (xen->conf.x->ops->list(xen->conf.x, XENIO_NO_TX, path, &names, &n) < 0)
+	rc = xen->conf.x->ops->list(xen->conf.x, XENIO_NO_TX, path, &names, &n);
+	xen->scan_again |= rc == -EIO;
+	if (rc < 0)
 		return;
 	for (unsigned int i = 0; i < n; i++)
 		if (xenio_parse_u32(names[i], &number) == 0 &&
@@ -206,11 +211,14 @@ nfed_xen_scan(struct nfed_xen *xen)
 	char **names;
 	unsigned int n;
 	uint32_t domid;
+	int rc;
 
 	for (struct nfed_xen_vif *v = xen->vifs; v != NULL; v = v->next)
 		if (v->bound)
 			device_look(xen, v->domid, v->number);
-	if (xen->conf.x->ops->list(xen->conf.x, XENIO_NO_TX, xen->dir, &names, &n) < 0)
+	rc = xen->conf.x->ops->list(xen->conf.x, XENIO_NO_TX, xen->dir, &names, &n);
+	xen->scan_again |= rc == -EIO;
+	if (rc < 0)
 		return; /* none yet */
 	for (unsigned int i = 0; i < n; i++)
 		if (xenio_parse_u32(names[i], &domid) == 0 && domid <= XENIO_DOMID_MAX)
@@ -298,8 +306,14 @@ on_watch(void *arg, uint32_t events)
 void
 nfed_xen_tick(struct nfed_xen *xen)
 {
+	if (xen->scan_again) {
+		xen->scan_again = false;
+		nfed_xen_scan(xen);
+	}
 	for (struct nfed_xen_vif *v = xen->vifs; v != NULL; v = v->next) {
 		nfed_xen_unsilence(v);
+		if (v->tell_again)
+			nfed_xen_state_tell(v);
 		if (v->look_again) {
 			v->look_again = false;
 			nfed_xen_state_look(v);

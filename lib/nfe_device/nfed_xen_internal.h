@@ -24,6 +24,7 @@ struct nfed_xen {
 	char dir[XENIO_PATH_MAX]; /* of all back ends */
 	struct nfed_xen_vif *vifs;
 	const struct nfed_xen_vif *looking_for; /* NULL: any */
+	bool scan_again; /* at the next tick */
 };
 
 struct nfed_xen_arena {
@@ -50,6 +51,7 @@ struct nfed_xen_vif {
 	enum nfe_xen_state state; /* ours, as written */
 	uint64_t next_attach_ms;
 	bool look_again; /* at the next tick */
+	bool tell_again; /* likewise: xenstored has not taken our state */
 
 	struct xenio_evt *evt;
 	int port;          /* or XENIO_NO_PORT */
@@ -75,6 +77,8 @@ void nfed_xen_find(struct nfed_xen *xen, const struct nfed_xen_vif *v);
 /* nfed_xen_state.c */
 /* The VIF has a device now: publish, InitWait, and act on the front end's state. */
 void nfed_xen_state_start(struct nfed_xen_vif *v);
+/* Write our state, which xenstored may not take; then again at the next tick. */
+void nfed_xen_state_tell(struct nfed_xen_vif *v);
 /* The front end's state may have changed. */
 void nfed_xen_state_look(struct nfed_xen_vif *v);
 /* Let go of the front end if there is one; ours becomes Closed. */

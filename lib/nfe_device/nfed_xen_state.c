@@ -71,17 +71,26 @@ nfe_xen_state_name(unsigned int state)
 }
 
 /* A key of ours. What xenstore refuses is counted: the node may have been removed meanwhile. */
-static void __attribute__((format(printf, 3, 4)))
+static int __attribute__((format(printf, 3, 4)))
 put(struct nfed_xen_vif *v, const char *key, const char *format, ...)
 {
 	char value[XENIO_VALUE_MAX];
 	va_list ap;
+	int rc;
 
 	va_start(ap, format);
 	vsnprintf(value, sizeof(value), format, ap);
 	va_end(ap);
-	if (xenio_write(v->xen->conf.x, XENIO_NO_TX, v->back, key, "%s", value) < 0)
+	rc = xenio_write(v->xen->conf.x, XENIO_NO_TX, v->back, key, "%s", value);
+	if (rc < 0)
 		v->counters.io_errors++;
+	return rc;
+}
+
+void
+nfed_xen_state_tell(struct nfed_xen_vif *v)
+{
+	v->tell_again = put(v, NFE_XEN_KEY_STATE, "%u", v->state) == -EIO;
 }
 
 static void
@@ -92,7 +101,7 @@ set_state(struct nfed_xen_vif *v, enum nfe_xen_state to, const char *why)
 			     v->number, nfe_xen_state_name(v->state), nfe_xen_state_name(to),
 			     why[0] != '\0' ? ": " : "", why);
 	v->state = to;
-	put(v, NFE_XEN_KEY_STATE, "%u", to);
+	nfed_xen_state_tell(v);
 }
 
 struct publication {
@@ -348,8 +357,10 @@ nfed_xen_state_look(struct nfed_xen_vif *v)
 	if (!v->bound)
 		return;
 	rc = xenio_read_u32(v->xen->conf.x, v->front, NFE_XEN_KEY_STATE, &front);
-	if (rc == -EIO)
-		return; /* xenstored does not answer: nothing is known */
+	if (rc == -EIO) { /* xenstored does not answer: nothing is known, and the watch is over */
+		v->look_again = true;
+		return;
+	}
 	if (rc == -EINVAL || rc == -ERANGE || front >= NFE_XEN_STATES) {
 		v->counters.bad_state++;
 		front = NFE_XEN_UNKNOWN;

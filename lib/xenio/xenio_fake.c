@@ -409,14 +409,26 @@ xenio_fake_open(struct xenio_fake *w, uint16_t domid, struct xenio **x)
 	return 0;
 }
 
-void
-xenio_fake_mute(struct xenio *x)
+static void
+set_muted(struct xenio *x, bool muted)
 {
 	struct fake_handle *h = fake_handle_of(x);
 
 	pthread_mutex_lock(&h->w->lock);
-	h->muted = true;
+	h->muted = muted;
 	pthread_mutex_unlock(&h->w->lock);
+}
+
+void
+xenio_fake_mute(struct xenio *x)
+{
+	set_muted(x, true);
+}
+
+void
+xenio_fake_unmute(struct xenio *x)
+{
+	set_muted(x, false);
 }
 
 void
