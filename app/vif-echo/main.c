@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <vif.h>
 
@@ -105,16 +104,6 @@ echo_burst(struct vif *vif)
 	return used;
 }
 
-/* A VIF that is gone for good (a Xen domain was restored) makes room for the next. */
-static struct vif *
-attach_again(struct vif *vif, const char *address, const struct vif_conf *conf)
-{
-	vif_detach(vif);
-	while ((vif = vif_attach(address, conf)) == NULL && !stop)
-		sleep(1);
-	return vif;
-}
-
 static int
 usage(FILE *out)
 {
@@ -148,14 +137,11 @@ main(int argc, char **argv)
 	signal(SIGTERM, on_signal);
 	printf("vif-echo: ready\n");
 	fflush(stdout);
-	while (!stop && vif != NULL) { /* 200 ms: a signal just before the wait is seen after it */
+	while (!stop && !vif_lost(vif)) /* 200 ms: a signal just before the wait is seen after it */
 		if (echo_burst(vif) == 0 && (!conf.sleep || vif_wait(vif, 200000) == 1))
 			rte_pause();
-		if (vif_lost(vif))
-			vif = attach_again(vif, argv[optind], &conf);
-	}
 	printf("vif-echo: %" PRIu64 " frames, %" PRIu64 " bytes, %" PRIu64 " not answered\n",
 	       nb_frames, nb_bytes, nb_dropped);
 	vif_detach(vif);
-	return EXIT_SUCCESS;
+	return stop ? EXIT_SUCCESS : EXIT_FAILURE;
 }
