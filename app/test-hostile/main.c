@@ -34,6 +34,7 @@ struct hostile {
 	struct vif *vif;
 	uint8_t *db[2]; /* doorbell pages of the control channel and of channel 1 */
 	uint64_t rng;
+	uint32_t first; /* index in the send queue of the first message that is not honest */
 	uint8_t mac[6];
 };
 
@@ -42,6 +43,8 @@ struct mode {
 	void (*step)(struct hostile *h);
 	bool silent; /* its own library may not notice and reset the function */
 	unsigned int run_ms; /* instead of RUN_MS: the switch may look late, and a slow machine too */
+	/* The switch has seen enough. Until then it goes on beyond RUN_MS, at most for PATIENT_MS. */
+	bool (*seen)(const struct hostile *h);
 };
 
 static void
@@ -126,6 +129,14 @@ step_cells(struct hostile *h)
 	nfeh_kick(v->h, VIF_CHANNEL);
 }
 
+static bool
+cells_seen(const struct hostile *h)
+{
+	const struct vif_ring *r = &h->vif->send;
+
+	return (int32_t)(nfe_idx_read(r->cons) - h->first) >= (int32_t)r->size;
+}
+
 /* Fill entries that point anywhere. */
 static void
 step_fills(struct hostile *h)
@@ -159,10 +170,13 @@ step_overrun_rq(struct hostile *h)
 	send_frames(h);
 }
 
+/* The switch looks at the producer again when it has used up the entries that it knew of. So what
+ * comes back is taken: frames that a full receive queue drops cost no entry. */
 static void
 step_overrun_fq(struct hostile *h)
 {
 	nfe_idx_publish(h->vif->fill.prod, *h->vif->fill.cons + h->vif->fill.size + 1);
+	nfe_idx_publish(h->vif->recv.cons, nfe_idx_read(h->vif->recv.prod));
 	send_frames(h);
 }
 
@@ -252,7 +266,8 @@ step_frames(struct hostile *h)
 
 static const struct mode modes[] = {
 	{ "scribble", "random writes over every shared byte", step_scribble, true },
-	{ "cells", "random messages with believable indices", step_cells, true },
+	{ "cells", "random messages with believable indices", step_cells, true,
+	  .seen = cells_seen },
 	{ "fills", "fill entries that point anywhere", step_fills, true },
 	{ "overrun-sq", "send producer beyond the capacity", step_overrun_sq, false, PATIENT_MS },
 	{ "overrun-rq", "receive consumer ahead of the producer", step_overrun_rq, false,
@@ -272,6 +287,16 @@ now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static bool
+is_over(const struct mode *mode, const struct hostile *h, uint64_t ms)
+{
+	if (__atomic_load_n(&downs, __ATOMIC_RELAXED) != 0)
+		return true;
+	if (mode->seen != NULL && !mode->seen(h))
+		return ms >= PATIENT_MS;
+	return ms >= (mode->run_ms != 0 ? mode->run_ms : RUN_MS);
 }
 
 static const struct mode *
@@ -298,7 +323,7 @@ main(int argc, char **argv)
 	const struct mode *mode = argc > 2 ? find_mode(argv[2]) : NULL;
 	struct vif_conf conf = { .name = "hostile", .link = on_link };
 	struct hostile h = { .rng = argc > 3 ? strtoull(argv[3], NULL, 0) * 2 + 1 : 1 };
-	uint64_t end;
+	uint64_t start;
 
 	if (mode == NULL)
 		return usage();
@@ -312,10 +337,11 @@ main(int argc, char **argv)
 	printf("hostile: attached\n");
 	fflush(stdout);
 	send_frames(&h);
+	h.first = *h.vif->send.prod;
 	if (mode->silent)
 		pthread_mutex_lock(&h.vif->h->lock);
-	end = now_ms() + (mode->run_ms != 0 ? mode->run_ms : RUN_MS);
-	while (now_ms() < end && __atomic_load_n(&downs, __ATOMIC_RELAXED) == 0)
+	start = now_ms();
+	while (!is_over(mode, &h, now_ms() - start))
 		mode->step(&h);
 	printf("hostile: done, link went down %u times\n", downs);
 	fflush(stdout);
