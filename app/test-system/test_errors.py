@@ -192,13 +192,7 @@ def versions(errors, lab, switch):
 
 
 def operator(errors, lab, switch):
-    ctl = [sys.executable, os.path.join(os.path.dirname(__file__), "..", "..", "usertools",
-                                        "vif-ctl")]
-    prefix = ["--file-prefix", os.path.basename(lab.eal_dir(switch))]
-    errors.fails("vif-ctl for a VIF that does not exist", [*ctl, *prefix, "stats", "nobody"],
-                 "nobody")
-    errors.fails("vif-ctl without a switch", [*ctl, "--file-prefix", "nothing-runs", "list"],
-                 "nothing-runs")
+    """By telemetry; vif-ctl is test_vif_ctl.py's."""
     with errors.tap.case("telemetry for a VIF that does not exist", lab):
         reply = lab.telemetry(switch, "/vif/stats,nobody")
         expect("nobody" in str(reply), reply)

@@ -145,8 +145,8 @@ class Installed:
                   (self.below_prefix(self.pmd_dir()), self.pmd_path)]
         script = "".join(f"mount -t overlay overlay -o 'lowerdir={upper}:{lower}' '{lower}' && "
                          for upper, lower in mounts if os.path.isdir(lower))
-        script += (f"ldconfig -C {self.cache}.$$ && "
-                   f"mount --bind {self.cache}.$$ /etc/ld.so.cache && ")
+        script += (f"{{ [ -e {self.cache} ] || ldconfig -C {self.cache}; }} && "
+                   f"mount --bind {self.cache} /etc/ld.so.cache && ")
         return ["unshare", "--mount", "sh", "-c", script + 'exec "$@"', "sh", *argv]
 
     def run(self, argv, check=True):
@@ -178,10 +178,10 @@ def check_files(there):
 
 def check_headers(there):
     """Each alone and without a warning, as C and as C++."""
-    for name in (*CONTRACT, "vif.h"):
-        for compiler, language in (("cc", "c"), ("c++", "c++")):
-            there.run(["sh", "-c", f"{compiler} -x {language} -Wall -Wextra -Werror -fsyntax-only "
-                       f"$(pkg-config --cflags nfe-vif) {there.prefix}/include/nfe/{name}"])
+    headers = " ".join(f"{there.prefix}/include/nfe/{name}" for name in (*CONTRACT, "vif.h"))
+    there.run(["sh", "-ec", f"for header in {headers}; do for language in c c++; do "
+               "cc -x $language -Wall -Wextra -Werror -fsyntax-only "
+               "$(pkg-config --cflags nfe-vif) $header; done; done"])
 
 
 def build_app(there, source, program, libs=""):

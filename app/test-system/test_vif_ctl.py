@@ -236,30 +236,33 @@ def check_errors(ctl, other):
     prefix = ctl.argv()[len(CTL):]
     stranger = ["--file-prefix", os.path.basename(ctl.lab.eal_dir(other))]
     nowhere = ["--socket", "/nowhere/telemetry"]
-    for args, code, *words in (
-            ([*prefix, "stats", "nobody"], REFUSED, "no VIF named nobody"),
-            ([*prefix, "info", "nobody"], REFUSED, "no VIF named nobody"),
-            ([*prefix, "queues", "nobody"], REFUSED, "no VIF named nobody"),
-            ([*prefix, "info", "wire"], REFUSED, "no VIF named wire"),
-            (["--file-prefix", "nothing-runs", "list"], REFUSED, "no vif-switch answers",
-             "/nothing-runs/", "--file-prefix"),
-            ([*nowhere, "list"], REFUSED, "no vif-switch answers", nowhere[1]),
-            ([*stranger, "list"], REFUSED, stranger[1], "is that a vif-switch?"),
-            ([*stranger, "stats"], REFUSED, stranger[1], "is that a vif-switch?"),
-            ([*stranger, "stats", "a"], REFUSED, stranger[1], "is that a vif-switch?"),
-            ([*prefix], BAD_CALL, "COMMAND"),
-            ([*prefix, "lst"], BAD_CALL, "lst"),
-            ([*prefix, "info"], BAD_CALL, "NAME missing"),
-            ([*prefix, "queues"], BAD_CALL, "NAME missing"),
-            ([*prefix, "fdb", "a"], BAD_CALL, "takes no NAME"),
-            ([*prefix, "fdb", "--watch", "1"], BAD_CALL, "not for fdb"),
-            ([*prefix, "list", "--watch", "0"], BAD_CALL, "0.1 to 3600")):
-        done = ctl.lab.run([*CTL, *args], check=False)
-        expect(done.returncode == code and not done.stdout,
-               f"{args}: exit code {done.returncode}: {done.stdout}{done.stderr}")
+    calls = (
+        ([*prefix, "stats", "nobody"], REFUSED, "no VIF named nobody"),
+        ([*prefix, "info", "nobody"], REFUSED, "no VIF named nobody"),
+        ([*prefix, "queues", "nobody"], REFUSED, "no VIF named nobody"),
+        ([*prefix, "info", "wire"], REFUSED, "no VIF named wire"),
+        (["--file-prefix", "nothing-runs", "list"], REFUSED, "no vif-switch answers",
+         "/nothing-runs/", "--file-prefix"),
+        ([*nowhere, "list"], REFUSED, "no vif-switch answers", nowhere[1]),
+        ([*stranger, "list"], REFUSED, stranger[1], "is that a vif-switch?"),
+        ([*stranger, "stats"], REFUSED, stranger[1], "is that a vif-switch?"),
+        ([*stranger, "stats", "a"], REFUSED, stranger[1], "is that a vif-switch?"),
+        ([*prefix], BAD_CALL, "COMMAND"),
+        ([*prefix, "lst"], BAD_CALL, "lst"),
+        ([*prefix, "info"], BAD_CALL, "NAME missing"),
+        ([*prefix, "queues"], BAD_CALL, "NAME missing"),
+        ([*prefix, "fdb", "a"], BAD_CALL, "takes no NAME"),
+        ([*prefix, "fdb", "--watch", "1"], BAD_CALL, "not for fdb"),
+        ([*prefix, "list", "--watch", "0"], BAD_CALL, "0.1 to 3600"))
+    runs = [subprocess.Popen([*CTL, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             text=True) for args, *_ in calls]
+    for run, (args, code, *words) in zip(runs, calls):
+        out, err = run.communicate(timeout=60)
+        expect(run.returncode == code and not out,
+               f"{args}: exit code {run.returncode}: {out}{err}")
         for word in words:
-            expect(word in done.stderr, f"{args}: '{word}' is not in: {done.stderr}")
-        expect("Traceback" not in done.stderr, f"{args}: {done.stderr}")
+            expect(word in err, f"{args}: '{word}' is not in: {err}")
+        expect("Traceback" not in err, f"{args}: {err}")
     path = os.path.join(ctl.lab.eal_dir(ctl.switch), "dpdk_telemetry.v2")
     done = ctl.lab.run([*CTL, "--socket", path, "--json", "queues", "b"])
     expect(json.loads(done.stdout) == ctl.pages("/vif/queues,b"), "--socket")
