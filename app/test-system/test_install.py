@@ -156,6 +156,12 @@ class Installed:
         return self.lab.start(name, self.see(argv))
 
 
+def files_of(folder):
+    """All files below a folder of the tree, as paths from its top."""
+    return [os.path.relpath(os.path.join(path, name), ROOT)
+            for path, _, names in os.walk(os.path.join(ROOT, folder)) for name in names]
+
+
 def check_files(there):
     abi = os.path.basename(there.pmd_path).split("-")[1]
     lib, pmds = there.libdir, there.pmd_dir()
@@ -165,15 +171,34 @@ def check_files(there):
     wanted |= {f"{lib}/pkgconfig/nfe-vif.pc"}
     wanted |= {f"{pmds}/librte_net_nfe.so{end}"
                for end in ("", "." + abi.split(".", maxsplit=1)[0], "." + abi)}
+    wanted |= {f"share/doc/nfe/{name}" for name in ("README.md", "LICENSE", *files_of("doc"),
+                                                    *files_of("config"))}
     files = there.files()
     expect(files == wanted, f"missing: {sorted(wanted - files)}, nobody knows: "
                             f"{sorted(files - wanted)}")
     text = readme()
     unnamed = [name for name in (*PROGRAMS, "libnfe_vif.so", "libnfe_vif.a", "nfe-vif.pc", "vif.h",
-                                 "dpdk/pmds-ABI", "librte_net_nfe.so") if name not in text]
+                                 "dpdk/pmds-ABI", "librte_net_nfe.so", "share/doc/nfe") if name not in text]
     expect(not unnamed, f"the README doesn't name {unnamed}")
     dead = [path for path in files if not os.path.exists(there.below_prefix(path))]
     expect(not dead, f"links to nowhere: {dead}")
+
+
+def check_documents(there):
+    """Links of installed documents lead to installed ones, and so does the unit of systemd."""
+    docs = [path for path in there.files() if path.endswith(".md")]
+    for doc in docs:
+        with open(there.below_prefix(doc), encoding="utf-8") as file:
+            links = re.findall(r"\]\(([^)#\s:]+)(?:#[^)]*)?\)", file.read())
+        dead = [link for link in links if not os.path.exists(
+            there.below_prefix(os.path.dirname(doc), link))]
+        expect(not dead, f"{doc}: links lead nowhere: {dead}")
+    with open(there.below_prefix("share/doc/nfe/config/vif-switch.service"),
+              encoding="utf-8") as file:
+        paths = re.findall(r"(?:=|file:)/usr/local/(\S+)", file.read())
+    expect(len(paths) >= 3, f"paths of the unit: {paths}")
+    dead = [path for path in paths if not os.path.exists(there.below_prefix(path))]
+    expect(not dead, f"vif-switch.service names what is not installed: {dead}")
 
 
 def check_headers(there):
@@ -257,6 +282,8 @@ def main():
         with tap.case("meson install: what the README names, and no more"):
             there.install()
             check_files(there)
+        with tap.case("installed documents: links and paths lead somewhere"):
+            check_documents(there)
         done = there.run(["true"], check=False)
         if done.returncode:
             tap.skip("what is installed works", f"no overlay mounts here: {done.stderr.strip()}")
