@@ -177,8 +177,9 @@ def check_files(there):
     expect(files == wanted, f"missing: {sorted(wanted - files)}, nobody knows: "
                             f"{sorted(files - wanted)}")
     text = readme()
-    unnamed = [name for name in (*PROGRAMS, "libnfe_vif.so", "libnfe_vif.a", "nfe-vif.pc", "vif.h",
-                                 "dpdk/pmds-ABI", "librte_net_nfe.so", "share/doc/nfe") if name not in text]
+    names = (*PROGRAMS, "libnfe_vif.so", "libnfe_vif.a", "nfe-vif.pc", "vif.h", "dpdk/pmds-ABI",
+             "librte_net_nfe.so", "share/doc/nfe")
+    unnamed = [name for name in names if name not in text]
     expect(not unnamed, f"the README doesn't name {unnamed}")
     dead = [path for path in files if not os.path.exists(there.below_prefix(path))]
     expect(not dead, f"links to nowhere: {dead}")
