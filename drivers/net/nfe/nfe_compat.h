@@ -48,6 +48,16 @@ nfe_rss_algorithm(struct rte_eth_dev_info *info)
 #endif
 }
 
+static inline void
+nfe_rss_algorithm_get(struct rte_eth_rss_conf *conf)
+{
+#if RTE_VERSION >= RTE_VERSION_NUM(23, 11, 0, 0)
+	conf->algorithm = RTE_ETH_HASH_FUNCTION_TOEPLITZ;
+#else
+	RTE_SET_USED(conf);
+#endif
+}
+
 /* The compiler's atomics by DPDK's names, which came with 23.11. */
 #if RTE_VERSION < RTE_VERSION_NUM(23, 11, 0, 0)
 #define RTE_ATOMIC(type) type
@@ -69,7 +79,7 @@ nfe_rss_algorithm(struct rte_eth_dev_info *info)
 				     RTE_FMT_TAIL(__VA_ARGS__, )))
 #endif
 
-/* The PCI device of a port. RTE_ETH_DEV_TO_PCI() ended with 26.07, or before. */
+/* The PCI device of a port. 26.07 has no RTE_ETH_DEV_TO_PCI() any more. */
 #ifdef RTE_CLASS_TO_BUS_DEVICE
 #define nfe_pci_device(dev) RTE_CLASS_TO_BUS_DEVICE(dev, struct rte_pci_device)
 #else

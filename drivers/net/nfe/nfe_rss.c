@@ -156,6 +156,7 @@ nfe_rss_hash_conf_get(struct rte_eth_dev *dev, struct rte_eth_rss_conf *conf)
 		memcpy(conf->rss_key, port->rss.key, NFE_RSS_KEY_LEN);
 	conf->rss_key_len = NFE_RSS_KEY_LEN;
 	conf->rss_hf = hf_of(port->rss.types);
+	nfe_rss_algorithm_get(conf);
 	return 0;
 }
 
