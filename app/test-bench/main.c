@@ -61,7 +61,7 @@ usage(FILE *out)
 		"  --gap-us N          rest between round trips\n"
 		"guests:\n"
 		"  --burst N --desc N --buf BYTES --mbufs N\n"
-		"  --publish N         ethdevs: frames per call of the driver (default: all of a burst)\n"
+		"  --publish N         ethdevs: frames per call of the driver (default: a burst)\n"
 		"  --inline BYTES      raw ends: longer frames go by DMA\n"
 		"  --cells             raw ends that cost next to nothing: the switch is measured\n"
 		"windows:\n"
@@ -79,7 +79,8 @@ static const struct option longs[] = {
 	{ "mode", 1, 0, 'm' }, { "vif", 1, 0, 'v' }, { "size", 1, 0, 's' }, { "imix", 0, 0, 'x' },
 	{ "touch", 0, 0, 't' }, { "macs", 1, 0, 'a' }, { "both", 0, 0, '2' }, { "ring", 0, 0, 'r' },
 	{ "in-flight", 1, 0, 'f' }, { "rate", 1, 0, 'R' }, { "pings", 1, 0, 'n' },
-	{ "gap-us", 1, 0, 'g' }, { "burst", 1, 0, 'b' }, { "publish", 1, 0, 'p' }, { "desc", 1, 0, 'd' },
+	{ "gap-us", 1, 0, 'g' }, { "burst", 1, 0, 'b' }, { "publish", 1, 0, 'p' },
+	{ "desc", 1, 0, 'd' },
 	{ "buf", 1, 0, 'B' }, { "mbufs", 1, 0, 'M' }, { "inline", 1, 0, 'i' }, { "cells", 0, 0, 'c' },
 	{ "windows", 1, 0, 'w' }, { "max-windows", 1, 0, 'W' }, { "warm", 1, 0, 'H' },
 	{ "window-us", 1, 0, 'u' }, { "dirty", 1, 0, 'D' }, { "switch-schedstat", 1, 0, 'S' },
