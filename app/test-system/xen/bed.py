@@ -134,9 +134,10 @@ class XenBed:
 
 
 def read_results(path):
+    """Those that are complete: it may be read while the machine runs."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            lines = file.read().replace("\r", "").splitlines()
+            lines = file.read().replace("\r", "").split("\n")[:-1]
     except OSError:
         lines = []
     return Results((*line.split(" ", 1), "")[:2] for line in lines if line)
