@@ -104,7 +104,7 @@ class Programs:
             for command in commands[1].split(",") if commands else ():
                 text += run_help(program + [command])
             return text + "".join(run_help(program + ["xen", command])
-                                  for command in ("attach", "iomem"))
+                                  for command in ("attach", "detach", "iomem"))
         return run_help([os.path.join(self.build, "app", name, name)])
 
     def split(self, piece):
