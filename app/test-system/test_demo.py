@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 the NFE authors
 """The demo of the README as its user runs it, on a terminal: "--pcap" replays a capture and counts
-it at the guests, "--keep" leaves all of it up, the commands that it prints work, and Ctrl-C leaves
-nothing behind. A capture that can't be replayed is refused before anything is made."""
+it at the guests, "--keep" leaves all of it up, the commands that it prints work, and neither the end
+of input nor Ctrl-C leaves anything behind. A capture that can't be replayed is refused before
+anything is made."""
 import contextlib
 import glob
 import os
@@ -22,7 +23,8 @@ from lab import (ROOT, LabError, Tap, die_with_parent, expect, free_hugepages_mi
 DEMO = [sys.executable, os.path.join(ROOT, "usertools", "demo")]
 RUN_S = 120
 LOOK_S = 20
-CTRL_C = b"\x03"
+CTRL_C, CTRL_D = b"\x03", b"\x04"
+INTERRUPTED = 130
 PCAP_MAGIC = 0xa1b2c3d4
 ETHERNET, RAW_IP = 1, 101
 MAX_FRAME = 1514
@@ -98,10 +100,11 @@ class Terminal:
 class Remains:
     """What a demo has made, found by the names that bear its pid, and by its descendants."""
 
-    def __init__(self, pid, run_dir):
-        self.run_dir = run_dir
-        self.patterns = (f"/run/netns/nfe{pid}-*", f"/var/run/dpdk/nfe{pid}-*", run_dir)
+    def __init__(self, pid):
         self.processes = dict(descendants(pid))
+        lines = " ".join(map(command_line, self.processes))
+        self.run_dir = re.search(r"/run/nfe-demo-\w+", lines)[0]
+        self.patterns = (f"/run/netns/nfe{pid}-*", f"/var/run/dpdk/nfe{pid}-*", self.run_dir)
 
     def paths(self):
         return [path for pattern in self.patterns for path in glob.glob(pattern)]
@@ -126,6 +129,14 @@ def stat_fields(pid):
 def start_time(pid):
     fields = stat_fields(pid)
     return fields and fields[0] not in "ZX" and fields[19]
+
+
+def command_line(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
+            return file.read().replace("\0", " ")
+    except OSError:
+        return ""
 
 
 def descendants(top):
@@ -204,15 +215,14 @@ def try_commands(commands):
             expect(code in (0, -signal.SIGINT), f"'{terminal.name}': exit code {code}")
 
 
-def leave(demo, made, hugepages_mib):
-    """By Ctrl-C; of what was there nothing may be left."""
-    expect(len(made.processes) >= 5 and len(made.running()) == len(made.processes),
-           f"running: {made.running()} of {made.processes}")
-    expect(len([path for path in made.paths() if "netns" in path]) == 4 and made.sockets(),
-           f"there was only {made.paths()}, {made.sockets()}")
-    demo.type(CTRL_C)
+def leave(demo, key, wanted_code, hugepages_mib):
+    """By a key of the terminal; of what was there nothing may be left."""
+    made = Remains(demo.pid)
+    expect(len(made.processes) >= 4 and len([p for p in made.paths() if "netns" in p]) == 4 and
+           made.sockets(), f"there was only {made.processes}, {made.paths()}, {made.sockets()}")
+    demo.type(key)
     code = demo.end()
-    expect(code == 0, f"exit code {code}:\n{demo.text[-2000:]}")
+    expect(code == wanted_code, f"exit code {code}:\n{demo.text[-2000:]}")
     expect(not made.paths(), f"left: {made.paths()}")
     expect(not made.running(), f"still running: {made.running()}")
     expect(not made.sockets(), f"still open: {made.sockets()}")
@@ -234,9 +244,16 @@ def run_and_look(tap, pcap):
                    f"not '{line}'")
         with tap.case("--keep: all of it stays up, and the printed commands show it"):
             try_commands(printed_commands(demo.text))
-        with tap.case("Ctrl-C ends it and leaves nothing"):
-            run_dir = os.path.dirname(printed_commands(demo.text)[-1].split()[-1])
-            leave(demo, Remains(demo.pid, run_dir), hugepages_mib)
+        with tap.case("the end of input ends it and leaves nothing"):
+            leave(demo, CTRL_D, 0, hugepages_mib)
+
+
+def interrupt(tap):
+    hugepages_mib = free_hugepages_mib()
+    with contextlib.closing(Terminal(DEMO)) as demo:
+        with tap.case("Ctrl-C in the middle ends it and leaves nothing"):
+            demo.wait_text("^traffic$", RUN_S)
+            leave(demo, CTRL_C, INTERRUPTED, hugepages_mib)
 
 
 def main():
@@ -247,6 +264,7 @@ def main():
         pcap = os.path.join(tmp, "frames.pcap")
         write_pcap(pcap, some_frames(LENGTHS * ROUNDS + REFUSED_LENGTHS))
         run_and_look(tap, pcap)
+    interrupt(tap)
     return tap.plan()
 
 
