@@ -47,6 +47,10 @@ mtu_is_the_longest_frame_that_arrives vlan_tags_arrive_as_they_were_sent
 buffer_scatter_at_the_edges_of_buffers""".split()
 SLEEPY = """no_wake_up_is_lost_in_thousands_of_sleeps interrupt_is_armed_only_as_configured
 monitored_address_tells_that_frames_came""".split()
+SHARED = "--file-prefix shared -a 0000:02:00.0"  # EAL of a primary and its secondaries
+TWO_QUEUES = ("-i --total-num-mbufs=4096 --rxq=2 --txq=2 --num-procs=2 --txonly-multi-flow "
+              f"--eth-peer=0,{MAC_OF_ECHO}")
+ONE_BY_BOTH = 500      # frames on each queue, by two testpmd that share the CPUs of a VM
 DIMM_MIB = 256
 MATRIX_S = 240
 
@@ -365,6 +369,47 @@ def vfio(tap, lab, switch, bed):
     return None
 
 
+def proc_info(vm):
+    """Statistics of the port, as a secondary process of its own reads them."""
+    text = vm.run(f"dpdk-proc-info $PLUGINS {SHARED} -- -p 1 --xstats")
+    return {name: int(n) for name, n in re.findall(r"^\s*(\w+): (\d+)\s*$", text, re.MULTILINE)}
+
+
+def secondary(tap, lab, switch, vm):
+    """The doorbells are the same BAR for both, and so is what a kick is stored to. Not with
+    uio_pci_generic: it takes the bus master away when any process of several ends."""
+    with tap.case("secondary process: dpdk-proc-info, and a testpmd on a queue of its own", lab):
+        since = lab.vif_stats(switch, "b")
+        vm.run(f"pmd -m 64 {SHARED} --lcores 0@0,1@0 -- {TWO_QUEUES} --proc-id=0")
+        vm.run(f"pmd2 {SHARED} --lcores 2@1,3@1 --proc-type=secondary -- {TWO_QUEUES} --proc-id=1")
+        refused = vm.run("ask2 mac_addr add 0 02:00:00:00:00:21")
+        expect("not supported" in refused, f"control in a secondary:\n{refused}")
+        vm.run("ask2 set fwd macswap")
+        vm.run("ask2 start")
+        circulate(vm)
+        moved(lab, switch, "b", since, 4 * ONE_BY_BOTH)
+        wait_until(lambda: all(proc_info(vm)[f"{way}_q{i}_packets"] >= ONE_BY_BOTH
+                               for way in ("rx", "tx") for i in (0, 1)),
+                   f"{ONE_BY_BOTH} frames by each process, both ways", 60, 0.5)
+        vm.run("ask2 stop")
+        vm.run("ask stop")
+        device, now = quiet(lab, switch, "b"), proc_info(vm)
+        sent = device["from_frames"] - since["from_frames"]
+        expect(now["tx_q0_packets"] + now["tx_q1_packets"] == now["tx_good_packets"] ==
+               now["dev_from_frames"] == sent, f"the switch took {sent}: {now}")
+        expect(now["replays"] == 0, f"the function was reset: {now['replays']} replays")
+        tap.diagnose(f"sent by the primary {now['tx_q0_packets']}, by the secondary "
+                     f"{now['tx_q1_packets']}")
+        vm.run("quit2")
+        before = lab.vif_stats(switch, "b")
+        circulate(vm)  # the primary is alone with its queue
+        moved(lab, switch, "b", before, 1)
+        vm.run("ask stop")
+        vm.run("quit")
+        vm.run("rm -f /dev/hugepages/*")
+        check_accounting(lab, switch, ["b", "echo"])
+
+
 def vfio_unplugged(tap, lab, switch, vm):
     """VFIO asks for the function back, and the kernel waits until testpmd has closed it."""
     with tap.case("unplugged from vfio-pci under load: removal event, without EAL's monitor", lab):
@@ -425,6 +470,7 @@ def main():
         iommu = vfio(tap, lab, switch, bed)
         if iommu is not None:
             sleepers(tap, lab, switch, iommu)
+            secondary(tap, lab, switch, iommu)
             vfio_unplugged(tap, lab, switch, iommu)
         if again is not None and iommu is not None:
             two_vms(tap, lab, switch, again, iommu)

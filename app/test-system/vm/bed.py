@@ -50,6 +50,7 @@ class Bed:
         img = image.Image()
         img.add_busybox()
         img.add_program("/usr/bin/dpdk-testpmd", extra=[f"{LIBRARIES}/libgcc_s.so.1"])
+        img.add_program("/usr/bin/dpdk-proc-info")
         img.add_file(STDBUF)
         for name in ("test-traffic", "test-pmd"):
             img.add_program(self.lab.program(name), f"/usr/bin/{name}")

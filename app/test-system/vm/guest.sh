@@ -43,32 +43,63 @@ wait_for() {
 	done
 }
 
-# pmd OPTIONS: the stock testpmd in the background; ask COMMAND: what it prints for one command.
+# pmd OPTIONS: the stock testpmd in the background; ask COMMAND: what it prints for one command;
+# quit: its exit code. pmd2, ask2, quit2: another one beside it.
 PLUGINS="-d librte_mempool_ring.so -d librte_net_nfe.so"
 LINES_AT_ONCE="_STDBUF_O=L LD_PRELOAD=/usr/libexec/coreutils/libstdbuf.so"
-pmd() {
-	rm -f /tmp/in
-	: > /tmp/log
-	mkfifo /tmp/in
+launch() { # IN LOG OPTIONS...
+	in=$1
+	log=$2
+	shift 2
+	rm -f "$in"
+	: > "$log"
+	mkfifo "$in"
 	# shellcheck disable=SC2086
-	env $LINES_AT_ONCE dpdk-testpmd $PLUGINS "$@" < /tmp/in > /tmp/log 2>&1 &
-	pmd_pid=$!
+	env $LINES_AT_ONCE dpdk-testpmd $PLUGINS "$@" < "$in" > "$log" 2>&1 &
+	launched=$!
+}
+prompted() { # LOG: of what was launched last
+	wait_for 90 sh -c "grep -q 'testpmd> ' $1 || ! kill -0 $launched" &&
+		grep -q 'testpmd> ' "$1" && ! grep -q 'Start ports failed' "$1"
+}
+answer() { # LOG COMMAND...: on descriptor 4
+	log=$1
+	shift
+	seen=$(wc -c < "$log")
+	echo "$*" >&4
+	echo "show port xstats nothing" >&4
+	wait_for 30 sh -c "tail -c +$((seen + 1)) $log | grep -qE 'Bad arguments|Invalid port'"
+	code=$?
+	tail -c +$((seen + 1)) "$log"
+	return $code
+}
+pmd() {
+	launch /tmp/in /tmp/log "$@"
+	pmd_pid=$launched
 	exec 3> /tmp/in
-	wait_for 90 grep -q 'testpmd> ' /tmp/log && ! grep -q 'Start ports failed' /tmp/log
+	prompted /tmp/log
 }
 ask() {
-	seen=$(wc -c < /tmp/log)
-	echo "$*" >&3
-	echo "show port xstats nothing" >&3
-	wait_for 30 sh -c "tail -c +$((seen + 1)) /tmp/log | grep -qE 'Bad arguments|Invalid port'"
-	code=$?
-	tail -c +$((seen + 1)) /tmp/log
-	return $code
+	answer /tmp/log "$@" 4>&3
 }
 quit() {
 	echo quit >&3
 	exec 3>&-
 	wait "$pmd_pid"
+}
+pmd2() {
+	launch /tmp/in2 /tmp/log2 "$@"
+	pmd2_pid=$launched
+	exec 5> /tmp/in2
+	prompted /tmp/log2
+}
+ask2() {
+	answer /tmp/log2 "$@" 4>&5
+}
+quit2() {
+	echo quit >&5
+	exec 5>&-
+	wait "$pmd2_pid"
 }
 
 # interrupts NAME COMMAND...: runs it, prints what it prints, and how often the interrupts of that name
