@@ -133,10 +133,10 @@ def publish(value):
 
 SIZES = (120, 180, 250, 512) # bytes, between the limits
 ALL = (
-    Sweep("inline", "Inline limit, both ends", "bytes", (60, 124, 252, 572), None,
+    Sweep("inline", "Inline limit, both ends", "bytes", (60, 124, 252, 572), 252,
           [flood(size) for size in (64, *SIZES)] + [rtt(size) for size in (180, 512)],
           set_inline_both),
-    Sweep("inline-guest", "Inline limit of net_nfe (inline=)", "bytes", (60, 124, 188, 252), 124,
+    Sweep("inline-guest", "Inline limit of net_nfe (inline=)", "bytes", (60, 124, 188, 252), 252,
           [flood(size) for size in (64, 120, 180, 250)] + [rtt(180), rtt(250)], set_inline_guest),
     Sweep("inline-switch", "Inline limit of the switch (inline-max), inline=60",
           "bytes", (60, 124, 252, 572), 252,
