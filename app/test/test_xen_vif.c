@@ -76,10 +76,12 @@ static int
 stream(struct vif *vif, uint32_t nb_frames)
 {
 	uint8_t out[200] = { 0 }, in[FRAME_MAX];
-	uint32_t nb_sent = 0, nb_got = 0;
+	uint32_t nb_sent = 0, nb_got = 0, number;
 
 	while (nb_got < nb_frames) {
-		for (unsigned int i = 0; i < BURST && nb_sent - nb_got < 4 * BURST; i++) {
+		uint32_t end = RTE_MIN(nb_sent + BURST, RTE_MIN(nb_frames, nb_got + 4 * BURST));
+
+		while (nb_sent < end) {
 			memcpy(out, &nb_sent, sizeof(nb_sent));
 			if (vif_send(vif, out, nb_sent % 2 ? 60 : sizeof(out)) != 0)
 				break;
@@ -88,7 +90,8 @@ stream(struct vif *vif, uint32_t nb_frames)
 		vif_kick(vif);
 		for (int len; (len = vif_recv(vif, in, sizeof(in))) != 0; nb_got++) {
 			TEST_EQ(len, nb_got % 2 ? 60 : sizeof(out));
-			TEST_MEM_EQ(in, &nb_got, sizeof(nb_got));
+			memcpy(&number, in, sizeof(number));
+			TEST_EQ(number, nb_got);
 		}
 	}
 	return TEST_OK;

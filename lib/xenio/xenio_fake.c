@@ -514,14 +514,14 @@ void
 xenio_fake_restore_domain(struct xenio_fake *w, uint16_t from, uint16_t to)
 {
 	xenio_fake_add_domain(w, to);
-	pthread_mutex_lock(&w->lock);
+	pthread_mutex_lock(&w->lock); /* it slept: for it all this is one moment */
 	void_ports_locked(w, from);
-	pthread_mutex_unlock(&w->lock);
-	xenio_fake_destroy_domain(w, from);
-	pthread_mutex_lock(&w->lock);
 	for (struct fake_handle *h = w->handles; h != NULL; h = h->next)
 		if (h->domid == from)
 			h->domid = to;
+	pthread_mutex_unlock(&w->lock);
+	xenio_fake_destroy_domain(w, from);
+	pthread_mutex_lock(&w->lock);
 	for (const struct fake_watch *a = w->watches; a != NULL; a = a->next)
 		if (a->h->domid == to)
 			fake_fire_locked(w, a->path, true); /* set again by its kernel */
