@@ -30,7 +30,7 @@
 
 #define NFE_BURST_CHUNK 64u /* mbufs taken from and given to a pool at once */
 #define NFE_CELLS_AHEAD 16u /* prefetched; 8 to 32 make no difference */
-#define NFE_INLINE_WANTED 252u /* bytes, four cells: 1.6 to 2.9 times what 124 does (doc/sweeps.md) */
+#define NFE_INLINE_WANTED 252u /* bytes, four cells: what net_nfe does best (doc/sweeps.md) */
 
 /* Counters of a queue, written by its data thread. The first two are the ethdev's own statistics,
  * the others are xstats, summed over the queues. "drop" counts as oerrors, "bad" as ierrors. */
