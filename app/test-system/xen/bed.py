@@ -21,7 +21,7 @@ from xen.packages import run, xen_tree
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 QEMU = "qemu-system-x86_64"
-BOOT_TIMEOUT_S = 290
+BOOT_TIMEOUT_S = 450
 PATIENCE = int(os.environ.get("NFE_PATIENCE", "2"))  # all deadlines times this
 ATTEMPTS = 2
 MACHINE_MIB = 2048
