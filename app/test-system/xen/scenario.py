@@ -15,9 +15,9 @@ from xen.packages import Unavailable
 GUESTS = ("u1", "u2")
 PROGRAMS = ("vif-switch", "vif-echo", "vif-tap", "test-traffic")
 PLUGIN = "/nfe/librte_net_nfe.so"
-# Both domUs, side by side.
+# Both domUs, side by side. The first comes back when it reboots or crashes.
 BOTH_UP = """
-start_guest u1
+start_guest u1 restart
 start_guest u2
 for guest in u1 u2; do
     on $guest 100 "cat /sys/hypervisor/type; uname -r"
