@@ -5,10 +5,10 @@
 # From nothing to a working product on a fresh Debian 12, as root:
 #
 #   quickstart.sh demo [--keep] [--pcap FILE]   install, build, then a switch, a wire, three guests
-#   quickstart.sh test                          install, build in four ways, run every test
+#   quickstart.sh test                          install, build in four ways, run the tests
 #
-# Details go to build/quickstart.log. Installs only Debian packages that are missing. Hugepages that
-# it reserves are given back at the end.
+# Details go to build/quickstart.log, those of builds that run behind the tests to build/build-*.log.
+# Installs only Debian packages that are missing. Hugepages that it reserves are given back at the end.
 set -euo pipefail
 
 # Everything that we call comes from the distribution, whatever else stands in PATH.
@@ -252,7 +252,7 @@ command_test()
         run_tests build-fuzz fuzz
         tested+=(build-fuzz)
     fi
-    say "all of it took $SECONDS s; details: $log and build*/meson-logs/testlog.txt"
+    say "all of it took $SECONDS s; details: build/*.log and build*/meson-logs/testlog.txt"
     usertools/tap-summary "${broken[@]/#/--broken=}" "${tested[@]}"
 }
 
