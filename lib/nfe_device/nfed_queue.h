@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include <nfe_msg.h>
+#include <nfe_put.h>
 #include <nfe_queue.h>
 #include <nfe_regs.h>
 
@@ -108,27 +109,32 @@ nfed_fq_snapshot(const struct nfed_queue *q, uint32_t ahead, struct nfe_fill *co
 	nfe_cell_copy(copy, e, sizeof(*copy));
 }
 
+/* The cell at own index prod + ahead: to be written whole and never read. */
+static inline uint8_t *
+nfed_rq_cell(const struct nfed_queue *q, uint32_t ahead)
+{
+	return q->entries + (size_t)((q->prod + ahead) & q->mask) * NFE_MSG_SIZE;
+}
+
 /* Ask for the line of the cell at own index prod + ahead, to write it. */
 static inline void
 nfed_rq_prefetch(const struct nfed_queue *q, uint32_t ahead)
 {
-	nfe_prefetch_write(q->entries + (size_t)((q->prod + ahead) & q->mask) * NFE_MSG_SIZE);
+	nfe_prefetch_write(nfed_rq_cell(q, ahead));
 }
 
 /* Write the cell at own index prod + ahead. All 64 bytes, so nothing stale travels (rule 20). */
 static inline void
 nfed_rq_write(struct nfed_queue *q, uint32_t ahead, const union nfe_msg *msg)
 {
-	uint8_t *cell = q->entries + (size_t)((q->prod + ahead) & q->mask) * NFE_MSG_SIZE;
-
-	nfe_cell64_copy(cell, msg);
+	nfe_cell64_copy(nfed_rq_cell(q, ahead), msg);
 }
 
 /* Write n cells from own index prod on; they don't wrap (the caller has seen to it, 4.7). */
 static inline void
 nfed_rq_write_burst(struct nfed_queue *q, const union nfe_msg *msg, uint32_t n)
 {
-	uint8_t *cell = q->entries + (size_t)(q->prod & q->mask) * NFE_MSG_SIZE;
+	uint8_t *cell = nfed_rq_cell(q, 0);
 
 	for (uint32_t i = 0; i < n; i++)
 		nfe_cell64_copy(cell + (size_t)i * NFE_MSG_SIZE, &msg[i]);

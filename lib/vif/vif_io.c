@@ -212,13 +212,9 @@ static void
 post(struct vif *vif, uint32_t prod, const uint32_t *bufs, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++) {
-		struct nfe_fill entry = {
-			.key = vif->key,
-			.offset = vif->bufs_offset + (uint64_t)bufs[i] * vif->buf_size,
-			.cookie = bufs[i],
-		};
-
-		nfe_cell_copy(vif_ring_at(&vif->fill, prod + i), &entry, sizeof(entry));
+		nfe_put_entry(vif_ring_at(&vif->fill, prod + i),
+			      vif->bufs_offset + (uint64_t)bufs[i] * vif->buf_size,
+			      nfe_put_pair(vif->key, bufs[i]));
 		vif_buf_move(vif, bufs[i], VIF_BUF_APP, VIF_BUF_POSTED);
 	}
 }

@@ -183,33 +183,33 @@ take_fills(struct sink *s, uint32_t n, uint32_t len, struct nfe_fill *fill, uint
 	return true;
 }
 
+/* The message of a frame in n buffers, room for which is reserved (4.4, 4.5). */
 static void
-build_dma_rx(union nfe_msg *m, const struct vsw_frame *f, const struct nfe_fill *fill, uint32_t n,
-	     uint32_t buf_size, uint32_t fill_end, uint8_t flags_to_host)
+put_dma_rx(struct sink *s, const struct vsw_frame *f, const struct nfe_fill *fill, uint32_t n)
 {
-	uint32_t left = f->len - RTE_MIN(f->len, buf_size);
-	uint32_t hdr = RTE_MIN(f->len, NFE_HDR_COPY);
+	uint32_t size = s->fq->buf_size, first = RTE_MIN(f->len, size), left = f->len - first;
+	uint8_t *cell = nfed_rq_cell(s->rq, 0), *more = cell + NFE_MSG_SIZE;
+	uint8_t flags = f->flags & s->c->flags_to_host, short_hdr[NFE_HDR_COPY] = { 0 };
+	const uint8_t *hdr = f->hdr;
+	struct nfe_hints hints = { 0 };
 
-	memset(m, 0, nfe_dma_cells(n) * NFE_MSG_SIZE);
-	m->rx.type = NFE_MSG_DMA_RX;
-	if (unlikely(f->flags != 0)) {
-		m->rx.flags = f->flags & flags_to_host;
-		if (f->hints != NULL)
-			m->rx.hints = *f->hints;
-	}
-	m->rx.len = (uint16_t)RTE_MIN(f->len, buf_size);
-	m->rx.cookie = fill[0].cookie;
-	m->rx.fill_end = fill_end;
-	m->rx.hints.nsegs = (uint8_t)n;
-	memcpy(m->rx.hdr, f->hdr, hdr);
-	for (uint32_t i = 1; i < n; i++) {
-		struct nfe_seg_rx *seg =
-			&m[1 + (i - 1) / NFE_SEGS_PER_CELL].seg_rx[(i - 1) % NFE_SEGS_PER_CELL];
+	if (unlikely(f->flags != 0 && f->hints != NULL))
+		hints = *f->hints;
+	hints.nsegs = (uint8_t)n;
+	if (unlikely(s->hashed))
+		flags |= NFE_MSG_F_HASH;
+	if (unlikely(f->len < NFE_HDR_COPY))
+		hdr = memcpy(short_hdr, f->hdr, f->len);
+	nfe_put_dma(cell, nfe_put_head(NFE_MSG_DMA_RX, flags, (uint16_t)first, fill[0].cookie),
+		    nfe_put_pair(s->hashed ? s->hash : 0, s->fq->cons + n), hints, hdr);
+	for (uint32_t i = 1; i < n; i++, more += sizeof(struct nfe_seg_rx)) {
+		uint32_t len = RTE_MIN(left, size);
 
-		seg->cookie = fill[i].cookie;
-		seg->len = RTE_MIN(left, buf_size);
-		left -= seg->len;
+		nfe_put_entry(more, nfe_put_pair(fill[i].cookie, len), 0);
+		left -= len;
 	}
+	for (; more < cell + nfe_dma_cells(n) * NFE_MSG_SIZE; more += sizeof(struct nfe_seg_rx))
+		nfe_put_entry(more, 0, 0); /* rule 20 */
 }
 
 /* 4.4. 0 or the reason of the drop. */
@@ -220,7 +220,6 @@ put_dma(struct sink *s, const struct vsw_frame *f)
 	struct nfe_fill fill[VSW_MAX_BUFS];
 	const struct nfed_region *region[VSW_MAX_BUFS];
 	uint8_t *buf[VSW_MAX_BUFS];
-	union nfe_msg m[1 + VSW_MAX_BUFS / NFE_SEGS_PER_CELL + 1];
 
 	if (unlikely(s->fq->role == 0))
 		return NFE_STAT_to_drop_too_long;
@@ -244,12 +243,9 @@ put_dma(struct sink *s, const struct vsw_frame *f)
 			nfed_fault(s->c->ch, NFE_REASON_MEMORY_GONE);
 			return NFE_STAT_to_drop_fault;
 		}
-	build_dma_rx(m, f, fill, n, size, s->fq->cons + n, s->c->flags_to_host);
-	if (s->hashed) {
-		m->rx.flags |= NFE_MSG_F_HASH;
-		m->rx.hash = s->hash;
-	}
-	put_cells(s, m, cells);
+	put_dma_rx(s, f, fill, n);
+	s->rq->prod += cells;
+	s->room -= cells;
 	s->fq->cons += n;
 	return 0;
 }
@@ -368,6 +364,7 @@ put_run(struct sink *s, const struct vsw_node *run, struct put_count *n)
 {
 	const struct vsw_chan *c = s->c;
 	uint32_t cells_max = RTE_MIN(c->inline_to_host, c->port->max_frame); /* bytes */
+	uint32_t frames = 0, bytes = 0;
 
 	if (unlikely(s->sorts || s->rss != NULL))
 		cells_max = 0;
@@ -384,9 +381,11 @@ put_run(struct sink *s, const struct vsw_node *run, struct put_count *n)
 		for (uint32_t k = 0; k < cells; k++)
 			nfed_rq_prefetch(s->rq, PREFETCH_CELLS + k);
 		put_cells(s, f->cells, cells);
-		n->frames++;
-		n->bytes += f->len;
+		frames++;
+		bytes += f->len;
 	}
+	n->frames += frames;
+	n->bytes += bytes;
 }
 
 /* Put the frames of a list; what became of them is counted once for all. */

@@ -43,11 +43,16 @@ whole(const struct parse *p, uint32_t need, bool *more)
 	return p->first + need > p->cells ? NFE_STAT_from_drop_truncated : 0;
 }
 
-static inline void
-new_frame(struct parse *p, struct vsw_frame f)
+/* To be filled field by field: a frame that is made elsewhere and copied here waits for the stores
+ * of the turn before (as in nfe_put.h; 60 B: NUMBER). */
+static inline struct vsw_frame *
+new_frame(struct parse *p, uint32_t len)
 {
-	p->lc->frames[p->nb_frames++] = f;
-	p->bytes += f.len;
+	struct vsw_frame *f = &p->lc->frames[p->nb_frames++];
+
+	f->len = len;
+	p->bytes += len;
+	return f;
 }
 
 /* 4.2. Returns cells consumed; 0: comes whole in the next turn. */
@@ -56,6 +61,7 @@ parse_inline(struct parse *p)
 {
 	union nfe_msg *m = &p->lc->cells[p->first];
 	uint32_t len = m->in.len, cells = nfe_inline_cells(len);
+	struct vsw_frame *f;
 	bool more;
 
 	if (unlikely(len < NFE_MIN_FRAME))
@@ -66,10 +72,13 @@ parse_inline(struct parse *p)
 		return more ? 0 : drop(p, NFE_STAT_from_drop_truncated, p->avail - p->first);
 	/* Nothing stale travels (rule 20): the cells may be delivered as they are. */
 	nfe_cell64_trim(&m[cells - 1], INLINE_OFFSET + len - (cells - 1) * NFE_MSG_SIZE);
-	new_frame(p, (struct vsw_frame){ .hdr = (uint8_t *)m + INLINE_OFFSET,
-					 .len = len,
-					 .hdr_len = (uint16_t)len,
-					 .cells = m });
+	f = new_frame(p, len);
+	f->hdr = (uint8_t *)m + INLINE_OFFSET;
+	f->seg = NULL;
+	f->hdr_len = (uint16_t)len;
+	f->nsegs = 0;
+	f->flags = 0;
+	f->cells = m;
 	return cells;
 }
 
@@ -113,6 +122,7 @@ parse_dma(struct parse *p)
 	union nfe_msg *m = &p->lc->cells[p->first];
 	uint32_t nsegs = m->tx.hints.nsegs, cells = nfe_dma_cells(nsegs);
 	struct vsw_seg *seg = &p->lc->segs[p->nb_segs];
+	struct vsw_frame *f;
 	uint64_t len = NFE_HDR_COPY;
 	enum nfe_stat why;
 	bool more;
@@ -139,13 +149,13 @@ parse_dma(struct parse *p)
 		why = check_hints(p, m, (uint32_t)len);
 	if (unlikely(why != 0))
 		return drop(p, why, cells);
-	new_frame(p, (struct vsw_frame){ .hdr = m->tx.hdr,
-					 .seg = seg,
-					 .len = (uint32_t)len,
-					 .hdr_len = NFE_HDR_COPY,
-					 .nsegs = (uint8_t)nsegs,
-					 .flags = m->flags,
-					 .hints = m->flags != 0 ? &m->tx.hints : NULL });
+	f = new_frame(p, (uint32_t)len);
+	f->hdr = m->tx.hdr;
+	f->seg = seg;
+	f->hdr_len = NFE_HDR_COPY;
+	f->nsegs = (uint8_t)nsegs;
+	f->flags = m->flags;
+	f->hints = m->flags != 0 ? &m->tx.hints : NULL;
 	p->nb_segs += nsegs;
 	return cells;
 }

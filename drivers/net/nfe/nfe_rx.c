@@ -363,12 +363,14 @@ static inline bool
 rx_post(struct nfe_rxq *q, const struct nfe_map *map, struct rte_mbuf *m)
 {
 	uint32_t idx = q->fill_prod & q->mask;
-	struct nfe_fill entry = { .cookie = idx };
+	uint64_t offset = 0;
+	uint32_t key = 0;
 
 	if (unlikely(nfe_map_find(map, &q->map_hit, (char *)m->buf_addr + RTE_PKTMBUF_HEADROOM,
-				  &entry.key, &entry.offset) < q->buf_size))
+				  &key, &offset) < q->buf_size))
 		return false;
-	nfe_cell_copy(q->fill + (size_t)idx * sizeof(entry), &entry, sizeof(entry));
+	nfe_put_entry(q->fill + (size_t)idx * sizeof(struct nfe_fill), offset,
+		      nfe_put_pair(key, idx));
 	q->sw[idx] = m;
 	q->fill_prod++;
 	return true;

@@ -20,6 +20,7 @@
 #include <rte_mbuf.h>
 
 #include <nfe_msg.h>
+#include <nfe_put.h>
 #include <nfe_queue.h>
 #include <nfe_regs.h>
 #include <nfeh_gate.h>

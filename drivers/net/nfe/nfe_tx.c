@@ -206,29 +206,18 @@ tx_fill_dma(struct nfe_txq *q, struct rte_mbuf *m, const uint8_t hdr[NFE_HDR_COP
 	    const struct nfe_seg_tx *segs, uint32_t nb_segs, uint8_t flags, struct nfe_hints hints)
 {
 	uint32_t cells = nfe_dma_cells(nb_segs);
-	uint8_t *cell = tx_room(q, cells);
-	union nfe_msg msg = { .tx = {
-		.type = NFE_MSG_DMA_TX,
-		.flags = flags,
-		.len = segs[0].len,
-		.key = segs[0].key,
-		.offset = segs[0].offset,
-		.hints = hints,
-	} };
+	uint8_t *cell = tx_room(q, cells), *more;
 
 	if (cell == NULL)
 		return false;
-	msg.tx.hints.nsegs = nb_segs;
-	memcpy(msg.tx.hdr, hdr, NFE_HDR_COPY);
-	nfe_cell64_copy(cell, &msg);
-	for (uint32_t i = 1; i < nb_segs; i += NFE_SEGS_PER_CELL) {
-		uint32_t nb = RTE_MIN(nb_segs - i, NFE_SEGS_PER_CELL);
-
-		memset(&msg, 0, sizeof(msg));
-		memcpy(msg.seg_tx, &segs[i], nb * sizeof(segs[0]));
-		cell += NFE_MSG_SIZE;
-		nfe_cell_copy(cell, &msg, sizeof(msg));
-	}
+	hints.nsegs = nb_segs;
+	nfe_put_dma(cell, nfe_put_head(NFE_MSG_DMA_TX, flags, segs[0].len, segs[0].key),
+		    segs[0].offset, hints, hdr);
+	more = cell + NFE_MSG_SIZE;
+	for (uint32_t i = 1; i < nb_segs; i++, more += sizeof(segs[0]))
+		nfe_put_entry(more, nfe_put_pair(segs[i].key, segs[i].len), segs[i].offset);
+	for (; more < cell + cells * NFE_MSG_SIZE; more += sizeof(segs[0]))
+		nfe_put_entry(more, 0, 0); /* rule 20 */
 	tx_advance(q, cells);
 	q->sw[(q->prod - 1) & q->mask] = m;
 	q->nb_held++;
