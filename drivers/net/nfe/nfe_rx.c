@@ -206,7 +206,8 @@ rx_prefetch(const struct nfe_rxq *q, uint32_t avail, uint32_t cells)
  * 61 cycles in the benchmark's loop, 93 when each cell was copied first and each mbuf allocated).
  */
 static uint16_t
-rx_short_burst(struct nfe_rxq *q, struct rte_mbuf **pkts, uint16_t nb_pkts, uint32_t avail)
+rx_short_burst(struct nfe_rxq *q, struct rte_mbuf **pkts, uint16_t nb_pkts, uint32_t avail,
+	       uint64_t *all_bytes)
 {
 	uint32_t end = q->cons + avail, got = 0, cells;
 	uint64_t bytes = 0;
@@ -231,8 +232,7 @@ rx_short_burst(struct nfe_rxq *q, struct rte_mbuf **pkts, uint16_t nb_pkts, uint
 	if (got > n)
 		rte_mempool_put_bulk(q->pool, (void **)&pkts[n], got - n);
 	q->count.got_inline += n;
-	q->count.packets += n;
-	q->count.bytes += bytes;
+	*all_bytes += bytes;
 	return n;
 }
 
@@ -424,11 +424,8 @@ rx_message(struct nfe_rxq *q, uint32_t avail, struct rte_mbuf **m)
 		q->count.nombuf++;
 		return 0;
 	}
-	if (likely(*m != NULL)) {
+	if (likely(*m != NULL))
 		rx_offloads(q, &msg, *m);
-		q->count.packets++;
-		q->count.bytes += (*m)->pkt_len;
-	}
 	return cells;
 }
 
@@ -437,6 +434,7 @@ nfe_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 {
 	struct nfe_rxq *q = queue;
 	uint32_t old, end, cells;
+	uint64_t bytes = 0;
 	uint16_t n = 0;
 
 	if (unlikely(!nfeh_gate_enter(&q->gate)))
@@ -444,15 +442,19 @@ nfe_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 	old = q->cons;
 	end = old + nfe_rx_avail(q);
 	while (n < nb_pkts && q->cons != end) {
-		n += rx_short_burst(q, &pkts[n], nb_pkts - n, end - q->cons);
+		n += rx_short_burst(q, &pkts[n], nb_pkts - n, end - q->cons, &bytes);
 		if (likely(n == nb_pkts || q->cons == end))
 			break;
 		cells = rx_message(q, end - q->cons, &pkts[n]);
 		if (unlikely(cells == 0))
 			break;
 		q->cons += cells;
-		n += pkts[n] != NULL;
+		if (unlikely(pkts[n] == NULL))
+			continue;
+		bytes += pkts[n++]->pkt_len;
 	}
+	q->count.packets += n;
+	q->count.bytes += bytes;
 	if (q->cons != old)
 		nfe_idx_publish(q->db_cons, q->cons); /* W2 */
 	if (q->fill_max - (q->fill_prod - q->fill_end) >= q->free_thresh)

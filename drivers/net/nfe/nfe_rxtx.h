@@ -68,6 +68,7 @@ struct __rte_cache_aligned nfe_txq {
 	uint32_t max_segs;
 	uint32_t max_frame; /* bytes */
 	uint32_t nb_done;   /* mbufs in done[] */
+	uint32_t refused, refused_bytes; /* frames of this burst that were dropped */
 	bool fast_free;
 	uint8_t send_flags; /* NFE_MSG_F_* that messages may carry, 4.8 */
 	uint64_t hint_flags; /* RTE_MBUF_F_TX_* of frames that are completed on the way */
