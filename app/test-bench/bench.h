@@ -106,7 +106,8 @@ extern volatile int bench_stop; /* set by SIGTERM and SIGINT */
 
 int bench_flood(struct bench *b);     /* also window, load, both, ring */
 int bench_pingpong(struct bench *b);
-int bench_limit(const struct bench_opt *opt); /* needs no ends, but a second lcore */
+/* Needs no ends, but a second lcore. line_only: only a cache line there and back. */
+int bench_limit(const struct bench_opt *opt, bool line_only);
 
 /* Frames: addresses, type, stamp at 16, and with touch the payload behind it. */
 

@@ -400,7 +400,7 @@ measure_relay(struct limit *l, uint32_t bytes, uint32_t size)
 }
 
 int
-bench_limit(const struct bench_opt *opt)
+bench_limit(const struct bench_opt *opt, bool line_only)
 {
 	static const uint32_t bytes[] = { 64, 128, 1500 }; /* 60, 64 and 1500 B frames */
 	struct limit *l;
@@ -415,12 +415,12 @@ bench_limit(const struct bench_opt *opt)
 		return -ENOMEM;
 	l->opt = opt;
 	rc = measure_line(l);
-	for (unsigned int i = 0; i < RTE_DIM(bytes) && rc == 0; i++) {
+	for (unsigned int i = 0; i < RTE_DIM(bytes) && rc == 0 && !line_only; i++) {
 		rc = measure_relay(l, bytes[i], RING_SMALL);
 		if (rc == 0)
 			rc = measure_relay(l, bytes[i], RING_LARGE);
 	}
-	if (rc == 0)
+	if (rc == 0 && !line_only)
 		rc = measure_wake(l);
 	rte_free(l);
 	return rc;

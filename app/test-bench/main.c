@@ -46,6 +46,7 @@ usage(FILE *out)
 		"  pingpong   one frame there and one back\n"
 		"  hold       attach everything, do nothing until SIGTERM\n"
 		"  limit      no switch: cache lines between two lcores\n"
+		"  line       only the first part of it: a cache line there and back\n"
 		"ends: every ethdev of the EAL, or instead\n"
 		"  --vif ADDRESS       a VIF by lib/vif and its stock rings; may be repeated\n"
 		"frames:\n"
@@ -133,7 +134,7 @@ take_option(struct bench_opt *o, int c)
 static bool
 mode_is_known(const char *mode)
 {
-	static const char *const modes[] = { "flood", "load", "pingpong", "hold", "limit" };
+	static const char *const modes[] = { "flood", "load", "pingpong", "hold", "limit", "line" };
 
 	for (unsigned int i = 0; i < RTE_DIM(modes); i++)
 		if (strcmp(mode, modes[i]) == 0)
@@ -147,7 +148,7 @@ wrong_option(const struct bench_opt *o)
 	if (o->mode == NULL)
 		return "--mode is missing";
 	if (!mode_is_known(o->mode))
-		return "--mode must be flood, load, pingpong, hold or limit";
+		return "--mode must be flood, load, pingpong, hold, limit or line";
 	if (o->size < BENCH_MIN_SIZE || o->size > BENCH_MAX_SIZE)
 		return "--size must be 24 to 9018";
 	if (o->imix && o->buf_size < 1514)
@@ -294,8 +295,8 @@ main(int argc, char **argv)
 	}
 	signal(SIGTERM, on_signal);
 	signal(SIGINT, on_signal);
-	if (strcmp(opt.mode, "limit") == 0) {
-		rc = bench_limit(&opt);
+	if (strcmp(opt.mode, "limit") == 0 || strcmp(opt.mode, "line") == 0) {
+		rc = bench_limit(&opt, strcmp(opt.mode, "line") == 0);
 	} else {
 		rc = open_ends(&b);
 		if (rc == 0)

@@ -61,9 +61,12 @@ def write(path, value):
 
 
 def prioritise(process):
-    """A process of the Lab has a session of its own, and so an autogroup: give that priority."""
-    with contextlib.suppress(OSError):  # a kernel without autogroups
+    """A process of the Lab has a session of its own, and so an autogroup: give that priority; and
+    the process, for a kernel that makes none."""
+    with contextlib.suppress(OSError):
         write(f"/proc/{process.pid}/autogroup", NICE)
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
 
 
 def thread(process, names):

@@ -31,11 +31,22 @@ def from_rate(result):
     return result["tsc_hz"] / result["value"] / 1e6 if result.get("value") else None
 
 
-class Row:
-    """One switch in one measure, over all rounds."""
+def families(results):
+    """(name, {(measure, switch): results}) of what is compared: a measure, or all that differ in a
+    count only."""
+    groups = {}
+    for (measure, switch), some in results.items():
+        family = measure.name.split("-")[0]
+        name = family if family in ("attached", "active", "macs") else measure.name
+        groups.setdefault(name, {})[measure, switch] = some
+    return groups.items()
 
-    def __init__(self, measure, switch, results):
-        self.measure, self.switch = measure, switch
+
+class Row:
+    """One switch in one measure, over all rounds of one place (distance.py)."""
+
+    def __init__(self, measure, switch, results, place=None):
+        self.measure, self.switch, self.place = measure, switch, place
         self.value = spread([result["value"] for result in results])
         where = [bottleneck(result, switch.netns is not None) for result in results]
         self.bottleneck = max(set(where), key=where.count) if where else None
@@ -76,7 +87,7 @@ class Row:
                 "bottleneck": self.bottleneck, "switch_cycles_counted": self.counted,
                 "switch_cycles_from_rate": self.rate, "guest_cycles": self.guest,
                 "total_cycles": self.total, "p99": self.p99, "p999": self.p999,
-                "windows": {"kept": self.kept, "all": self.all}}
+                "windows": {"kept": self.kept, "all": self.all}, "place": self.place}
 
 
 def better(measure, a, b):
@@ -124,11 +135,12 @@ def columns(row, reference):
             number(row.p99["median"]) if row.p99 else "-", cycles,
             number(row.rate["median"]) if row.rate else "-",
             number(row.guest["median"]) if row.guest else "-", number(row.total), ratio,
-            row.bottleneck or "-", f"{row.kept}/{row.all}" if row.all else "-"]
+            row.bottleneck or "-", f"{row.kept}/{row.all}" if row.all else "-",
+            str(row.rounds), row.place or "both"]
 
 
 HEADER = ["SWITCH", "MEDIAN", "MIN-MAX", "P99", "CYC", "CYC/RATE", "GUEST", "SUM", "NFE/IT",
-          "LIMIT", "WINDOWS"]
+          "LIMIT", "WINDOWS", "ROUNDS", "CPUS"]
 
 
 def print_table(measures, rows, out):
@@ -148,20 +160,23 @@ def print_table(measures, rows, out):
             print("  " + "  ".join(cells), file=out)
 
 
-def print_limits(limits, out):
-    """The machine's own limits, median over rounds."""
-    lines = [result["rtt_ns"]["p50"] for result in limits if result["what"] == "line"]
-    if lines:
-        print(f"\nlimit: a cache line there and back {statistics.median(lines):.0f} ns; a round "
-              f"trip through a switch takes two: {2 * statistics.median(lines):.0f} ns", file=out)
+def print_limits(limits, places, out):
+    """The machine's own limits, median over rounds of one place."""
+    if places.least:
+        print(f"\nlimit: a cache line there and back {places.least:.0f} to {places.greatest:.0f} ns; "
+              f"a round trip through a switch takes two", file=out)
     wakes = [result["wake_ns"] for result in limits if result["what"] == "wake"]
     if wakes:
         print(f"limit: a thread in epoll_wait, woken by an eventfd after a rest, runs after "
               f"{statistics.median(w['p50'] for w in wakes) / 1000:.1f} us (p50), "
               f"{statistics.median(w['p99'] for w in wakes) / 1000:.1f} us (p99)", file=out)
-    for size, slots in sorted({(r["bytes"], r["slots"]) for r in limits if r["what"] == "relay"}):
-        some = [r for r in limits if r.get("bytes") == size and r.get("slots") == slots]
-        print(f"limit: bare copy of {size} B, rings of {slots}: "
+    relays = {}
+    for r in limits:
+        if r["what"] == "relay":
+            place = places.of(r) or "moved"
+            relays.setdefault((r["bytes"], r["slots"], place), []).append(r)
+    for (size, slots, place), some in sorted(relays.items()):
+        print(f"limit: bare copy of {size} B, rings of {slots}, CPUs {place}: "
               f"{statistics.median(r['mpps']['median'] for r in some):.2f} Mpps, "
               f"{statistics.median(r['cycles'] for r in some):.0f} cycles on the switch's core",
               file=out)
@@ -178,8 +193,8 @@ def p99(row):
 class Targets:
     """The goals of the project, as ratios within this run."""
 
-    def __init__(self, rows, limits):
-        self.rows, self.limits, self.lines = rows, limits, []
+    def __init__(self, rows, limits, places):
+        self.rows, self.limits, self.places, self.lines = rows, limits, places, []
 
     def floor(self):
         """Nanoseconds that a bare sleeper needs to be woken, p50; None: not measured."""
@@ -248,9 +263,10 @@ class Targets:
             "flood-1500", lambda row: 1 / row.value["median"] if row.value["median"] else None)
         self.judge(f"{name}: 1500 B throughput", median(own), 1 / best if best else None, 1.4, True,
                    self.off("flood-1500", name, median))
-        bare = [r["cycles"] for r in self.limits if r.get("bytes") == 1500]
+        bare = [r["cycles"] for r in self.limits if r.get("bytes") == 1500 and own and
+                (own.place is None or self.places.of(r) == own.place)]
         self.judge(f"{name}: 1500 B, cycles over the bare copy", self.cycles(own),
-                   min(bare) if bare else None, 1.25, False,
+                   statistics.median(bare) if bare else None, 1.25, False,
                    self.off("flood-1500", name, self.cycles))
 
     def latency(self, name):
