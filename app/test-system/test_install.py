@@ -16,7 +16,7 @@ from lab import ROOT, Lab, Tap, expect, wait_until, write_file
 from traffic import switch_config, vif_mac
 
 PROGRAMS = ("vif-switch", "vif-ctl", "vif-echo", "vif-tap")
-CONTRACT = ("nfe_ctrl.h", "nfe_hints.h", "nfe_msg.h", "nfe_put.h", "nfe_queue.h", "nfe_regs.h",
+CONTRACT = ("nfe_cell.h", "nfe_ctrl.h", "nfe_hints.h", "nfe_msg.h", "nfe_queue.h", "nfe_regs.h",
             "nfe_xen.h")
 FRAMES = 1000
 # The guest that the guide leads to: its code, called by a main program that sends a frame in both

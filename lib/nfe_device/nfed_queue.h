@@ -18,8 +18,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <nfe_cell.h>
 #include <nfe_msg.h>
-#include <nfe_put.h>
 #include <nfe_queue.h>
 #include <nfe_regs.h>
 

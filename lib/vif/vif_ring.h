@@ -23,8 +23,8 @@
 
 #include <rte_ring.h>
 
+#include <nfe_cell.h>
 #include <nfe_msg.h>
-#include <nfe_put.h>
 #include <nfe_queue.h>
 
 struct vif_ring {

@@ -44,7 +44,7 @@ whole(const struct parse *p, uint32_t need, bool *more)
 }
 
 /* To be filled field by field: a frame that is made elsewhere and copied here waits for the stores
- * of the turn before (as in nfe_put.h; 60 B: 1.2 to 1.9 times the rate). */
+ * of the turn before (as in nfe_cell.h; 60 B: 1.2 to 1.9 times the rate). */
 static inline struct vsw_frame *
 new_frame(struct parse *p, uint32_t len)
 {

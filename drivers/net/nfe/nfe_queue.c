@@ -12,7 +12,6 @@
 
 #include <rte_malloc.h>
 
-#include "nfe_cell.h"
 #include "nfe_ethdev.h"
 #include "nfe_tx_hints.h"
 

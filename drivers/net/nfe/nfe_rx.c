@@ -16,7 +16,6 @@
 
 #include <rte_memcpy.h>
 
-#include "nfe_cell.h"
 #include "nfe_ethdev.h"
 #include "nfe_vlan.h"
 

@@ -19,8 +19,8 @@
 #include <rte_common.h>
 #include <rte_mbuf.h>
 
+#include <nfe_cell.h>
 #include <nfe_msg.h>
-#include <nfe_put.h>
 #include <nfe_queue.h>
 #include <nfe_regs.h>
 #include <nfeh_gate.h>

@@ -15,7 +15,6 @@
 
 #include <rte_memcpy.h>
 
-#include "nfe_cell.h"
 #include "nfe_ethdev.h"
 #include "nfe_tx_hints.h"
 #include "nfe_vlan.h"
@@ -149,7 +148,7 @@ tx_fill_short(struct nfe_txq *q, struct rte_mbuf *m)
 
 	if (unlikely(cell == NULL))
 		return false;
-	nfe_cell_put_inline(cell, rte_pktmbuf_mtod(m, const uint8_t *), len);
+	nfe_put_inline(cell, rte_pktmbuf_mtod(m, const uint8_t *), len);
 	tx_advance(q, cells);
 	q->count.sent_inline++;
 	tx_done(q, m);

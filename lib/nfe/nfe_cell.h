@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * Write messages to shared memory from registers, each word once.
+ *
+ * A message that is made of its fields in private memory and then copied in wider loads is no way
+ * to the same end: no store is as wide as the load, so none can be forwarded to it, and the load
+ * waits until every store before it has reached the cache. Behind a payload that the peer has
+ * read last these are the 24 lines of 1500 B, fetched from the other core, once per frame.
+ *
+ * Short frames are written without a loop over bytes and without a branch on the length but one.
+ * Plain C in the compiler's vector types, so the same source serves every instruction set.
+ */
+#ifndef NFE_CELL_H
+#define NFE_CELL_H
+
+#include <stdalign.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "nfe_msg.h"
+
+typedef uint64_t __attribute__((may_alias)) nfe_put_word;
+typedef uint64_t __attribute__((may_alias, aligned(1))) nfe_put_from;
+
+/* First word of a DMA message: len and key (4.3) or cookie (4.4) are those of its first segment. */
+static inline uint64_t
+nfe_put_head(enum nfe_msg_type type, uint8_t flags, uint16_t len, uint32_t key_or_cookie)
+{
+	return (uint64_t)type | (uint64_t)flags << 8 | (uint64_t)len << 16 |
+	       (uint64_t)key_or_cookie << 32;
+}
+
+/* Two 32-bit fields that follow each other. */
+static inline uint64_t
+nfe_put_pair(uint32_t first, uint32_t second)
+{
+	return first | (uint64_t)second << 32;
+}
+
+/* The first cell of a DMA message (4.3, 4.4), 8-byte aligned; hdr: NFE_HDR_COPY readable bytes. */
+static inline void
+nfe_put_dma(void *cell, uint64_t first, uint64_t second, struct nfe_hints hints, const void *hdr)
+{
+	volatile nfe_put_word *to = (volatile nfe_put_word *)cell;
+	const nfe_put_from *from = (const nfe_put_from *)hdr;
+	uint64_t third;
+
+	memcpy(&third, &hints, sizeof(third));
+	to[0] = first;
+	to[1] = second;
+	to[2] = third;
+	for (unsigned int i = 0; i < NFE_HDR_COPY / sizeof(*to); i++)
+		to[3 + i] = from[i];
+}
+
+/* A fill entry (4.10) or a segment of a continuation cell (4.5), 8-byte aligned. */
+static inline void
+nfe_put_entry(void *entry, uint64_t first, uint64_t second)
+{
+	volatile nfe_put_word *to = (volatile nfe_put_word *)entry;
+
+	to[0] = first;
+	to[1] = second;
+}
+
+#define NFE_CELL_HEAD 4u /* bytes before the frame in its first cell */
+#define NFE_INLINE_SHORT (NFE_INLINE_ONE + NFE_MSG_SIZE) /* bytes of the longest frame for this */
+
+typedef uint32_t __attribute__((may_alias)) nfe_cell_head; /* type, flags, length */
+typedef uint64_t nfe_cell __attribute__((vector_size(64), may_alias));
+typedef uint64_t nfe_cell_anywhere __attribute__((vector_size(64), may_alias, aligned(1)));
+
+/* 64 bytes from &nfe_cell_mask[64 - n]: the first n are kept. */
+static const alignas(64) uint8_t nfe_cell_mask[2 * NFE_MSG_SIZE] = {
+	[0 ... NFE_MSG_SIZE - 1] = 0xff,
+};
+
+/*
+ * The one or two cells of a frame of len bytes, at most NFE_INLINE_SHORT. Readable must be
+ * NFE_CELL_HEAD bytes before the frame and NFE_INLINE_SHORT from its start: whole cells are read of
+ * its surroundings, and a mask clears what isn't the frame before anything is stored (rule 20).
+ */
+static inline void
+nfe_put_inline(uint8_t *cells, const uint8_t *frame, uint32_t len)
+{
+	const nfe_cell not_head = { ~(uint64_t)UINT32_MAX, -1, -1, -1, -1, -1, -1, -1 };
+	const nfe_cell head = { NFE_MSG_INLINE | (uint64_t)len << 16 };
+	const uint8_t *end = &nfe_cell_mask[NFE_MSG_SIZE];
+	uint32_t first = len < NFE_INLINE_ONE ? len : NFE_INLINE_ONE;
+
+	*(nfe_cell *)cells = (*(const nfe_cell_anywhere *)(frame - NFE_CELL_HEAD) & not_head &
+			      *(const nfe_cell_anywhere *)(end - NFE_CELL_HEAD - first)) |
+			     head;
+	if (len > NFE_INLINE_ONE)
+		*(nfe_cell *)(cells + NFE_MSG_SIZE) =
+			*(const nfe_cell_anywhere *)(frame + NFE_INLINE_ONE) &
+			*(const nfe_cell_anywhere *)(end - (len - NFE_INLINE_ONE));
+}
+
+#endif /* NFE_CELL_H */
