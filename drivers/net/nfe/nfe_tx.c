@@ -355,9 +355,9 @@ tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts, bool hints)
 			break;
 		bytes += len;
 	}
-	/* Once per burst. Per frame the compiler stores both at once and reads them again for the next
-	 * one; where that crosses a cache line, it waits for all cells before (64 B: 149 cycles to send a
-	 * frame to a core far away, now 110; 88 and 70 to a near one). */
+	/* Once per burst. Per frame the compiler stores both at once and reads them again for the
+	 * next one; where that crosses a cache line, it waits for all cells before (64 B: 149
+	 * cycles to send a frame to a core far away, now 110; 88 and 70 to a near one). */
 	q->count.packets += n - q->refused;
 	q->count.bytes += bytes - q->refused_bytes;
 	if (q->prod != old)
