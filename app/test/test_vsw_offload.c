@@ -493,17 +493,18 @@ send_out(struct sw *sw, const struct packet *p, uint8_t flags, const struct nfe_
 	vsw_lcore_turn(sw->vsw->lcore[0]);
 }
 
-/* The next mbuf on the wire: the frame as it was sent, and what the device is to do with it. */
+/* The next mbuf on the wire: the frame as it was sent, and what the device is to do with it. gso_size
+ * 0: not to cut it; ip: the checksum of IPv4 too. */
 static int
-check_offloaded(struct sw *sw, const struct packet *p, uint16_t gso_size)
+check_offloaded(struct sw *sw, const struct packet *p, uint16_t gso_size, bool ip)
 {
 	uint64_t flags = (p->ipv6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4) |
 			 (p->udp ? RTE_MBUF_F_TX_UDP_CKSUM : RTE_MBUF_F_TX_TCP_CKSUM);
 	const char *why;
 	struct rte_mbuf *m;
 
-	if (gso_size != 0)
-		flags |= RTE_MBUF_F_TX_TCP_SEG | (p->ipv6 ? 0 : RTE_MBUF_F_TX_IP_CKSUM);
+	flags |= (gso_size != 0 ? RTE_MBUF_F_TX_TCP_SEG : 0) |
+		 (ip && !p->ipv6 ? RTE_MBUF_F_TX_IP_CKSUM : 0);
 	TEST_EQ(rte_ring_dequeue(sw->wire[0], (void **)&m), 0);
 	TEST_EQ(m->ol_flags, flags);
 	TEST_EQ(m->l2_len, ip_at(p));
@@ -529,10 +530,32 @@ checksums_and_cuts_are_left_to_a_device_that_can(void)
 		uint16_t gso_size = cut ? (uint16_t)(512 + sw_random() % 800) : 0;
 		struct nfe_hints h = hints_of(&p, gso_size);
 
-		p.payload += 40; /* no inline frame: those have no hints */
+		p.payload += cut ? gso_size + 1 : 40; /* no inline frame: those have no hints */
 		make_packet(frame, &sw, &p, true);
 		send_out(&sw, &p, NFE_MSG_F_CSUM_PARTIAL | (cut ? NFE_MSG_F_GSO : 0), &h);
-		SW_DO(check_offloaded(&sw, &p, gso_size));
+		SW_DO(check_offloaded(&sw, &p, gso_size, cut));
+	}
+	TEST_EQ(sw_uplink_stat(&sw, NFE_STAT_to_parts), 0);
+	TEST_EQ(sw_uplink_stat(&sw, NFE_STAT_to_frames), ROUNDS);
+	SW_DO(sw_check_identities(&sw));
+	return sw_close(&sw);
+}
+
+/* TCP data that is not longer than a segment: not every device takes it as data to be cut. */
+static int
+one_segment_is_left_to_a_device_as_a_checksum(void)
+{
+	struct sw sw;
+
+	SW_DO(open_able_uplink(&sw));
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		struct packet p = random_packet(600, false);
+		struct nfe_hints h = hints_of(&p, 1300);
+
+		p.payload = i % 2 ? 1300 : 300 + p.payload;
+		make_packet(frame, &sw, &p, true);
+		send_out(&sw, &p, NFE_MSG_F_CSUM_PARTIAL | NFE_MSG_F_GSO, &h);
+		SW_DO(check_offloaded(&sw, &p, 0, true));
 	}
 	TEST_EQ(sw_uplink_stat(&sw, NFE_STAT_to_parts), 0);
 	TEST_EQ(sw_uplink_stat(&sw, NFE_STAT_to_frames), ROUNDS);
@@ -855,6 +878,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(frames_are_cut_for_the_wire),
 	TEST_CASE(checksum_is_completed_for_the_wire),
 	TEST_CASE(checksums_and_cuts_are_left_to_a_device_that_can),
+	TEST_CASE(one_segment_is_left_to_a_device_as_a_checksum),
 	TEST_CASE(what_the_device_should_not_cut_is_cut_here),
 	TEST_CASE(device_is_not_told_what_makes_no_sense),
 	TEST_CASE(good_checksums_from_the_wire_are_vouched_for),

@@ -221,13 +221,34 @@ put_mbuf(struct outbox *o, const struct vsw_frame *f)
 	return 0;
 }
 
+/* A frame to be cut; of TCP's header the mbuf has a copy. What makes one segment only needs its
+ * checksums: net_tap refuses to cut it. 0 or the reason of the drop. */
+static enum nfe_stat
+set_segments(struct rte_mbuf *m, const struct vsw_frame *f, const struct nfe_l4 *l4,
+	     uint32_t max_frame)
+{
+	const struct rte_tcp_hdr *tcp =
+		rte_pktmbuf_mtod_offset(m, const struct rte_tcp_hdr *, l4->start);
+	uint32_t tcp_len = (tcp->data_off >> 4) * 4, hdr_len = l4->start + tcp_len;
+
+	if (tcp_len < NFE_TCP_HDR_MIN || hdr_len >= f->len)
+		return NFE_STAT_to_drop_hints;
+	m->ol_flags |= l4->ipv6 ? 0 : RTE_MBUF_F_TX_IP_CKSUM;
+	if (f->len - hdr_len <= f->hints->gso_size)
+		return f->len <= max_frame ? 0 : NFE_STAT_to_drop_too_long;
+	if (hdr_len + f->hints->gso_size > max_frame)
+		return NFE_STAT_to_drop_too_long;
+	m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
+	m->l4_len = tcp_len;
+	m->tso_segsz = f->hints->gso_size;
+	return 0;
+}
+
 /* What the device is to do with a frame whose headers lie in the first mbuf, where nobody else writes.
  * 0 or the reason of the drop. */
 static enum nfe_stat
 set_offloads(struct rte_mbuf *m, const struct vsw_frame *f, uint32_t max_frame)
 {
-	const struct rte_tcp_hdr *tcp;
-	uint32_t tcp_len;
 	struct nfe_l4 l4;
 
 	if (!nfe_l4_find(f->hdr, &l4))
@@ -236,18 +257,9 @@ set_offloads(struct rte_mbuf *m, const struct vsw_frame *f, uint32_t max_frame)
 	m->l3_len = l4.start - l4.ip;
 	m->ol_flags |= l4.ipv6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4;
 	m->ol_flags |= l4.proto == NFE_L4_TCP ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM;
-	if (!(f->flags & NFE_MSG_F_GSO))
-		return f->len <= max_frame ? 0 : NFE_STAT_to_drop_too_long;
-	tcp = rte_pktmbuf_mtod_offset(m, const struct rte_tcp_hdr *, l4.start);
-	tcp_len = (tcp->data_off >> 4) * 4;
-	if (tcp_len < NFE_TCP_HDR_MIN || l4.start + tcp_len >= f->len)
-		return NFE_STAT_to_drop_hints;
-	if (l4.start + tcp_len + f->hints->gso_size > max_frame)
-		return NFE_STAT_to_drop_too_long;
-	m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG | (l4.ipv6 ? 0 : RTE_MBUF_F_TX_IP_CKSUM);
-	m->l4_len = tcp_len;
-	m->tso_segsz = f->hints->gso_size;
-	return 0;
+	if (f->flags & NFE_MSG_F_GSO)
+		return set_segments(m, f, &l4, max_frame);
+	return f->len <= max_frame ? 0 : NFE_STAT_to_drop_too_long;
 }
 
 /* 4.8. The device completes the checksum, and cuts the frame if it is to be cut. */
