@@ -342,6 +342,40 @@ event_storm_is_silenced_until_the_next_tick(void)
 	return TEST_OK;
 }
 
+static unsigned int nb_lines;
+
+static void
+count_line(const char *line)
+{
+	(void)line;
+	nb_lines++;
+}
+
+/* A state costs a guest one write; each of ours that follows is a line. */
+static int
+changes_of_state_do_not_flood_the_log(void)
+{
+	struct xt_world t;
+	struct xt_hand f;
+
+	TEST_EQ(xt_open_hand(&t, &f), TEST_OK);
+	xt_stop_backend(&t);
+	t.log = count_line;
+	TEST_EQ(xt_start_backend(&t), TEST_OK);
+	xt_settle(&t);
+	nb_lines = 0;
+	for (unsigned int i = 0; i < 1000; i++) {
+		xt_hand_state(&f, NFE_XEN_CLOSED);
+		xt_run(&t);
+		TEST_EQ(xt_back_state(&f), NFE_XEN_CLOSED);
+		xt_hand_state(&f, NFE_XEN_INITIALISING);
+		xt_run(&t);
+		TEST_EQ(xt_back_state(&f), NFE_XEN_INIT_WAIT);
+	}
+	TEST_ASSERT_MSG(nb_lines > 0 && nb_lines < 100, "%u lines", nb_lines);
+	return then_a_good_one_is_served(&t, &f);
+}
+
 static const struct test_case cases[] = {
 	TEST_CASE(bad_keys_are_refused_by_reason),
 	TEST_CASE(memory_outside_the_arena_is_refused),
@@ -353,5 +387,6 @@ static const struct test_case cases[] = {
 	TEST_CASE(keys_and_index_changed_after_connected_change_nothing),
 	TEST_CASE(attempts_in_quick_succession_are_put_off),
 	TEST_CASE(event_storm_is_silenced_until_the_next_tick),
+	TEST_CASE(changes_of_state_do_not_flood_the_log),
 };
 TEST_SUITE(xen_hostile, cases);

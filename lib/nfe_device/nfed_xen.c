@@ -28,6 +28,8 @@
 #define DOMAINS "domains"
 #define RELEASE "@releaseDomain"
 #define WATCHES_PER_TURN 64
+#define LOG_BURST 24u /* lines of a VIF at once, then one a second */
+#define LOG_LINE_MS 1000u
 
 uint64_t
 nfed_xen_now_ms(void)
@@ -50,6 +52,42 @@ nfed_xen_log(const struct nfed_xen *xen, const char *format, ...)
 	vsnprintf(line, sizeof(line), format, ap);
 	va_end(ap);
 	xen->conf.log(line);
+}
+
+static bool
+may_log(struct nfed_xen_vif *v)
+{
+	uint64_t now_ms = nfed_xen_now_ms(), earned = (now_ms - v->log_ms) / LOG_LINE_MS;
+
+	if (earned > 0) {
+		v->log_lines = earned < LOG_BURST - v->log_lines ?
+			       v->log_lines + (unsigned int)earned : LOG_BURST;
+		v->log_ms = now_ms;
+	}
+	if (v->log_lines == 0)
+		return false;
+	v->log_lines--;
+	return true;
+}
+
+void
+nfed_xen_vif_log(struct nfed_xen_vif *v, const char *format, ...)
+{
+	char line[256], more[48] = "";
+	va_list ap;
+
+	if (!may_log(v)) {
+		v->log_suppressed++;
+		return;
+	}
+	va_start(ap, format);
+	vsnprintf(line, sizeof(line), format, ap);
+	va_end(ap);
+	if (v->log_suppressed != 0)
+		snprintf(more, sizeof(more), " (%u lines suppressed)", v->log_suppressed);
+	v->log_suppressed = 0;
+	nfed_xen_log(v->xen, "vif %s: xen %u/%u: %s%s", v->conf.name, v->domid, v->number, line,
+		     more);
 }
 
 static struct nfed_xen_vif *

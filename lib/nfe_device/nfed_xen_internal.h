@@ -59,12 +59,18 @@ struct nfed_xen_vif {
 	uint64_t window_ms;
 	unsigned int window_events;
 	int data_kick_fd, control_kick_fd;
+	uint64_t log_ms; /* when log_lines was last counted */
+	unsigned int log_lines, log_suppressed;
 	struct nfed_xen_arena arena;
 	struct nfed_xen_vif *next;
 };
 
 uint64_t nfed_xen_now_ms(void);
 void nfed_xen_log(const struct nfed_xen *xen, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* A line that the guest can cause as often as it likes: beyond a few a second they are counted. */
+void nfed_xen_vif_log(struct nfed_xen_vif *v, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* nfed_xen.c: the device that the VIF is bound to is no more. */

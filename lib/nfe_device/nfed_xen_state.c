@@ -97,9 +97,8 @@ static void
 set_state(struct nfed_xen_vif *v, enum nfe_xen_state to, const char *why)
 {
 	if (v->state != to)
-		nfed_xen_log(v->xen, "vif %s: xen %u/%u: %s -> %s%s%s", v->conf.name, v->domid,
-			     v->number, nfe_xen_state_name(v->state), nfe_xen_state_name(to),
-			     why[0] != '\0' ? ": " : "", why);
+		nfed_xen_vif_log(v, "%s -> %s%s%s", nfe_xen_state_name(v->state),
+				 nfe_xen_state_name(to), why[0] != '\0' ? ": " : "", why);
 	v->state = to;
 	nfed_xen_state_tell(v);
 }
