@@ -12,8 +12,8 @@
  * What data lcores suffer is vsw_faults.c's.
  */
 #include <sys/resource.h>
-#include <time.h>
 
+#include "nfed_clock.h"
 #include "nfed_internal.h"
 
 #define AT_ONCE 2048    /* our own first touches of memory included */
@@ -27,15 +27,6 @@ faults_now(void)
 
 	getrusage(RUSAGE_THREAD, &usage);
 	return (uint64_t)usage.ru_minflt + (uint64_t)usage.ru_majflt * MAJOR_COST;
-}
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
 void
@@ -84,6 +75,6 @@ nfed_ctl_faults_end(struct nfed_function *fn)
 	if (f->caused == 0)
 		return;
 	fn->counters.memory_faults += f->caused;
-	if (nfed_ctl_faults_charge(f, now_ms(), f->caused) && fn->state != NFE_STATE_FAILED)
+	if (nfed_ctl_faults_charge(f, nfed_now_ms(), f->caused) && fn->state != NFE_STATE_FAILED)
 		nfed_function_fail(fn, NFE_REASON_MEMORY_FAULTS, "control channel: page faults");
 }

@@ -19,12 +19,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <nfe_ctrl.h>
 #include <nfe_regs.h>
 
+#include "nfed_clock.h"
 #include "nfed_dma_internal.h"
 
 struct piece {
@@ -225,12 +225,9 @@ reserve(const struct layout *l, uint8_t **start, uint64_t *reserved)
 static bool
 may_map_ahead(struct nfed_dma *dma, uint64_t len)
 {
-	uint64_t most = dma->limits.max_ahead, now_ms, earned, ms;
-	struct timespec now;
+	uint64_t most = dma->limits.max_ahead, now_ms = nfed_now_ms(), earned;
+	uint64_t ms = now_ms - dma->ahead_ms;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-	ms = now_ms - dma->ahead_ms;
 	earned = ms >= NFED_DMA_AHEAD_S * 1000 ? most : most / (NFED_DMA_AHEAD_S * 1000) * ms;
 	dma->ahead_ms = now_ms;
 	dma->ahead = earned > most - dma->ahead ? most : dma->ahead + earned;

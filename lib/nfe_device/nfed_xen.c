@@ -20,7 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 
 #include "nfed_xen_internal.h"
 
@@ -30,15 +29,6 @@
 #define WATCHES_PER_TURN 64
 #define LOG_BURST 24u /* lines of a VIF at once, then one a second */
 #define LOG_LINE_MS 1000u
-
-uint64_t
-nfed_xen_now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000u + (uint64_t)ts.tv_nsec / 1000000u;
-}
 
 void
 nfed_xen_log(const struct nfed_xen *xen, const char *format, ...)
@@ -57,7 +47,7 @@ nfed_xen_log(const struct nfed_xen *xen, const char *format, ...)
 static bool
 may_log(struct nfed_xen_vif *v)
 {
-	uint64_t now_ms = nfed_xen_now_ms(), earned = (now_ms - v->log_ms) / LOG_LINE_MS;
+	uint64_t now_ms = nfed_now_ms(), earned = (now_ms - v->log_ms) / LOG_LINE_MS;
 
 	if (earned > 0) {
 		v->log_lines = earned < LOG_BURST - v->log_lines ?

@@ -14,6 +14,7 @@
 #ifndef NFED_XEN_INTERNAL_H
 #define NFED_XEN_INTERNAL_H
 
+#include "nfed_clock.h"
 #include "nfed_xen.h"
 
 #define NFED_XEN_WHY 160 /* bytes of a reason in words */
@@ -65,7 +66,6 @@ struct nfed_xen_vif {
 	struct nfed_xen_vif *next;
 };
 
-uint64_t nfed_xen_now_ms(void);
 void nfed_xen_log(const struct nfed_xen *xen, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

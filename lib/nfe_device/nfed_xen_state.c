@@ -279,7 +279,7 @@ take(struct nfed_xen_vif *v, char *why)
 static void
 attach(struct nfed_xen_vif *v)
 {
-	uint64_t now_ms = nfed_xen_now_ms();
+	uint64_t now_ms = nfed_now_ms();
 	char why[NFED_XEN_WHY] = "out of memory";
 	enum nfe_reason reason;
 

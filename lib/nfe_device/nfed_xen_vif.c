@@ -74,7 +74,7 @@ on_control_kick(void *arg, uint32_t events)
 static bool
 is_storm(struct nfed_xen_vif *v)
 {
-	uint64_t now_ms = nfed_xen_now_ms();
+	uint64_t now_ms = nfed_now_ms();
 
 	if (now_ms - v->window_ms >= STORM_MS) {
 		v->window_ms = now_ms;
