@@ -139,6 +139,7 @@ owner_rx_mode(void *owner, uint32_t mode)
 {
 	struct fake_guest *g = owner;
 
+	usleep(g->rx_mode_us);
 	g->rx_mode = mode;
 	return g->rx_mode_error;
 }

@@ -49,6 +49,7 @@ struct fake_guest {
 	uint8_t mac[6];
 	enum nfe_mac_action mac_action;
 	uint32_t rx_mode, mtu;
+	unsigned int rx_mode_us; /* that the owner takes for it */
 	struct nfe_req_rss_hash rss_hash;
 	struct nfe_req_rss_reta rss_reta;
 	uint64_t vlans[NFE_VLAN_WORDS];

@@ -7,13 +7,15 @@
  * events; act on what data lcores reported by nfed_fault().
  *
  * Called on the control thread on a kick, on the owner's attention() and whenever there is time.
- * Bounded: 32 requests a run. A host that does not read its answers finds its requests left in
+ * Bounded: 32 requests a run, and no further one after 1 ms: some wait for data lcores, and all
+ * guests have this one thread. A host that does not read its answers finds its requests left in
  * the send queue and its events kept as bits, so it costs nothing (rule 8). When it reads again
  * nfed_control_poll() notices, without a kick.
  */
 #include <errno.h>
 #include <stdio.h>
 
+#include "nfed_clock.h"
 #include "nfed_internal.h"
 
 struct op {
@@ -215,6 +217,7 @@ serve_one(struct nfed_function *fn)
 static unsigned int
 serve(struct nfed_function *fn)
 {
+	uint64_t end_us = nfed_now_us() + NFED_CTRL_RUN_US;
 	struct nfed_ctrl *c = &fn->ctrl;
 	unsigned int n;
 
@@ -227,7 +230,7 @@ serve(struct nfed_function *fn)
 					   "control SQ producer beyond its size");
 			break;
 		}
-		if (avail == 0)
+		if (avail == 0 || (n > 0 && nfed_now_us() >= end_us))
 			break;
 		serve_one(fn);
 	}

@@ -20,6 +20,7 @@
 
 #define NFED_CTRL_SIZE_LOG2_MAX 8u /* cells of a control queue */
 #define NFED_CTRL_BUDGET 32u       /* requests of one nfed_control_run() */
+#define NFED_CTRL_RUN_US 1000u     /* no request is begun that late in a run */
 #define NFED_CTRL_STALL_MS 5000u   /* a host that reads no answer for so long has failed */
 #define NFED_CTRL_PIECES 4u        /* mmaps behind one control mapping */
 #define NFED_NB_REGS (NFE_REG_END / 8)
