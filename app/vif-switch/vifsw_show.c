@@ -342,22 +342,26 @@ struct snapshot {
 	unsigned int n;
 };
 
-static json_t *
-take_snapshot(struct vifsw *s, struct snapshot *snap)
+/* False: *error says why, if there is memory for it. */
+static bool
+take_snapshot(struct vifsw *s, struct snapshot *snap, json_t **error)
 {
 	unsigned int n = s->config->nb_vifs + s->config->nb_uplinks;
 	int rc;
 
 	*snap = (struct snapshot){ .value = calloc(n + 1, sizeof(*snap->value)) };
-	if (snap->value == NULL)
-		return vifsw_show_error("no memory for the counters of %u ports", n);
+	if (snap->value == NULL) {
+		*error = vifsw_show_error("no memory for the counters of %u ports", n);
+		return false;
+	}
 	rc = vsw_stats(s->sw, snap->value, n);
 	if (rc < 0) {
 		free(snap->value);
-		return vifsw_show_error("counters cannot be read: %s", strerror(-rc));
+		*error = vifsw_show_error("counters cannot be read: %s", strerror(-rc));
+		return false;
 	}
 	snap->n = (unsigned int)rc;
-	return NULL;
+	return true;
 }
 
 static json_t *
@@ -370,8 +374,7 @@ show_vif_stats_all(struct vifsw *s, const char *text)
 
 	if (!parse_first(text, &page.first))
 		return vifsw_show_error("FIRST is a number");
-	error = take_snapshot(s, &snap);
-	if (error != NULL)
+	if (!take_snapshot(s, &snap, &error))
 		return error;
 	page.list = json_object();
 	for (struct vsw_port *p = vsw_port_next(s->sw, NULL); p != NULL && i < snap.n && !page.full;
@@ -405,10 +408,10 @@ show_switch_stats(struct vifsw *s, const char *text)
 {
 	uint64_t sum[NFE_STAT_MAX] = { 0 }, from_drop, to_drop;
 	struct snapshot snap;
-	json_t *object = take_snapshot(s, &snap);
+	json_t *object;
 
 	(void)text;
-	if (object != NULL)
+	if (!take_snapshot(s, &snap, &object))
 		return object;
 	for (unsigned int i = 0; i < snap.n; i++)
 		for (unsigned int j = 0; j < NFE_STAT_MAX; j++)
