@@ -226,8 +226,8 @@ answer_attach_locked(struct nfe_port *port, const struct rte_mp_msg *in, struct 
 		ret = in->num_fds == 1 ? peer_add_locked(req, in->fds[0], &owner) : -EPROTO;
 	if (ret == 0)
 		fill_sync(port, port->dev->data->dev_started, out);
-	if (ret < 0 && in->num_fds == 1)
-		close(in->fds[0]);
+	if (ret < 0)
+		nfe_mp_close_fds(in);
 	p->owner = owner;
 	p->result = ret;
 	NFE_LOG(NOTICE, "%s: secondary process %d %s", port->name, req->pid,
@@ -247,9 +247,11 @@ on_request(const struct rte_mp_msg *in, const void *peer)
 	pthread_mutex_lock(&mp_lock);
 	port = req->port_id < RTE_MAX_ETHPORTS ? served[req->port_id] : NULL;
 	p->result = -ENODEV;
-	if (port != NULL && req->type == NFE_MP_ATTACH) {
+	if (port != NULL && req->type == NFE_MP_ATTACH)
 		answer_attach_locked(port, in, &out);
-	} else if (port != NULL && req->type == NFE_MP_STATS) {
+	else
+		nfe_mp_close_fds(in);
+	if (port != NULL && req->type == NFE_MP_STATS) {
 		nfe_stats_refresh(port);
 		p->result = 0;
 	}

@@ -23,6 +23,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include <rte_eal.h>
 
@@ -47,6 +48,14 @@ struct nfe_mp_param {
 	uint64_t db, db_len, db_offset; /* 0: it is in a BAR */
 };
 static_assert(sizeof(struct nfe_mp_param) <= RTE_MP_MAX_PARAM_LEN, "EAL's limit");
+
+/* Descriptors of a message that came are whose it came to. */
+static inline void
+nfe_mp_close_fds(const struct rte_mp_msg *msg)
+{
+	for (int i = 0; i < msg->num_fds; i++)
+		close(msg->fds[i]);
+}
 
 struct rte_eth_dev;
 struct nfe_port;

@@ -149,13 +149,6 @@ take_sync(struct rte_eth_dev *dev, struct secondary *s, const struct rte_mp_msg 
 	return ret == -ENOTSUP ? 0 : ret;
 }
 
-static void
-close_fds(const struct rte_mp_msg *msg)
-{
-	for (int i = 0; i < msg->num_fds; i++)
-		close(msg->fds[i]);
-}
-
 /* EAL's message thread. */
 static int
 on_sync(const struct rte_mp_msg *in, const void *peer)
@@ -168,7 +161,7 @@ on_sync(const struct rte_mp_msg *in, const void *peer)
 	if (req->port_id < RTE_MAX_ETHPORTS && ports[req->port_id] != NULL)
 		p->result = take_sync(&rte_eth_devices[req->port_id], ports[req->port_id], in);
 	pthread_mutex_unlock(&lock);
-	close_fds(in);
+	nfe_mp_close_fds(in);
 	return rte_mp_reply(&out, peer);
 }
 
@@ -221,7 +214,7 @@ introduce(struct rte_eth_dev *dev, struct rte_mp_msg *reply)
 			alive_fd = fds[1];
 			return 0;
 		}
-		close_fds(reply);
+		nfe_mp_close_fds(reply);
 	}
 	if (fds[1] >= 0)
 		close(fds[1]);
@@ -273,21 +266,34 @@ init_process(void)
 	return signal_fd < 0 ? -errno : 0;
 }
 
+static void
+secondary_free(struct secondary *s)
+{
+	unmap(&s->arena);
+	unmap(&s->db);
+	if (s->kick_fd >= 0)
+		close(s->kick_fd);
+	free(s);
+}
+
 int
 nfe_secondary_init(struct rte_eth_dev *dev)
 {
 	uint16_t id = dev->data->port_id;
 	struct secondary *s = calloc(1, sizeof(*s));
 	struct rte_mp_msg reply;
-	int ret = s != NULL ? init_process() : -ENOMEM;
+	int ret = -ENOMEM;
 
 	dev->dev_ops = &secondary_ops;
 	dev->rx_queue_count = nfe_rx_queue_count;
 	dev->rx_descriptor_status = nfe_rx_descriptor_status;
 	dev->tx_descriptor_status = nfe_tx_descriptor_status;
-	if (ret < 0)
+	if (s == NULL)
 		goto fail;
 	s->kick_fd = -1;
+	ret = init_process();
+	if (ret < 0)
+		goto fail;
 	find_triggers(dev, s);
 	ret = introduce(dev, &reply);
 	if (ret < 0)
@@ -297,7 +303,7 @@ nfe_secondary_init(struct rte_eth_dev *dev)
 	if (ret == 0)
 		ports[id] = s;
 	pthread_mutex_unlock(&lock);
-	close_fds(&reply);
+	nfe_mp_close_fds(&reply);
 	if (ret < 0)
 		goto fail;
 	if (s->arena.addr == NULL)
@@ -306,7 +312,8 @@ nfe_secondary_init(struct rte_eth_dev *dev)
 	return 0;
 fail:
 	NFE_LOG(ERR, "%s: not attached to the primary: %s", dev->data->name, strerror(-ret));
-	free(s);
+	if (s != NULL)
+		secondary_free(s);
 	return ret;
 }
 
@@ -319,13 +326,8 @@ nfe_secondary_close(struct rte_eth_dev *dev)
 	s = ports[dev->data->port_id];
 	ports[dev->data->port_id] = NULL;
 	pthread_mutex_unlock(&lock);
-	if (s == NULL)
-		return 0;
-	unmap(&s->arena);
-	unmap(&s->db);
-	if (s->kick_fd >= 0)
-		close(s->kick_fd);
-	free(s);
+	if (s != NULL)
+		secondary_free(s);
 	return 0;
 }
 
