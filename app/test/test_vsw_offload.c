@@ -246,6 +246,43 @@ tcp_header_of_wrong_length_is_dropped_where_it_is_cut(void)
 	return sw_close(&sw);
 }
 
+/* A long frame to many, cut for each of them: A sends it to all others. */
+static int
+broadcast_to_be_cut(unsigned int nb_others, bool allowed)
+{
+	struct packet p = { .payload = SW_MAX_GSO - 54, .seed = 1 };
+	struct nfe_hints h = packet_hints(&p, 1400);
+	struct sw_guest_conf conf = { .features = ALL };
+	struct sw sw;
+
+	SW_DO(sw_open(&sw, NULL));
+	for (unsigned int i = 0; i <= nb_others; i++) {
+		SW_DO(sw_add_guest(&sw, &conf, NULL));
+		conf.features = SW_BASIC;
+		sw_post(CHAN(sw.guest[i]), 64);
+	}
+	packet_make(frame, &sw, &p, true);
+	memset(frame, 0xff, 6);
+	sw_put_hinted(CHAN(A(sw)), frame, packet_len(&p), 2, NFE_MSG_F_CSUM_PARTIAL | NFE_MSG_F_GSO,
+		      &h);
+	sw_publish(CHAN(A(sw)));
+	SW_DO(sw_turn(&sw));
+	TEST_EQ(sw_stat(A(sw), NFE_STAT_from_drop_flood), !allowed);
+	TEST_EQ(sw_stat(A(sw), NFE_STAT_from_copies), allowed ? nb_others : 0);
+	for (unsigned int i = 1; i <= nb_others; i++)
+		TEST_EQ(sw_stat(sw.guest[i], NFE_STAT_to_parts), allowed ? 47 : 0);
+	return sw_close(&sw);
+}
+
+/* A source may cause 1 MiB of copies at once: who floods more than that with a frame that is cut again
+ * and again would keep all others waiting. */
+static int
+frame_to_be_cut_is_flooded_within_the_limit(void)
+{
+	SW_DO(broadcast_to_be_cut(16, true));
+	return broadcast_to_be_cut(17, false);
+}
+
 static const struct test_case cases[] = {
 	TEST_CASE(hints_pass_unchanged_to_who_takes_them),
 	TEST_CASE(checksum_is_completed_for_who_does_not),
@@ -255,6 +292,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(frames_are_cut_for_who_takes_none_uncut),
 	TEST_CASE(parts_may_be_left_to_checksum),
 	TEST_CASE(frames_longer_than_all_buffers_are_cut),
+	TEST_CASE(frame_to_be_cut_is_flooded_within_the_limit),
 	TEST_CASE(cut_frame_that_does_not_fit_is_one_drop),
 	TEST_CASE(parts_longer_than_the_mtu_are_dropped),
 	TEST_CASE(tcp_header_of_wrong_length_is_dropped_where_it_is_cut),

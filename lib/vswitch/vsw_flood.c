@@ -32,11 +32,11 @@ copy_to_list(struct vsw_lcore *lc, const struct vsw_list *list, unsigned int i)
 	return copies;
 }
 
-/* To those that have this group address in their filter. */
+/* Of those that have this group address in their filter. */
 static unsigned int
-copy_to_members(struct vsw_lcore *lc, const struct vsw_takers *t, uint64_t group, unsigned int i)
+first_member(const struct vsw_takers *t, uint64_t group)
 {
-	unsigned int first = 0, end = t->nb_members, copies = 0;
+	unsigned int first = 0, end = t->nb_members;
 
 	while (first < end) {
 		unsigned int middle = (first + end) / 2;
@@ -46,9 +46,33 @@ copy_to_members(struct vsw_lcore *lc, const struct vsw_takers *t, uint64_t group
 		else
 			end = middle;
 	}
-	for (; first < t->nb_members && t->member[first].mac == group; first++)
-		copies += copy_to(lc, t->member[first].port, i);
+	return first;
+}
+
+static unsigned int
+copy_to_members(struct vsw_lcore *lc, const struct vsw_takers *t, uint64_t group, unsigned int i)
+{
+	unsigned int copies = 0;
+
+	for (unsigned int k = first_member(t, group);
+	     k < t->nb_members && t->member[k].mac == group; k++)
+		copies += copy_to(lc, t->member[k].port, i);
 	return copies;
+}
+
+/* Ports that take such frames, perhaps the source among them. */
+static unsigned int
+nb_takers(const struct vsw_takers *t, uint64_t dst)
+{
+	unsigned int first;
+
+	if (dst == VSW_MAC_BROADCAST)
+		return t->broadcast.n;
+	if (!vsw_mac_is_group(dst))
+		return t->unknown.n;
+	/* Group addresses are numbers: those of the next one begin where these end. */
+	first = first_member(t, dst);
+	return t->groups.n + first_member(t, dst + 1) - first;
 }
 
 static unsigned int
@@ -65,10 +89,11 @@ flood(struct vsw_lcore *lc, uint64_t dst, unsigned int i)
 
 /*
  * May the source flood now? Copies cost the switch far more than the frame costs its sender, so
- * they are paid for: bytes, with a minimum, out of a bucket that a single frame may overdraw.
+ * they are paid for: bytes, with a minimum, out of a bucket that a single frame may overdraw. But not
+ * one to be cut (4.8): 64 KiB in 128 parts take 40 us for each guest, 40 ms for 1000 of them.
  */
 static bool
-flood_allowed(struct vsw_lcore *lc)
+flood_allowed(struct vsw_lcore *lc, uint64_t dst, const struct vsw_frame *f)
 {
 	struct vsw_bucket *b = &lc->flood[lc->src->id];
 	uint64_t kib = (lc->now - b->filled) / lc->sw->flood_tsc;
@@ -76,6 +101,12 @@ flood_allowed(struct vsw_lcore *lc)
 	b->filled += kib * lc->sw->flood_tsc;
 	b->bytes = RTE_MIN(b->bytes + (int64_t)RTE_MIN(kib, VSW_FLOOD_BURST) * 1024,
 			   (int64_t)VSW_FLOOD_BURST);
+	if (unlikely(f->flags & NFE_MSG_F_GSO)) {
+		const struct vsw_takers *t = __atomic_load_n(&lc->sw->takers, __ATOMIC_ACQUIRE);
+
+		/* One copy is free. */
+		return b->bytes + f->len >= (int64_t)nb_takers(t, dst) * f->len;
+	}
 	return b->bytes > 0;
 }
 
@@ -85,7 +116,7 @@ vsw_forward_many(struct vsw_lcore *lc, uint64_t dst, unsigned int i)
 {
 	unsigned int copies;
 
-	if (!flood_allowed(lc)) {
+	if (!flood_allowed(lc, dst, &lc->frames[i])) {
 		vsw_count(lc, lc->src, NFE_STAT_from_drop_flood, 1);
 		return;
 	}
