@@ -199,7 +199,7 @@ bad_addresses_are_refused(void)
 	char path[140] = "vfio-user:";
 
 	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		TEST_TRUE(guest_attach_at(&guest, bad[i], 0, 0) < 0);
+		TEST_EQ(guest_attach_at(&guest, bad[i], 0, 0), -EINVAL);
 	memset(path + 10, 'a', 120);
 	TEST_EQ(guest_attach_at(&guest, path, 0, 0), -ENAMETOOLONG);
 	TEST_TRUE(strstr(guest.log, "107 bytes") != NULL);

@@ -118,7 +118,9 @@ vu_create(const char *path, struct nfe_bus **out)
 	size_t len = strlen(path);
 	struct vu_bus *vu;
 
-	if (len == 0 || len >= sizeof(vu->path))
+	if (len == 0)
+		return -EINVAL;
+	if (len >= sizeof(vu->path))
 		return -ENAMETOOLONG;
 	vu = calloc(1, sizeof(*vu));
 	if (vu == NULL)
