@@ -9,7 +9,7 @@
  *   vifsw_ports.c      VIFs and uplinks            vifsw_control.c    control thread's events
  *   vifsw_xen.c        VIFs of Xen domains
  *   vifsw_telemetry.c  hand-over from DPDK's telemetry threads
- *   vifsw_show.c       what each telemetry command answers
+ *   vifsw_show.c       what each telemetry command answers; about ports: vifsw_show_port.c
  *
  * Everything runs on the control thread (main lcore) unless it says otherwise. Data lcores run
  * vsw_lcore_main() of lib/vswitch only.
