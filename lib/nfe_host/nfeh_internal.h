@@ -5,7 +5,8 @@
 /*
  * What the files of the host end share; clients include nfeh.h instead.
  *
- *	nfeh.c          attach, detach, states, the control thread
+ *	nfeh.c          attach, detach, states
+ *	nfeh_thread.c   the control thread
  *	nfeh_boot.c     registers: negotiation, boot block, GO
  *	nfeh_request.c  control queues: requests, responses, events
  *	nfeh_region.c, nfeh_channel.c, nfeh_config.c, nfeh_rx.c  what the client asked for, remembered
@@ -168,6 +169,9 @@ void nfeh_tell_link(struct nfeh *h, bool up);
  */
 typedef int (*nfeh_op)(struct nfeh *h, void *arg);
 int nfeh_run(struct nfeh *h, nfeh_op op, void *arg, bool down_too);
+
+/* nfeh_thread.c: h->thread; joined when the state is CLOSED */
+int nfeh_thread_start(struct nfeh *h);
 
 /* nfeh_boot.c */
 int nfeh_boot_locked(struct nfeh *h, struct nfeh_info *info, bool again);
