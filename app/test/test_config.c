@@ -420,9 +420,9 @@ examples_in_config_parse(void)
 }
 
 static char *
-read_guide(void)
+read_source(const char *path)
 {
-	FILE *f = fopen(VIFSW_SOURCE_ROOT "/doc/vif-switch.md", "r");
+	FILE *f = fopen(path, "r");
 	char *text = calloc(1, 1u << 20);
 
 	if (f != NULL && text != NULL)
@@ -436,7 +436,7 @@ read_guide(void)
 static int
 guide_has_a_row_for_each_keyword(void)
 {
-	char *text = read_guide(), row[256];
+	char *text = read_source(VIFSW_SOURCE_ROOT "/doc/vif-switch.md"), row[256];
 	const struct vifsw_keyword *k;
 	const char *missing = NULL;
 
@@ -448,6 +448,51 @@ guide_has_a_row_for_each_keyword(void)
 	}
 	free(text);
 	TEST_ASSERT_MSG(missing == NULL, "%s is not in doc/vif-switch.md", missing);
+	return TEST_OK;
+}
+
+/* Is there a line that begins with statement and holds the option? */
+static bool
+line_with(const char *text, const char *statement, const char *option)
+{
+	char word[64];
+
+	snprintf(word, sizeof(word), " %s ", option);
+	for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
+		size_t len = strcspn(line += *line == '\n', "\n");
+		const char *at = strstr(line, word);
+
+		if (strncmp(line, statement, strlen(statement)) == 0 && at != NULL && at < line + len)
+			return true;
+	}
+	return false;
+}
+
+static int
+full_example_has_each_keyword(void)
+{
+	static const struct {
+		unsigned int scope;
+		const char *statement;
+	} options[] = {
+		{ VIFSW_VIF_OPTION, "vif " }, { VIFSW_UPLINK_OPTION, "uplink " },
+	};
+	char *text = read_source(VIFSW_SOURCE_ROOT "/config/full.conf"), word[64];
+	const struct vifsw_keyword *k;
+	const char *missing = NULL;
+
+	TEST_TRUE(text != NULL);
+	for (unsigned int i = 0; (k = vifsw_keyword(i)) != NULL && missing == NULL; i++) {
+		snprintf(word, sizeof(word), "\n%s ", k->name);
+		if ((k->scopes & VIFSW_STATEMENT) && strstr(text, word) == NULL)
+			missing = k->name;
+		for (unsigned int j = 0; j < 2; j++)
+			if ((k->scopes & options[j].scope) &&
+			    !line_with(text, options[j].statement, k->name))
+				missing = k->name;
+	}
+	free(text);
+	TEST_ASSERT_MSG(missing == NULL, "%s is not in config/full.conf", missing);
 	return TEST_OK;
 }
 
@@ -497,5 +542,6 @@ static const struct test_case cases[] = {
 	TEST_CASE(xen_vifs_have_a_device_instead_of_a_socket),
 	TEST_CASE(examples_in_config_parse),
 	TEST_CASE(guide_has_a_row_for_each_keyword),
+	TEST_CASE(full_example_has_each_keyword),
 };
 TEST_SUITE(config, cases);
