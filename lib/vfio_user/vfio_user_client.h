@@ -45,8 +45,8 @@ int vfio_user_client_fd(const struct vfio_user_client *client);
 
 int vfio_user_client_device_info(struct vfio_user_client *client, uint32_t *flags,
 				 uint32_t *nb_regions, uint32_t *nb_irqs);
-int vfio_user_client_region_info(struct vfio_user_client *client, unsigned int region,
-				 struct vfio_user_client_region *info);
+int vfio_user_client_region_info(struct vfio_user_client *client, unsigned int index,
+				 struct vfio_user_client_region *region);
 int vfio_user_client_irq_count(struct vfio_user_client *client, unsigned int index,
 			       uint32_t *count);
 int vfio_user_client_read(struct vfio_user_client *client, unsigned int region, uint64_t offset,
