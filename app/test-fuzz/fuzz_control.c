@@ -14,34 +14,13 @@
 #include <fake_transport.h>
 #include <nfed_internal.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(cond) \
-	do {                         \
-		if (!(cond))         \
-			abort();     \
-	} while (0)
+#include "fuzz.h"
 
 #define CHANNELS 3
 #define REGIONS 4
 #define EXTRA_TRIGGERS 4
 
 static struct nfed_triggers *triggers;
-
-struct input {
-	const uint8_t *data;
-	size_t left;
-};
-
-static uint64_t
-take(struct input *in, unsigned int bytes)
-{
-	uint64_t v = 0;
-
-	for (unsigned int i = 0; i < bytes && in->left > 0; i++, in->left--)
-		v |= (uint64_t)*in->data++ << (8 * i);
-	return v;
-}
 
 /* Mostly near good values, sometimes anything. */
 static uint64_t

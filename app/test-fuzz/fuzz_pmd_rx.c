@@ -18,11 +18,7 @@
 #include <nfe_ethdev.h>
 #include <nfeh_internal.h>
 
-#define CHECK(cond) \
-	do {                         \
-		if (!(cond))         \
-			abort();     \
-	} while (0)
+#include "fuzz.h"
 
 #define POOL_SIZE 511u
 #define BUF_SIZE 512u
@@ -34,27 +30,11 @@
 #define FIRST_INDEX 0xfffffff0u
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct input {
-	const uint8_t *data;
-	size_t left;
-};
 
 static struct rte_mempool *pool;
 static struct nfe_port port;
 static struct nfeh host;
 static struct nfe_bus bus;
-
-static uint32_t
-take(struct input *in, unsigned int bytes)
-{
-	uint32_t v = 0;
-
-	for (unsigned int i = 0; i < bytes && in->left > 0; i++, in->left--)
-		v |= (uint32_t)*in->data++ << (8 * i);
-	return v;
-}
 
 static void
 kick(struct nfe_bus *b, unsigned int channel)

@@ -15,33 +15,12 @@
 #include <nfed_queue.h>
 #include <nfed_region.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(cond) \
-	do {                         \
-		if (!(cond))         \
-			abort();     \
-	} while (0)
-
-struct input {
-	const uint8_t *data;
-	size_t left;
-};
+#include "fuzz.h"
 
 /* Shared words that the "host" may change at any moment. */
 struct shared {
 	uint32_t host_idx, dev_idx, host_event, dev_event;
 };
-
-static uint64_t
-take(struct input *in, unsigned int bytes)
-{
-	uint64_t v = 0;
-
-	for (unsigned int i = 0; i < bytes && in->left > 0; i++, in->left--)
-		v |= (uint64_t)*in->data++ << (8 * i);
-	return v;
-}
 
 static void
 consume(struct nfed_queue *q, struct input *in)

@@ -21,27 +21,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "fuzz.h"
 #include "vfio_user_server_priv.h"
 
 #define BAR_SIZE 16384u
 #define VECTORS 8u
 #define MAX_SENT_FDS 20u
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 static struct vfio_user_server *server;
 static char dir[] = "/tmp/fuzz-vfio-user-XXXXXX", path[64];
 static int bar_fd, kick_fd, event_fd, pipe_fd;
 static uint64_t touched; /* so that what the server hands over is really read */
-
-#define CHECK(cond)                                                       \
-	do {                                                              \
-		if (!(cond)) {                                            \
-			fprintf(stderr, "%s: %s\n", __func__, #cond);     \
-			abort();                                          \
-		}                                                         \
-	} while (0)
 
 static int
 fuzz_connected(void *ctx)

@@ -16,30 +16,8 @@
 
 #include <nfed_xen_internal.h>
 
+#include "fuzz.h"
 #include "test_xen_fixture.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(cond) \
-	do {                         \
-		if (!(cond))         \
-			abort();     \
-	} while (0)
-
-struct input {
-	const uint8_t *data;
-	size_t left;
-};
-
-static uint32_t
-take(struct input *in, unsigned int bytes)
-{
-	uint32_t v = 0;
-
-	for (unsigned int i = 0; i < bytes && in->left > 0; i++, in->left--)
-		v |= (uint32_t)*in->data++ << (8 * i);
-	return v;
-}
 
 static const char *const keys[] = {
 	"state", "version", "index-ref", "nr-pages", "doorbell-page", "event-channel", "host-abi",
@@ -140,7 +118,7 @@ step_toolstack(struct xt_world *t, struct xt_hand *f, struct input *in)
 	switch (take(in, 1) % 5) {
 	case 4:
 		xenio_write(t->dom0, XENIO_NO_TX, f->back, NFE_XEN_KEY_FOREIGN, "%u",
-			    take(in, 1) & 1);
+			    (unsigned int)take(in, 1) & 1);
 		break;
 	case 0:
 		t->dom0->ops->rm(t->dom0, XENIO_NO_TX, f->back);
