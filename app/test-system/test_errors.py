@@ -139,7 +139,7 @@ def guests(errors, lab):
                  "/nowhere.sock")
     holder = lab.start("holder", [echo, f"vfio-user:{sock}"])
     holder.wait_log("attached|ready|link")
-    errors.fails("VIF in use", [echo, f"vfio-user:{sock}"], sock)
+    errors.fails("VIF in use", [echo, f"vfio-user:{sock}"], sock, "another guest is attached")
     holder.stop()
 
 

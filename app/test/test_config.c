@@ -375,6 +375,9 @@ socket_dir_of_the_command_line_wins(void)
 	reports.n = 0;
 	TEST_EQ(vifsw_config_parse(text, strlen(text), path, collect, &reports, &c), -EINVAL);
 	TEST_STR_EQ(reports.message[0], "socket directory of 199 characters, limit 107");
+	reports.n = 0;
+	TEST_EQ(vifsw_config_parse(text, strlen(text), "run", collect, &reports, &c), -EINVAL);
+	TEST_STR_EQ(reports.message[0], "socket directory \"run\" is not an absolute path");
 	return TEST_OK;
 }
 

@@ -239,6 +239,22 @@ parse_text(struct vifsw_parser *p, const char *text, size_t len)
 	}
 }
 
+/* That of the command line: the limits are those of the statement. */
+static void
+set_socket_dir(struct vifsw_parser *p, const char *dir)
+{
+	struct vifsw_config *c = p->config;
+
+	if (strlen(dir) >= sizeof(c->socket_dir))
+		vifsw_error_at(p, 0, "socket directory of %zu characters, limit %u", strlen(dir),
+			       VIFSW_PATH_MAX - 1);
+	else if (dir[0] != '/')
+		vifsw_error_at(p, 0, "socket directory \"%.*s\" is not an absolute path",
+			       VIFSW_SHOWN, dir);
+	else
+		snprintf(c->socket_dir, sizeof(c->socket_dir), "%s", dir);
+}
+
 int
 vifsw_config_parse(const char *text, size_t len, const char *socket_dir,
 		   vifsw_config_error_fn error, void *ctx, struct vifsw_config **config)
@@ -256,11 +272,8 @@ vifsw_config_parse(const char *text, size_t len, const char *socket_dir,
 	p->error = error;
 	p->ctx = ctx;
 	parse_text(p, text, len);
-	if (socket_dir != NULL && strlen(socket_dir) >= sizeof(c->socket_dir))
-		vifsw_error_at(p, 0, "socket directory of %zu characters, limit %u",
-			       strlen(socket_dir), VIFSW_PATH_MAX - 1);
-	else if (socket_dir != NULL)
-		snprintf(c->socket_dir, sizeof(c->socket_dir), "%s", socket_dir);
+	if (socket_dir != NULL)
+		set_socket_dir(p, socket_dir);
 	vifsw_validate(p);
 	rc = p->nb_errors != 0 ? -EINVAL : 0;
 out:

@@ -399,7 +399,7 @@ vu_connect(struct nfe_bus *bus, unsigned int timeout_ms)
 	rc = vfio_user_client_connect(vu->path, timeout_ms, &vu->client);
 	if (rc < 0) {
 		vu->client = NULL;
-		return rc;
+		return rc == -EBUSY ? fail(vu, rc, "another guest is attached") : rc;
 	}
 	rc = set_up(vu);
 	if (rc < 0)
