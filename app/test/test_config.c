@@ -161,7 +161,7 @@ vifs_counts_names_and_macs_up(void)
 		     "vifs a123456789012345678901234567: name a1234567890123456789012345671000 of"
 		     " 32 characters, limit 31");
 	EXPECT_ERROR("vifs g count 2 mac " MAC_A " socket /x\n", 1,
-		     "unknown option of vifs \"socket\"");
+		     "\"socket\" is no option of vifs");
 	return TEST_OK;
 }
 
@@ -170,6 +170,8 @@ unknown_words_are_named_with_a_suggestion(void)
 {
 	EXPECT_ERROR("\nvfi a mac " MAC_A "\n", 2, "unknown statement \"vfi\", did you mean \"vif\"?");
 	EXPECT_ERROR("bridge x\n", 1, "unknown statement \"bridge\"");
+	EXPECT_ERROR("mtu 1500\n", 1, "\"mtu\" is no statement");
+	EXPECT_ERROR("uplink u port p mtu 1500\n", 1, "\"mtu\" is no option of uplink");
 	EXPECT_ERROR("vif a mac " MAC_A " mut 1500\n", 1,
 		     "unknown option of vif \"mut\", did you mean \"mtu\"?");
 	EXPECT_ERROR("uplink u port p learnin on\n", 1,

@@ -109,18 +109,22 @@ unknown_keyword(struct vifsw_parser *p, const char *word, unsigned int scope)
 	const char *what = scope == VIFSW_STATEMENT ? "statement" : "option", *of = "", *best = NULL;
 	unsigned int distance, best_distance = MAX_TYPO + 1;
 	const struct vifsw_keyword *k;
+	bool elsewhere = false;
 
 	if (scope != VIFSW_STATEMENT)
 		of = scope == VIFSW_VIF_OPTION ? " of vif" :
 		     scope == VIFSW_VIFS_OPTION ? " of vifs" : " of uplink";
 	for (unsigned int i = 0; (k = vifsw_keyword(i)) != NULL; i++) {
+		elsewhere |= strcmp(k->name, word) == 0;
 		distance = (k->scopes & scope) != 0 ? edits(word, k->name) : UINT32_MAX;
 		if (distance < best_distance) {
 			best = k->name;
 			best_distance = distance;
 		}
 	}
-	if (best != NULL)
+	if (elsewhere)
+		vifsw_error(p, "\"%s\" is no %s%s", word, what, of);
+	else if (best != NULL)
 		vifsw_error(p, "unknown %s%s \"%.*s\", did you mean \"%s\"?", what, of, VIFSW_SHOWN,
 			    word, best);
 	else

@@ -44,7 +44,7 @@ print_help(void)
 	print_keywords(VIFSW_STATEMENT, "Statements:");
 	print_keywords(VIFSW_UPLINK_OPTION, "Of uplink:");
 	print_keywords(VIFSW_VIF_OPTION | VIFSW_VIFS_OPTION,
-		       "Of vif and vifs (count of vifs only, socket of vif only):");
+		       "Of vif and vifs (count: vifs only; socket, xen, foreign: vif only):");
 }
 
 static void
