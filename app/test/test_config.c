@@ -467,7 +467,8 @@ line_with(const char *text, const char *statement, const char *option)
 		size_t len = strcspn(line += *line == '\n', "\n");
 		const char *at = strstr(line, word);
 
-		if (strncmp(line, statement, strlen(statement)) == 0 && at != NULL && at < line + len)
+		if (strncmp(line, statement, strlen(statement)) == 0 && at != NULL &&
+		    at < line + len)
 			return true;
 	}
 	return false;

@@ -274,8 +274,8 @@ broadcast_to_be_cut(unsigned int nb_others, bool allowed)
 	return sw_close(&sw);
 }
 
-/* A source may cause 1 MiB of copies at once: who floods more than that with a frame that is cut again
- * and again would keep all others waiting. */
+/* A source may cause 1 MiB of copies at once: who floods more than that with a frame that is cut
+ * again and again would keep all others waiting. */
 static int
 frame_to_be_cut_is_flooded_within_the_limit(void)
 {

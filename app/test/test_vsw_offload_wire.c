@@ -75,7 +75,8 @@ checksum_is_completed_for_the_wire(void)
 	return sw_close(&sw);
 }
 
-/* An uplink whose device makes checksums and segments: net_ring doesn't, so what it is told shows. */
+/* An uplink whose device makes checksums and segments: net_ring doesn't, so one sees what it is
+ * told. */
 static int
 open_able_uplink(struct sw *sw)
 {

@@ -6,8 +6,8 @@
  * Attach, detach, and the states of a function as the host sees them. The struct nfeh and all it
  * points to belong to this library; clients hold the handle.
  *
- * Public calls run on the caller's thread with the lock; the control thread (nfeh_thread.c) takes it
- * to look for events and for the replay. link, freeze and thaw are told without the lock.
+ * Public calls run on the caller's thread with the lock; the control thread (nfeh_thread.c) takes
+ * it to look for events and for the replay. link, freeze and thaw are told without the lock.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -3,8 +3,9 @@
  */
 
 /*
- * The control thread of a function: looks for responses, events and the device's death, tells of the
- * link, and brings the function back (nfeh_replay.c). One per struct nfeh, from attach to detach.
+ * The control thread of a function: looks for responses, events and the device's death, tells of
+ * the link, and brings the function back (nfeh_replay.c). One per struct nfeh, from attach to
+ * detach.
  */
 #include <poll.h>
 #include <signal.h>
@@ -13,9 +14,9 @@
 #include "nfeh_internal.h"
 
 /*
- * On a bus that tells nothing: was the function reset behind our back (FLR), or taken away? Its last
- * word stands in the status block, which costs a load. A register costs a trap: seldom, for a function
- * that had no chance to speak.
+ * On a bus that tells nothing: was the function reset behind our back (FLR), or taken away? Its
+ * last word stands in the status block, which costs a load. A register costs a trap: seldom, for a
+ * function that had no chance to speak.
  */
 static void
 look_for_reset_locked(struct nfeh *h)

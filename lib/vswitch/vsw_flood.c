@@ -89,8 +89,8 @@ flood(struct vsw_lcore *lc, uint64_t dst, unsigned int i)
 
 /*
  * May the source flood now? Copies cost the switch far more than the frame costs its sender, so
- * they are paid for: bytes, with a minimum, out of a bucket that a single frame may overdraw. But not
- * one to be cut (4.8): 64 KiB in 128 parts take 40 us for each guest, 40 ms for 1000 of them.
+ * they are paid for: bytes, with a minimum, out of a bucket that a single frame may overdraw. But
+ * not one to be cut (4.8): 64 KiB in 128 parts take 40 us for each guest, 40 ms for 1000 of them.
  */
 static bool
 flood_allowed(struct vsw_lcore *lc, uint64_t dst, const struct vsw_frame *f)
