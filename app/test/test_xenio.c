@@ -207,11 +207,52 @@ events_are_silent_until_unmasked_and_tell_of_an_unmap(void)
 	return close_two(&t);
 }
 
+/* However it is given back; with the port's number or without. */
+static int
+shared_page_tells_of_its_end(void)
+{
+	static const bool by_port[] = { true, false };
+
+	for (unsigned int i = 0; i < 4; i++) {
+		struct xenio_evt *a, *b;
+		void *page, *taken;
+		int port, peer;
+		uint32_t ref;
+		struct two t;
+
+		TEST_EQ(open_two(&t), TEST_OK);
+		TEST_EQ(t.guest->ops->evt_open(t.guest, &a), 0);
+		TEST_EQ(t.dom0->ops->evt_open(t.dom0, &b), 0);
+		port = t.guest->ops->evt_unbound(a, 0);
+		peer = t.dom0->ops->evt_bind(b, 3, (uint32_t)port);
+		TEST_EQ(t.dom0->ops->evt_pending(b), peer);
+		t.dom0->ops->evt_unmask(b, peer);
+		TEST_EQ(t.guest->ops->share_notify(t.guest, 0, 16, a,
+						   by_port[i % 2] ? port : XENIO_NO_PORT, &ref,
+						   &page), 0);
+		memset(page, 1, XENIO_PAGE_SIZE);
+		TEST_EQ(t.dom0->ops->map(t.dom0, 3, &ref, 1, &taken), 0);
+		if (i < 2)
+			t.guest->ops->unshare(t.guest, page, 1);
+		else
+			t.guest->ops->close(t.guest); /* its process ended */
+		for (unsigned int at = 0; at < XENIO_PAGE_SIZE; at++)
+			TEST_EQ(((uint8_t *)taken)[at], at != 16);
+		TEST_EQ(t.dom0->ops->evt_pending(b), by_port[i % 2] ? peer : -EAGAIN);
+		t.dom0->ops->unmap(t.dom0, taken, 1);
+		if (i >= 2)
+			TEST_EQ(xenio_fake_open(t.w, 3, &t.guest), 0);
+		TEST_EQ(close_two(&t), TEST_OK);
+	}
+	return TEST_OK;
+}
+
 static const struct test_case cases[] = {
 	TEST_CASE(numbers_are_parsed_strictly),
 	TEST_CASE(store_keeps_permissions_and_fires_watches),
 	TEST_CASE(transactions_are_all_or_nothing),
 	TEST_CASE(grants_reach_the_peer_alone_and_outlive_their_owner),
 	TEST_CASE(events_are_silent_until_unmasked_and_tell_of_an_unmap),
+	TEST_CASE(shared_page_tells_of_its_end),
 };
 TEST_SUITE(xenio, cases);

@@ -85,7 +85,7 @@ struct xenio_ops {
 	int (*reshare)(struct xenio *x, uint16_t domid, void *addr, unsigned int nb_pages,
 		       uint32_t *refs);
 	/* One such page. When it is given back, however that happens, the byte becomes 0 and who is
-	 * bound to the port of evt is notified. */
+	 * bound to the port of evt is notified; XENIO_NO_PORT: nobody. */
 	int (*share_notify)(struct xenio *x, uint16_t domid, uint32_t byte_offset,
 			    struct xenio_evt *evt, int port, uint32_t *ref, void **addr);
 	/* Grants, taken: pages of domid side by side, to read and write. */

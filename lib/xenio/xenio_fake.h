@@ -63,7 +63,8 @@ struct xenio_fake_counts { /* what exists now */
 	unsigned int handles, watches, granted, mapped, ports, evts, transactions;
 	unsigned int foreign; /* of the mapped pages: without a grant */
 	uint64_t notifies; /* since creation */
-	unsigned int oopses; /* likewise: ports of a domain that was restored since were closed */
+	unsigned int oopses; /* likewise: ports of a domain that was restored since were closed, or
+				notified by a page */
 };
 void xenio_fake_counts(struct xenio_fake *w, struct xenio_fake_counts *counts);
 

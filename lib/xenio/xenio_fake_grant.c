@@ -106,7 +106,8 @@ share_any(struct fake_handle *h, uint16_t domid, unsigned int nb_pages, int port
 int
 fake_share(struct xenio *x, uint16_t domid, unsigned int nb_pages, uint32_t *refs, void **addr)
 {
-	return share_any(fake_handle_of(x), domid, nb_pages, XENIO_NO_PORT, 0, refs, addr);
+	return share_any(fake_handle_of(x), domid, nb_pages, XENIO_NO_PORT, FAKE_NO_BYTE, refs,
+			 addr);
 }
 
 int
@@ -126,7 +127,9 @@ give_back_locked(struct fake_share *s)
 	struct fake_port *port = s->notify_port != XENIO_NO_PORT ?
 					 fake_port_locked(w, s->h->domid, s->notify_port) : NULL;
 
-	if (s->notify_port != XENIO_NO_PORT)
+	/* The port of before a restore, which Linux would close: it may be another's by now. */
+	w->oopses += s->notify_port != XENIO_NO_PORT && s->h->domid != s->owner;
+	if (s->notify_byte != FAKE_NO_BYTE)
 		((uint8_t *)s->addr)[s->notify_byte] = 0;
 	if (port != NULL)
 		fake_notify_locked(w, port);
@@ -158,7 +161,7 @@ fake_reshare(struct xenio *x, uint16_t domid, void *addr, unsigned int nb_pages,
 	size_t len = (size_t)nb_pages * XENIO_PAGE_SIZE;
 	struct fake_share *s;
 	void *page;
-	int rc = share_any(h, domid, nb_pages, XENIO_NO_PORT, 0, refs, &page);
+	int rc = share_any(h, domid, nb_pages, XENIO_NO_PORT, FAKE_NO_BYTE, refs, &page);
 
 	if (rc < 0)
 		return rc;

@@ -14,6 +14,7 @@
 #include "xenio_fake.h"
 
 #define FAKE_PERMS 4
+#define FAKE_NO_BYTE UINT32_MAX
 
 struct fake_node {
 	char *path, *value;
@@ -65,7 +66,7 @@ struct fake_share { /* pages that one call granted */
 	int fd;
 	void *addr;
 	int notify_port; /* or XENIO_NO_PORT */
-	uint32_t notify_byte;
+	uint32_t notify_byte; /* or FAKE_NO_BYTE */
 	struct fake_share *next;
 };
 
