@@ -88,18 +88,19 @@ step_request(struct xt_hand *f, struct input *in)
 
 /* Its process lives, or ends, as far as the back end can see. */
 static void
-step_life(struct xt_hand *f, struct input *in, void **life)
+step_life(struct xt_hand *f, struct input *in, struct nfe_xen_life **life)
 {
-	uint32_t ref;
+	unsigned int how = take(in, 1) & 7;
 
+	if (*life != NULL && how == 7) { /* it only says so */
+		nfe_xen_life_set(*life, 0);
+		return;
+	}
 	if (*life != NULL)
 		f->x->ops->unshare(f->x, *life, 1);
 	*life = NULL;
-	if ((take(in, 1) & 3) == 0 ||
-	    f->x->ops->share_notify(f->x, 0, 0, f->evt, f->port, &ref, life) < 0)
-		return;
-	nfe_xen_life_set(*life, 1);
-	xt_hand_put(f, NFE_XEN_KEY_LIFE_REF, ref);
+	if ((how & 3) == 0 || xt_hand_life(f, how < 4, life) < 0)
+		*life = NULL;
 }
 
 static void
@@ -136,7 +137,7 @@ step_toolstack(struct xt_world *t, struct xt_hand *f, struct input *in)
 }
 
 static void
-step(struct xt_world *t, struct xt_hand *f, struct input *in, void **life)
+step(struct xt_world *t, struct xt_hand *f, struct input *in, struct nfe_xen_life **life)
 {
 	switch (take(in, 1) % 13) {
 	case 12:
@@ -221,7 +222,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct xenio_fake_counts c;
 	struct xt_world t;
 	struct xt_hand f;
-	void *life = NULL;
+	struct nfe_xen_life *life = NULL;
 
 	CHECK(xt_open(&t) == TEST_OK);
 	if (take(&in, 1) & 1) {

@@ -28,8 +28,8 @@ arp -s 192.0.2.1 02:00:00:00:00:10
 arp -s 192.0.2.9 02:00:00:00:00:12
 attach()
 {{
-    vif-ctl xen attach u1 --vif tap --device 0 --queues 2 --pages 957 $* &&
-        vif-ctl xen attach u1 --vif pmd --device 1 --queues 2 --pages 789 $*
+    vif-ctl xen attach u1 --vif tap --device 0 --queues 2 --pages 958 $* &&
+        vif-ctl xen attach u1 --vif pmd --device 1 --queues 2 --pages 790 $*
 }}
 on u1 100 "uname -r; echo {GRANTS} > /sys/module/xen_gntalloc/parameters/limit"
 result u1 "$told"

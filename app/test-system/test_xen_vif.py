@@ -264,7 +264,16 @@ for cycle in $(seq {KILLS}); do
 done
 copy kills || return
 mix || return
+# What is left of a program that was killed: nothing, and its device can be taken away.
+result held_alive "$(held) $(grants u1)"
 on u1 30 "killall -9 vif-tap"
+until_true 30 closed "$(cat /run/u1.domid)/0"
+result held_killed "$(held) $(grants u1)"
+result killed "$(vif-ctl --file-prefix vsw --json info tap1 | tr -d '\n')"
+vif-ctl xen detach u1
+result detach_killed $?
+vif-ctl xen attach u1 --vif tap1 --queues 2
+result attach_killed $?
 testpmd || return
 pings testpmd u2 1 || return
 stop_switch -KILL
@@ -308,6 +317,17 @@ def check_held(results, when):
     """The switch holds as many pieces of mapped grants as when u2's tap alone was attached."""
     before, now = (results[f"held_{name}"].split()[1] for name in ("u2", when))
     expect(before == now, f"{before} mapped pieces with u2 alone, {now} now")
+
+
+def check_killed(results):
+    """As before u1 had anything attached: pieces of mapped grants, u1's grants that are in use."""
+    alive, killed = (results[f"held_{name}"].split() for name in ("alive", "killed"))
+    expect(int(alive[-1]) >= TAP_PAGES and killed[-1] == results["held_before"].split()[-1],
+           f"u1's grants in use: {results['held_before']}; alive {alive}, killed {killed}")
+    check_held(results, "killed")
+    info = json.loads(results["killed"])
+    expect(not info["attached"] and info["xen"]["xenbus_state"] == "Closed", f"tap1: {info}")
+    expect(info["xen"]["died"] == 1, f"tap1: {info['xen']}")
 
 
 def check_busy(results):
@@ -359,6 +379,10 @@ def main():
             for pair in ("domu_process", "domu_wire", "process_wire", "wire_domu"):
                 check_pings(results, pair)
             check_sums(json.loads(results["mix"]))
+        with tap.case("kill -9 of a program in a domU: nothing of it is left, its VIF is detached"):
+            check_killed(results)
+            codes = results["detach_killed"], results["attach_killed"]
+            expect(codes == ("0", "0"), f"vif-ctl xen detach, attach: codes {codes}")
         with tap.case("stock testpmd in a domU answers, the switch being killed meanwhile"):
             check_pings(results, "testpmd")
             check_pings(results, "testpmd_kill")

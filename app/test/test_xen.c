@@ -438,6 +438,103 @@ killed_front_end_is_followed_by_the_next(void)
 	return TEST_OK;
 }
 
+/* Connected as the real front end is, and then gone without a word, as by kill -9. */
+static int
+bring_to_death(struct xt_world *t, struct xt_hand *f)
+{
+	struct nfe_xen_life *life;
+
+	TEST_EQ(xt_open_hand(t, f), TEST_OK);
+	TEST_EQ(xt_hand_life(f, false, &life), 0);
+	TEST_EQ(connect_hand(t, f), TEST_OK);
+	xt_hand_state(f, NFE_XEN_CONNECTED);
+	xt_run(t);
+	nfed_xen_tick(t->xen);
+	TEST_TRUE(nfed_xen_vif_connected(t->vif[0]));
+	xt_hand_close(f);
+	return TEST_OK;
+}
+
+static uint32_t
+front_state(const struct xt_world *t)
+{
+	uint32_t state;
+
+	return xenio_read_u32(t->dom0, "/local/domain/5/device/nfe/0", NFE_XEN_KEY_STATE,
+			      &state) == 0 ? state : 99;
+}
+
+static int
+killed_front_end_with_a_life_page_is_let_go_at_the_next_tick(void)
+{
+	struct xenio_fake_counts c;
+	struct xt_world t;
+	struct xt_hand f;
+
+	TEST_EQ(bring_to_death(&t, &f), TEST_OK);
+	xt_run(&t);
+	TEST_TRUE(nfed_xen_vif_connected(t.vif[0])); /* no event tells of it */
+	nfed_xen_tick(t.xen);
+	TEST_EQ(nfed_xen_vif_state(t.vif[0]), NFE_XEN_CLOSED);
+	xenio_fake_counts(t.w, &c);
+	TEST_EQ(c.mapped + c.granted + c.ports, 0);
+	TEST_EQ(xt_counters(&t)->died, 1);
+	TEST_EQ(xt_counters(&t)->detached, 1);
+	TEST_EQ(front_state(&t), NFE_XEN_CLOSED); /* for the toolstack, which waits for it */
+	xt_settle(&t);
+	TEST_EQ(nfed_xen_vif_state(t.vif[0]), NFE_XEN_CLOSED);
+	TEST_EQ(xt_counters(&t)->bad_state, 0);
+	TEST_EQ(xt_hand_open(&t, &f, 5, 0, XT_PAGES), TEST_OK); /* and the next one is served */
+	xt_hand_put(&f, NFE_XEN_KEY_LIFE_REF, 0);
+	xt_hand_state(&f, NFE_XEN_INITIALISING);
+	xt_run(&t);
+	TEST_EQ(connect_hand(&t, &f), TEST_OK);
+	xt_hand_close(&f);
+	xt_close(&t);
+	return TEST_OK;
+}
+
+static int
+killed_front_end_whose_device_is_removed_at_once_is_closed(void)
+{
+	struct xt_world t;
+	struct xt_hand f;
+
+	TEST_EQ(bring_to_death(&t, &f), TEST_OK);
+	t.dom0->ops->rm(t.dom0, XENIO_NO_TX, "/local/domain/0/backend/nfe/5/0");
+	xt_run(&t);
+	TEST_EQ(front_state(&t), NFE_XEN_CLOSED);
+	TEST_EQ(xt_counters(&t)->died, 1);
+	xt_close(&t);
+	return TEST_OK;
+}
+
+/* Its state is its own: seen, or written between our look and our word. */
+static int
+successor_of_a_killed_front_end_is_not_overwritten(void)
+{
+	struct xt_world t;
+	struct xt_hand f;
+
+	TEST_EQ(bring_to_death(&t, &f), TEST_OK);
+	TEST_EQ(xt_hand_open(&t, &f, 5, 0, XT_PAGES), TEST_OK);
+	xt_hand_state(&f, NFE_XEN_INITIALISING);
+	nfed_xen_tick(t.xen); /* before the watch */
+	TEST_EQ(front_state(&t), NFE_XEN_INITIALISING);
+	xt_run(&t);
+	TEST_EQ(xt_back_state(&f), NFE_XEN_INIT_WAIT);
+	xt_hand_close(&f);
+	xt_close(&t);
+
+	TEST_EQ(bring_to_death(&t, &f), TEST_OK);
+	xenio_fake_conflict(t.w, 1);
+	nfed_xen_tick(t.xen);
+	TEST_EQ(front_state(&t), NFE_XEN_CONNECTED);
+	TEST_EQ(nfed_xen_vif_state(t.vif[0]), NFE_XEN_CLOSED);
+	xt_close(&t);
+	return TEST_OK;
+}
+
 static int
 transaction_conflicts_are_tried_again(void)
 {
@@ -470,6 +567,7 @@ document_has_every_key(void)
 		NFE_XEN_KEY_MAX_PAGES, NFE_XEN_KEY_GENERATION, NFE_XEN_KEY_LINK,
 		NFE_XEN_KEY_REASON, NFE_XEN_KEY_ERROR, NFE_XEN_KEY_INDEX_REF,
 		NFE_XEN_KEY_NR_PAGES, NFE_XEN_KEY_DOORBELL_PAGE, NFE_XEN_KEY_EVENT_CHANNEL,
+		NFE_XEN_KEY_FOREIGN, NFE_XEN_KEY_MAX_FOREIGN, NFE_XEN_KEY_LIFE_REF,
 	};
 	FILE *file = fopen(NFE_SOURCE_ROOT "/doc/xen-protocol.md", "r");
 	char *text = calloc(1, 1u << 20), quoted[40];
@@ -535,6 +633,9 @@ static const struct test_case cases[] = {
 	TEST_CASE(killed_back_end_is_noticed_and_its_successor_serves_the_same_grants),
 	TEST_CASE(ended_back_end_says_closed),
 	TEST_CASE(killed_front_end_is_followed_by_the_next),
+	TEST_CASE(killed_front_end_with_a_life_page_is_let_go_at_the_next_tick),
+	TEST_CASE(killed_front_end_whose_device_is_removed_at_once_is_closed),
+	TEST_CASE(successor_of_a_killed_front_end_is_not_overwritten),
 	TEST_CASE(transaction_conflicts_are_tried_again),
 	TEST_CASE(slow_xenstored_makes_nothing_forgotten),
 	TEST_CASE(document_has_every_key),

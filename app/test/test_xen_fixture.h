@@ -267,6 +267,23 @@ xt_hand_keys(struct xt_hand *f)
 		xt_hand_put(f, regs[i].key, regs[i].value);
 }
 
+/* The life page, as the real one gives it; with the port, as where memory is not granted. */
+static inline int
+xt_hand_life(struct xt_hand *f, bool by_port, struct nfe_xen_life **life)
+{
+	uint32_t ref;
+	void *page;
+	int rc = f->x->ops->share_notify(f->x, 0, offsetof(struct nfe_xen_life, alive), f->evt,
+					 by_port ? f->port : XENIO_NO_PORT, &ref, &page);
+
+	if (rc < 0)
+		return rc;
+	*life = page;
+	nfe_xen_life_set(*life, 1);
+	xt_hand_put(f, NFE_XEN_KEY_LIFE_REF, ref);
+	return 0;
+}
+
 /* A control request, as a driver sends it; its answer's status. */
 static inline int
 xt_hand_request(struct xt_world *t, struct xt_hand *f, const struct nfe_req *req)

@@ -50,23 +50,11 @@ make_foreign_device(struct xt_world *t, const char *vif)
 	xt_run(t);
 }
 
-static struct xenio_evt *
-life_open(struct xt_hand *f, void **page)
-{
-	uint32_t ref;
-
-	if (f->x->ops->share_notify(f->x, 0, 0, f->evt, f->port, &ref, page) < 0)
-		return NULL;
-	nfe_xen_life_set(*page, 1);
-	xt_hand_put(f, NFE_XEN_KEY_LIFE_REF, ref);
-	return f->evt;
-}
-
 /* Connected, with a life page or without. */
 static int
 open_connected(struct xt_world *t, struct xt_hand *f, bool life)
 {
-	void *page;
+	struct nfe_xen_life *page;
 
 	TEST_EQ(open_memory(), TEST_OK);
 	TEST_EQ(xt_open(t), TEST_OK);
@@ -74,7 +62,7 @@ open_connected(struct xt_world *t, struct xt_hand *f, bool life)
 	make_foreign_device(t, "a");
 	TEST_EQ(xt_hand_open(t, f, 5, 0, XT_PAGES), TEST_OK);
 	if (life)
-		TEST_TRUE(life_open(f, &page) != NULL);
+		TEST_EQ(xt_hand_life(f, true, &page), 0);
 	xt_hand_keys(f);
 	xt_hand_state(f, NFE_XEN_INITIALISED);
 	xt_settle(t);

@@ -376,6 +376,77 @@ changes_of_state_do_not_flood_the_log(void)
 	return then_a_good_one_is_served(&t, &f);
 }
 
+/* The byte is in its memory. The page may be any, one of the arena too. */
+static int
+guest_that_plays_dead_is_let_go_and_gains_nothing(void)
+{
+	static const char *const states[] = { "0", "1", "2", "5", "6", "9", "x", "", "0x4 " };
+	const struct nfed_xen_counters *c;
+	struct xenio_fake_counts counts;
+	struct nfe_xen_life *life;
+	char text[XENIO_VALUE_MAX];
+	struct xt_world t;
+	struct xt_hand f;
+	int rc;
+
+	TEST_EQ(xt_open_hand(&t, &f), TEST_OK);
+	xt_hand_keys(&f);
+	TEST_EQ(xt_hand_life(&f, false, &life), 0);
+	c = xt_counters(&t);
+	for (unsigned int i = 0; i <= sizeof(states) / sizeof(states[0]); i++) {
+		const char *state = i > 0 ? states[i - 1] : NULL; /* NULL: no key */
+
+		xt_hand_state(&f, NFE_XEN_INITIALISING);
+		xt_settle(&t);
+		nfe_xen_life_set(life, 1);
+		xt_hand_state(&f, NFE_XEN_INITIALISED);
+		xt_settle(&t);
+		TEST_EQ(xt_back_state(&f), NFE_XEN_CONNECTED);
+		if (state != NULL)
+			xenio_write(f.x, XENIO_NO_TX, f.front, NFE_XEN_KEY_STATE, "%s", state);
+		else
+			f.x->ops->rm(f.x, XENIO_NO_TX, "device/nfe/0/" NFE_XEN_KEY_STATE);
+		nfe_xen_life_set(life, 0);
+		nfed_xen_tick(t.xen);
+		TEST_EQ(c->died, i + 1);
+		TEST_EQ(xt_back_state(&f), NFE_XEN_CLOSED);
+		xenio_fake_counts(t.w, &counts);
+		TEST_EQ(counts.mapped, 0);
+		TEST_EQ(counts.ports, 1); /* the guest's own */
+		TEST_EQ(counts.transactions, 0);
+		/* Nothing but the word for "in use" is replaced. */
+		rc = xenio_read(f.x, f.front, NFE_XEN_KEY_STATE, text, sizeof(text));
+		if (state == NULL)
+			TEST_EQ(rc, -ENOENT);
+		else
+			TEST_TRUE(rc >= 0 && strcmp(text, state) == 0);
+	}
+	for (unsigned int i = 0; i < 200; i++) { /* mapped for it no more often than others */
+		xt_hand_state(&f, NFE_XEN_INITIALISING);
+		xt_run(&t);
+		nfe_xen_life_set(life, 1);
+		xt_hand_state(&f, NFE_XEN_INITIALISED);
+		xt_run(&t);
+		nfe_xen_life_set(life, 0);
+		nfed_xen_tick(t.xen);
+	}
+	TEST_TRUE(c->attached < 60 && c->too_soon > 100);
+	xt_hand_state(&f, NFE_XEN_INITIALISING);
+	xt_settle(&t);
+	xt_hand_put(&f, NFE_XEN_KEY_LIFE_REF, f.refs[XT_PAGES - 1]);
+	f.arena[(XT_PAGES - 1) * NFE_PAGE_SIZE] = 0;
+	xt_hand_state(&f, NFE_XEN_INITIALISED);
+	xt_settle(&t);
+	nfed_xen_tick(t.xen);
+	TEST_EQ(xt_back_state(&f), NFE_XEN_CLOSED);
+	xenio_fake_counts(t.w, &counts);
+	TEST_EQ(counts.mapped, 0);
+	xt_hand_state(&f, NFE_XEN_INITIALISING);
+	xt_settle(&t);
+	xt_hand_put(&f, NFE_XEN_KEY_LIFE_REF, 0);
+	return then_a_good_one_is_served(&t, &f);
+}
+
 static const struct test_case cases[] = {
 	TEST_CASE(bad_keys_are_refused_by_reason),
 	TEST_CASE(memory_outside_the_arena_is_refused),
@@ -388,5 +459,6 @@ static const struct test_case cases[] = {
 	TEST_CASE(attempts_in_quick_succession_are_put_off),
 	TEST_CASE(event_storm_is_silenced_until_the_next_tick),
 	TEST_CASE(changes_of_state_do_not_flood_the_log),
+	TEST_CASE(guest_that_plays_dead_is_let_go_and_gains_nothing),
 };
 TEST_SUITE(xen_hostile, cases);

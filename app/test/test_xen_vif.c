@@ -182,6 +182,14 @@ open_and_remember(void *arg, struct xenio **x)
 	return rc;
 }
 
+/* As by kill -9: its kernel gives all back, and xenstore hears nothing. */
+static void
+kill_front_end(struct vif *vif)
+{
+	xenio_fake_mute(front);
+	vif_detach(vif);
+}
+
 /* As with gntalloc's limit: pages count until the back end has let go of them. */
 static int
 killed_front_end_is_followed_though_pages_are_short(void)
@@ -196,12 +204,68 @@ killed_front_end_is_followed_though_pages_are_short(void)
 	TEST_TRUE(vif != NULL);
 	xenio_fake_counts(s.t.w, &c);
 	xenio_fake_limit(s.t.w, c.granted + 1);
-	xenio_fake_mute(front);
-	vif_detach(vif);
+	kill_front_end(vif);
 	vif = echo_attach("xen:0");
 	TEST_TRUE(vif != NULL);
 	TEST_EQ(send_frames(vif, 4), TEST_OK);
 	TEST_EQ(recv_frames(vif, 4), TEST_OK);
+	vif_detach(vif);
+	return server_close(&s);
+}
+
+/* Nobody need come for it. Then the toolstack need not wait, and the next one attaches. */
+static int
+killed_front_end_is_let_go_and_its_device_removed_at_once(void)
+{
+	struct xenio_fake_counts c;
+	struct server s;
+	struct vif *vif;
+
+	TEST_EQ(server_open(&s), TEST_OK);
+	xenio_open_with(open_and_remember, s.t.w);
+	for (unsigned int cycle = 0; cycle < 4; cycle++) {
+		vif = echo_attach("xen:0");
+		TEST_TRUE(vif != NULL);
+		TEST_EQ(send_frames(vif, 4), TEST_OK);
+		TEST_EQ(recv_frames(vif, 4), TEST_OK);
+		kill_front_end(vif);
+		for (unsigned int ms = 0; cycle < 3 && ms < 5000; ms++) {
+			xenio_fake_counts(s.t.w, &c);
+			if (c.mapped == 0)
+				break;
+			usleep(1000);
+		}
+		TEST_TRUE(cycle == 3 || c.mapped + c.granted == 0);
+		if (cycle >= 2) { /* seen before, and not yet */
+			TEST_EQ(server_detach(&s), TEST_OK);
+			xt_make_device(s.t.dom0, DOMAIN, 0, "a");
+		}
+	}
+	return server_close(&s);
+}
+
+/* The life page is for comfort where all is granted: a VIF need not fail for it. */
+static int
+front_end_attaches_though_no_page_is_left_for_its_life(void)
+{
+	struct xenio_fake_counts c;
+	struct server s;
+	struct vif *vif;
+	uint32_t ref;
+
+	TEST_EQ(server_open(&s), TEST_OK);
+	vif = echo_attach("xen:0");
+	TEST_TRUE(vif != NULL);
+	xenio_fake_counts(s.t.w, &c);
+	vif_detach(vif);
+	xenio_fake_limit(s.t.w, c.granted - 1);
+	vif = echo_attach("xen:0");
+	TEST_TRUE(vif != NULL);
+	TEST_EQ(send_frames(vif, 4), TEST_OK);
+	TEST_EQ(recv_frames(vif, 4), TEST_OK);
+	TEST_EQ(xenio_read_u32(s.t.dom0, "/local/domain/5/device/nfe/0", NFE_XEN_KEY_LIFE_REF, &ref),
+		0);
+	TEST_EQ(ref, 0);
 	vif_detach(vif);
 	return server_close(&s);
 }
@@ -315,6 +379,8 @@ static const struct test_case cases[] = {
 	TEST_CASE(million_frames_between_busy_ends_cost_no_notification),
 	TEST_CASE(back_end_killed_or_ended_and_started_loses_no_frame_and_no_grant),
 	TEST_CASE(killed_front_end_is_followed_though_pages_are_short),
+	TEST_CASE(killed_front_end_is_let_go_and_its_device_removed_at_once),
+	TEST_CASE(front_end_attaches_though_no_page_is_left_for_its_life),
 	TEST_CASE(device_taken_away_and_given_back_goes_on),
 	TEST_CASE(vif_of_a_restored_domain_ends_and_the_next_works),
 	TEST_CASE(reset_and_boot_again_over_the_same_connection),

@@ -61,7 +61,7 @@ enum nfe_xen_state {
 #define NFE_XEN_KEY_NR_PAGES "nr-pages"           /* of the arena */
 #define NFE_XEN_KEY_DOORBELL_PAGE "doorbell-page" /* of the arena: channel 0's; others follow */
 #define NFE_XEN_KEY_EVENT_CHANNEL "event-channel" /* unbound port */
-#define NFE_XEN_KEY_LIFE_REF "life-ref" /* grant of the life page (4.3); missing or 0: none */
+#define NFE_XEN_KEY_LIFE_REF "life-ref" /* grant of the life page (4.4); missing or 0: none */
 
 /* Registers that the back end publishes, RO of specification 3.1. */
 #define NFE_XEN_DEVICE_REGS(X) \
@@ -167,12 +167,12 @@ nfe_xen_is_foreign(uint64_t iova)
 	return iova >> NFE_XEN_FOREIGN_BITS == NFE_XEN_FOREIGN_IOVA >> NFE_XEN_FOREIGN_BITS;
 }
 
-/* Of the life page: 1 while the front end's process lives, cleared by its kernel. */
+/* 4.4 Life page: 1 while the front end's process lives, cleared by its kernel. */
 struct nfe_xen_life {
 	uint8_t alive;
 	uint8_t zero[NFE_PAGE_SIZE - 1];
 };
-static_assert(sizeof(struct nfe_xen_life) == NFE_PAGE_SIZE, "4.3");
+static_assert(sizeof(struct nfe_xen_life) == NFE_PAGE_SIZE, "4.4");
 
 static inline void
 nfe_xen_life_set(struct nfe_xen_life *shared, uint8_t alive)

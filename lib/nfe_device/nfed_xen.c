@@ -340,6 +340,7 @@ nfed_xen_tick(struct nfed_xen *xen)
 	}
 	for (struct nfed_xen_vif *v = xen->vifs; v != NULL; v = v->next) {
 		nfed_xen_unsilence(v);
+		nfed_xen_state_bury(v);
 		if (v->tell_again)
 			nfed_xen_state_tell(v);
 		if (v->look_again) {

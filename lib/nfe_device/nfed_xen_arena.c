@@ -190,7 +190,7 @@ nfed_xen_arena_map(struct nfed_xen_vif *v, uint32_t index_ref, uint32_t nr_pages
 	return rc;
 }
 
-/* Tells of the end of the front end's process, which must not go unseen where pages are its own. */
+/* Tells of the end of the front end's process. */
 int
 nfed_xen_life_map(struct nfed_xen_vif *v, uint32_t life_ref, char *why)
 {
@@ -206,6 +206,13 @@ nfed_xen_life_map(struct nfed_xen_vif *v, uint32_t life_ref, char *why)
 			      strerror(-rc));
 	v->arena.life = page;
 	return 0;
+}
+
+bool
+nfed_xen_died(const struct nfed_xen_vif *v)
+{
+	return v->state == NFE_XEN_CONNECTED && v->arena.life != NULL &&
+	       nfe_xen_life(v->arena.life) == 0;
 }
 
 /* The head last: the guest hears that all is over when all is over. */

@@ -9,8 +9,8 @@
  *
  * A region names a run of the guest's frames. Xen maps a frame of that domain or refuses, and holds
  * what is mapped, whatever the guest does with it: pages cannot vanish, nor become another domain's.
- * But the guest's kernel does not know that they are in use. So the front end gives a life page,
- * which its kernel clears when the process ends, and all is let go then.
+ * But the guest's kernel does not know that they are in use. So there must be a life page, which it
+ * clears when the process ends, and all is let go then.
  *
  * Control thread. A guest cannot have more mapped than it may register: max_bytes of its function.
  */
@@ -119,11 +119,4 @@ nfed_xen_foreign_unmap(struct nfed_xen_vif *v, void *mapping)
 	v->xen->conf.x->ops->foreign_unmap(v->xen->conf.x, f->addr, f->nr_pages);
 	v->foreign_pages -= f->nr_pages;
 	free(f);
-}
-
-bool
-nfed_xen_died(const struct nfed_xen_vif *v)
-{
-	return v->state == NFE_XEN_CONNECTED && v->arena.life != NULL &&
-	       nfe_xen_life(v->arena.life) == 0;
 }

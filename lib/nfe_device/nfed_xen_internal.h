@@ -89,6 +89,8 @@ void nfed_xen_state_tell(struct nfed_xen_vif *v);
 void nfed_xen_state_look(struct nfed_xen_vif *v);
 /* Let go of the front end if there is one; ours becomes Closed. */
 void nfed_xen_state_close(struct nfed_xen_vif *v, const char *why);
+/* The same, if its process has ended. */
+bool nfed_xen_state_bury(struct nfed_xen_vif *v);
 /* The same, saying nothing: the device's keys are gone, or another's already. */
 void nfed_xen_state_leave(struct nfed_xen_vif *v, const char *why);
 
@@ -101,6 +103,8 @@ void nfed_xen_unsilence(struct nfed_xen_vif *v);
 int nfed_xen_arena_map(struct nfed_xen_vif *v, uint32_t index_ref, uint32_t nr_pages,
 		       uint32_t doorbell_page, char *why);
 int nfed_xen_life_map(struct nfed_xen_vif *v, uint32_t life_ref, char *why);
+/* The front end's process ended, and said nothing. */
+bool nfed_xen_died(const struct nfed_xen_vif *v);
 void nfed_xen_arena_unmap(struct nfed_xen_vif *v);
 void nfed_xen_arena_alive(struct nfed_xen_vif *v);
 int nfed_xen_transport_map(void *ctx, uint64_t iova, uint64_t len, uint32_t access,
@@ -114,7 +118,5 @@ void nfed_xen_foreign_decide(struct nfed_xen_vif *v, char why[NFED_XEN_WHY]);
 int nfed_xen_foreign_map(struct nfed_xen_vif *v, uint64_t iova, uint64_t len, uint8_t **base,
 			 void **mapping);
 void nfed_xen_foreign_unmap(struct nfed_xen_vif *v, void *mapping);
-/* The front end's process ended, and said nothing. */
-bool nfed_xen_died(const struct nfed_xen_vif *v);
 
 #endif /* NFED_XEN_INTERNAL_H */

@@ -141,15 +141,42 @@ publish(struct nfed_xen_vif *v)
 		v->counters.io_errors++;
 }
 
+/*
+ * For a front end whose process ended: nobody else says it, and the toolstack waits for that. In a
+ * transaction that is tried once: whoever writes meanwhile is a successor, and the state is his.
+ */
+static void
+say_closed(struct nfed_xen_vif *v)
+{
+	struct xenio *x = v->xen->conf.x;
+	char path[XENIO_PATH_MAX], value[XENIO_VALUE_MAX];
+	uint32_t state = NFE_XEN_UNKNOWN;
+	xenio_tx tx;
+
+	if (x->ops->tx_start(x, &tx) < 0)
+		return;
+	snprintf(path, sizeof(path), "%.100s/" NFE_XEN_KEY_STATE, v->front);
+	if (x->ops->read(x, tx, path, value, sizeof(value)) > 0)
+		(void)xenio_parse_u32(value, &state);
+	if ((state != NFE_XEN_INITIALISED && state != NFE_XEN_CONNECTED) ||
+	    xenio_write(x, tx, v->front, NFE_XEN_KEY_STATE, "%u", NFE_XEN_CLOSED) < 0)
+		state = NFE_XEN_UNKNOWN;
+	(void)x->ops->tx_end(x, tx, state == NFE_XEN_UNKNOWN);
+}
+
 /* On return the guest's memory is not used any more. */
 static void
 let_go(struct nfed_xen_vif *v, const char *why)
 {
-	bool was = v->state == NFE_XEN_CONNECTED;
+	bool was = v->state == NFE_XEN_CONNECTED, died = nfed_xen_died(v);
 
 	nfed_function_set_doorbells(v->fn, NULL); /* RESET: lcores have left, regions are gone */
 	nfed_xen_arena_unmap(v);
 	nfed_xen_channel_unbind(v); /* after the arena: unmapping notifies it */
+	if (died) {
+		v->counters.died++;
+		say_closed(v);
+	}
 	if (!was)
 		return;
 	v->counters.detached++;
@@ -390,4 +417,13 @@ nfed_xen_state_close(struct nfed_xen_vif *v, const char *why)
 {
 	let_go(v, why);
 	set_state(v, NFE_XEN_CLOSED, why);
+}
+
+bool
+nfed_xen_state_bury(struct nfed_xen_vif *v)
+{
+	if (!nfed_xen_died(v))
+		return false;
+	nfed_xen_state_close(v, "the program in the guest ended");
+	return true;
 }

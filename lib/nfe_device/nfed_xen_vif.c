@@ -101,11 +101,8 @@ on_event(void *arg, uint32_t events)
 	} else {
 		ops->evt_unmask(v->evt, port);
 	}
-	if (nfed_xen_died(v)) {
-		v->counters.died++;
-		nfed_xen_state_close(v, "the program in the guest ended");
+	if (nfed_xen_state_bury(v))
 		return;
-	}
 	set_eventfd(v->data_kick_fd);
 	serve_control(v);
 }

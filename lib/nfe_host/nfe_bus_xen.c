@@ -291,10 +291,11 @@ leave_channel(struct xen_bus *xb)
 	__atomic_store_n(&xb->port, XENIO_NO_PORT, __ATOMIC_RELEASE);
 	if (port != XENIO_NO_PORT && is_restored(xb)) {
 		xb->evt_void = true;
-		xb->life = NULL; /* it would notify and close the port */
-		return;
+		port = XENIO_NO_PORT;
+		if (xb->life_port != XENIO_NO_PORT)
+			xb->life = NULL; /* it would notify and close the port */
 	}
-	xb_life_close(xb); /* it notifies the port */
+	xb_life_close(xb); /* it may notify the port */
 	if (port != XENIO_NO_PORT)
 		xb->x->ops->evt_unbind(xb->evt, port);
 }

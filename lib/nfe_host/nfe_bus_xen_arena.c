@@ -177,18 +177,25 @@ xb_mem_free(struct nfe_bus *bus, struct nfe_bus_mem *mem)
 	memset(mem->addr, 0, mem->len);
 }
 
+/*
+ * Memory that is not granted goes to others when we end, so the back end is told at once, by the
+ * port. Granted pages wait for it: the byte is enough, which it looks at every tick. A port would
+ * do harm there: after a restore Linux (6.1) closes whatever has its number by then (evtchn_put).
+ */
 int
 xb_life_open(struct xen_bus *xb)
 {
+	bool is_needed = xb->max_foreign > 0;
 	void *page;
 	int rc;
 
-	if (xb->max_foreign == 0)
-		return 0;
+	xb->life_port = is_needed ? xb->port : XENIO_NO_PORT;
 	rc = xb->x->ops->share_notify(xb->x, xb->backend_id, offsetof(struct nfe_xen_life, alive),
-				      xb->evt, xb->port, &xb->life_ref, &page);
-	if (rc < 0)
-		return xb_fail(xb, rc, "granting the life page: %s", strerror(-rc));
+				      xb->evt, xb->life_port, &xb->life_ref, &page);
+	if (rc < 0) {
+		xb->life_ref = 0;
+		return is_needed ? xb_fail(xb, rc, "granting the life page: %s", strerror(-rc)) : 0;
+	}
 	xb->life = page;
 	nfe_xen_life_set(xb->life, 1);
 	return 0;

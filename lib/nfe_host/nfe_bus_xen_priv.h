@@ -65,8 +65,9 @@ struct xen_bus {
 	struct nfe_xen_index *index; /* NULL: not complete. Shared: the device clears "alive" */
 	uint32_t nb_index, index_ref; /* pages, grant of the first */
 	uint32_t max_foreign;      /* pages that need no grant; 0: all do */
-	struct nfe_xen_life *life; /* of this connection; NULL: all memory is granted */
+	struct nfe_xen_life *life; /* of this connection; NULL: none */
 	uint32_t life_ref;
+	int life_port; /* that its end notifies, or XENIO_NO_PORT */
 
 	pthread_t pump;
 	bool pumping;
@@ -121,7 +122,7 @@ int xb_mem_map(struct nfe_bus *bus, uint64_t iova, void *addr, size_t len, int f
 	       uint64_t fd_offset);
 int xb_mem_unmap(struct nfe_bus *bus, uint64_t iova, size_t len);
 
-/* The life page of a connection, for memory that is not granted; needs the event channel. */
+/* The life page of a connection, by which the back end sees our end; needs the event channel. */
 int xb_life_open(struct xen_bus *xb);
 void xb_life_close(struct xen_bus *xb);
 
