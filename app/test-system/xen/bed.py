@@ -128,7 +128,7 @@ class XenBed:
 
     def _keep(self, process):
         """The console log outlives the Lab."""
-        path = os.path.join(self.lab.build, "xen-console.log")
+        path = os.path.join(self.lab.build, f"{self.lab.name}-console.log")
         write_file(path, process.log())
         return path
 
