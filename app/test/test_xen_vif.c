@@ -373,6 +373,58 @@ no_device_and_no_switch_are_told_apart(void)
 	return TEST_OK;
 }
 
+/* Neither is what another version, or none of ours, publishes taken for ours. */
+static int
+back_end_of_another_version_or_with_nonsense_is_refused(void)
+{
+	static const struct {
+		const char *key, *value; /* NULL: no such key */
+		int error;
+	} bad[] = {
+		{ NFE_XEN_KEY_VERSION, "2", EPROTO },
+		{ NFE_XEN_KEY_VERSION, "x", EPROTO },
+		{ "abi", "0x00ff0000", EPROTO },
+		{ "magic", "1", ENODEV },
+		{ "max-channels", "0", EPROTO },
+		{ "max-channels", "4096", EPROTO },
+		{ "max-channels", "4294967296", EPROTO },
+		{ "db-stride-log2", "13", EPROTO },
+		{ "vectors", NULL, EPROTO },
+		{ NFE_XEN_KEY_MAX_PAGES, "x", EPROTO },
+		{ NFE_XEN_KEY_MAX_PAGES, "8", ENOSPC },
+	};
+	const char *back = "/local/domain/0/backend/nfe/5/0";
+	char good[XENIO_VALUE_MAX], path[XENIO_PATH_MAX];
+	uint32_t state = 0;
+	struct xenio *dom0;
+	struct server s;
+	struct vif *vif;
+
+	TEST_EQ(server_open(&s), TEST_OK);
+	dom0 = s.t.dom0;
+	for (unsigned int ms = 0; state != NFE_XEN_INIT_WAIT && ms < 5000; ms++) {
+		usleep(1000);
+		(void)xenio_read_u32(dom0, back, NFE_XEN_KEY_STATE, &state);
+	}
+	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		TEST_TRUE(xenio_read(dom0, back, bad[i].key, good, sizeof(good)) > 0);
+		snprintf(path, sizeof(path), "%s/%s", back, bad[i].key);
+		if (bad[i].value != NULL)
+			TEST_EQ(dom0->ops->write(dom0, XENIO_NO_TX, path, bad[i].value), 0);
+		else
+			TEST_EQ(dom0->ops->rm(dom0, XENIO_NO_TX, path), 0);
+		errno = 0;
+		vif = echo_attach("xen:0");
+		TEST_ASSERT_MSG(vif == NULL && errno == bad[i].error, "row %u: %s = %s: error %d", i,
+				bad[i].key, bad[i].value != NULL ? bad[i].value : "none", errno);
+		TEST_EQ(dom0->ops->write(dom0, XENIO_NO_TX, path, good), 0);
+	}
+	vif = echo_attach("xen:0");
+	TEST_TRUE(vif != NULL);
+	vif_detach(vif);
+	return server_close(&s);
+}
+
 static const struct test_case cases[] = {
 	TEST_CASE(control_answers_and_second_client_is_busy),
 	TEST_CASE(frames_come_back_while_both_ends_sleep),
@@ -385,5 +437,6 @@ static const struct test_case cases[] = {
 	TEST_CASE(vif_of_a_restored_domain_ends_and_the_next_works),
 	TEST_CASE(reset_and_boot_again_over_the_same_connection),
 	TEST_CASE(no_device_and_no_switch_are_told_apart),
+	TEST_CASE(back_end_of_another_version_or_with_nonsense_is_refused),
 };
 TEST_SUITE(xen_vif, cases);
