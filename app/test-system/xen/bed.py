@@ -47,6 +47,8 @@ class XenBed:
     the guest to text or bytes. plugins: paths in the guest to shared objects of this machine."""
     with_python = True  # in dom0, for vif-ctl
     attempts = ATTEMPTS
+    machine_mib = MACHINE_MIB
+    dom0_mib = DOM0_MIB
 
     def __init__(self, lab, programs=(), plugins=None, files=None, modules=()):
         self.lab = lab
@@ -88,9 +90,13 @@ class XenBed:
         add_toolstack(dom0, self.tree, os.path.join(self.tree, "boot/vmlinux"), ramdisk)
         if self.with_python:
             add_python(dom0)
+        self.add_to_dom0(dom0)
         initrd = os.path.join(self.lab.run_dir, "dom0.cpio")
         dom0.write(initrd)
         return initrd
+
+    def add_to_dom0(self, img):
+        """For beds with more in it."""
 
     def _image(self, init):
         guest = os.path.join(HERE, "guest")
@@ -119,11 +125,11 @@ class XenBed:
     def _command(self, hypervisor, initrd, results):
         kernel = f"{self.tree}/boot/vmlinux {DOM0_KERNEL}"
         return [QEMU, "-accel", "tcg,thread=multi", "-machine", "q35", "-cpu", CPU, "-smp", "2",
-                "-m", str(MACHINE_MIB), "-display", "none", "-vga", "none", "-nodefaults",
+                "-m", str(self.machine_mib), "-display", "none", "-vga", "none", "-nodefaults",
                 "-no-user-config", "-no-reboot", "-monitor", "none", "-serial", "stdio",
                 "-serial", f"file:{results}", "-kernel", hypervisor,
                 "-initrd", f"{kernel},{initrd}", "-append",
-                f"console=com1 com1=115200,8n1 dom0_mem={DOM0_MIB}M,max:{DOM0_MIB}M "
+                f"console=com1 com1=115200,8n1 dom0_mem={self.dom0_mib}M,max:{self.dom0_mib}M "
                 "dom0_max_vcpus=2 loglvl=warning guest_loglvl=warning conring_size=256k"]
 
     def _keep(self, process):
