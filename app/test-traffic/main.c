@@ -30,6 +30,7 @@
 
 #define MAX_FLOWS 32
 #define STREAM_STALL_MS 20
+#define DRAIN_QUIET_MS 1000
 
 static volatile sig_atomic_t stop;
 
@@ -214,17 +215,31 @@ all_perfect(const struct run *r)
 	return true;
 }
 
-/* After a stream: what is still under way gets a moment to arrive. */
+static bool
+any_under_way(const struct run *r)
+{
+	for (unsigned int i = 0; i < r->nb_dirs; i++)
+		if (r->dir[i].flow.expected < r->dir[i].flow.next)
+			return true;
+	return false;
+}
+
+/* What is still under way gets a moment to arrive, and then what nobody expects: duplicates. */
 static void
 drain(struct run *r)
 {
-	uint64_t start = rte_rdtsc();
+	uint64_t start = rte_rdtsc(), last = start;
 
-	while (ms_since(start) < r->opt->stall_ms / 4) {
+	while (ms_since(start) < r->opt->stall_ms / 4 &&
+	       (any_under_way(r) || ms_since(last) < DRAIN_QUIET_MS)) {
+		bool any;
+
 		for (unsigned int i = 0; i < r->nb_dirs; i++)
 			r->dir[i].from->ops->flush(r->dir[i].from, r->dir[i].queue);
-		receive_some(r, r->ep[0]);
-		receive_some(r, r->ep[1]);
+		any = receive_some(r, r->ep[0]);
+		any |= receive_some(r, r->ep[1]);
+		if (any)
+			last = rte_rdtsc();
 	}
 }
 
