@@ -5,7 +5,7 @@
 shows rates while frames flow, and a wrong call ends with a reason and its exit code.
 
 Tables are compared when nothing moves: guest b stays attached and silent, and the frames between a
-and c have ended. Errors of vif-ctl xen are test_xen_vif.py's.
+and c have ended. vif-ctl xen is test_vif_ctl_xen.py's.
 """
 import json
 import os
