@@ -59,7 +59,7 @@ def kill(guests, rng):
 def main():
     tap = Tap()
     rng = random.Random(1)
-    with Lab("death") as lab:
+    with Lab("death", few_drivers=True) as lab:
         switch = lab.start_switch(switch_config(lab, VIFS), lcores=2)
         neighbours = Traffic(lab, "neighbours", "pmd:c", "ring:d", ["--both", "--stream", "--strict"]).ready()
         with tap.case(f"{CYCLES} guests killed under load", lab):

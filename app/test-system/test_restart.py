@@ -54,8 +54,8 @@ def start_switch(lab, cycle):
 def restart(lab, switch, traffic, cycle):
     """One kill and a new start; returns the new switch and the seconds until traffic flowed."""
     switch.kill()
-    reports = traffic.reports()
-    wait_until(lambda: traffic.reports() > reports + 1, "report of what came before the kill", BACK_S)
+    mark = traffic.mark()
+    wait_until(lambda: traffic.reports(mark) > 1, "report of what came before the kill", BACK_S)
     dead = traffic.progress()["received"]
     switch = start_switch(lab, cycle + 1)
     start = time.monotonic()
@@ -74,7 +74,7 @@ def check_bound(result, kills, dropped):
 
 def main():
     tap = Tap()
-    with Lab("restart") as lab:
+    with Lab("restart", few_drivers=True) as lab:
         times = []
         with tap.case(f"{CYCLES} kills of the switch under load, PMD and ring guests", lab):
             switch = start_switch(lab, 0)

@@ -2,11 +2,13 @@
 # Copyright (c) 2026 the NFE authors
 """What the system tests share on top of lab.py: VIFs with addresses, test-traffic, accounting."""
 import json
+import os
 import re
 
 from lab import LabError, check_identities, expect
 
 MAC = "02:00:00:00:00:{:02x}"
+TAIL_BYTES = 8192  # of a log: some progress lines
 
 
 def vif_mac(number):
@@ -45,13 +47,18 @@ class Traffic:
         self.process.wait_log("^test-traffic: ready")
         return self
 
-    def reports(self):
-        """How many progress lines there are."""
-        return self.process.log().count("\nprogress {")
+    def mark(self):
+        """Where the log ends now."""
+        return os.path.getsize(self.process.log_path)
+
+    def reports(self, mark):
+        """How many progress lines came since."""
+        return len(re.findall(r"^progress \{", self.process.log(mark), re.MULTILINE))
 
     def progress(self):
-        """The last progress line as a dict; None before the first."""
-        lines = re.findall(r"^progress (\{.*\})$", self.process.log(), re.MULTILINE)
+        """The last progress line as a dict; None before the first. A long run has thousands."""
+        tail = self.process.log(max(0, self.mark() - TAIL_BYTES))
+        lines = re.findall(r"^progress (\{.*\})$", tail, re.MULTILINE)
         return json.loads(lines[-1]) if lines else None
 
     def result(self, timeout_s=120):
