@@ -6,11 +6,13 @@ serves processes of dom0. Judged by counts, never by time; doc/xen-test-bed.md s
 import json
 import sys
 
-from lab import Lab, Tap, expect
+import test_xen_save
+import test_xen_vif
+from lab import expect
 from traffic import perfect
 from xen.bed import Results
-from xen.scenario import (BOTH_UP, GUESTS, PLUGIN, SWITCH, check_boot, check_sums, have_xen,
-                          make_bed)
+from xen.scenario import (BOTH_UP, GUESTS, PLUGIN, SWITCH, Part, check_boot, check_sums, have_xen,
+                          run)
 
 FRAMES = 5000
 CONFIG = """socket-dir /run/vsw
@@ -65,13 +67,15 @@ def check_switch(results):
     expect(results["switch_code"] == "0", f"vif-switch ended with code {results['switch_code']}")
 
 
-def main():
-    tap = Tap()
-    with Lab("xen") as lab:
-        bed = make_bed(lab, CONFIG)
-        results, probe = Results(), have_xen(lab)
-        with tap.case("Xen boots dom0 and two PV domUs", lab):
-            results = bed.boot(BOTH_UP + (PROBE if probe else "") + SWITCH + SWITCH_IN_DOM0)
+def script(machine):
+    return BOTH_UP + (PROBE if have_xen(machine.lab) else "") + SWITCH + SWITCH_IN_DOM0
+
+
+def check(tap, machine):
+    if machine.has(tap, PART.name):
+        results, probe = Results(), have_xen(machine.lab)
+        with tap.case("Xen boots dom0 and two PV domUs", machine.lab):
+            results = machine.results(PART.name)
             check_boot(results)
         if probe:
             with tap.case("grants, events and unmap-notify between dom0 and each domU"):
@@ -81,8 +85,9 @@ def main():
         with tap.case(f"vif-switch in dom0 moves 2 x {FRAMES} checked frames, ring to PMD, no AVX"):
             tap.diagnose(results["traffic"])
             check_switch(results)
-    return tap.plan()
 
+
+PART = Part("dom0", CONFIG, script, check, needs_xenio=False)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(PART, test_xen_vif.PART, test_xen_save.PART))

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 the NFE authors
+# suite: alone
 """xl save and xl restore of a domU with two VIFs, on real Xen: one is vif-tap's, one that of the
 stock testpmd. Its programs live on, while grants, event channels and the domain's number are
 others: after vif-ctl xen detach, and without it. Judged by counts, never by time."""
 import sys
 
-from lab import Lab, Tap, expect
+from lab import expect
 from xen.bed import Results
-from xen.scenario import PLUGIN, SWITCH, check_end, have_xen, make_bed
+from xen.scenario import PLUGIN, SWITCH, Part, check_end, run
 
 PINGS = 10
 MEMORY_MIB = 192
@@ -19,6 +20,7 @@ vif pmd mac 02:00:00:00:00:12 queues 2 xen any
 vif proc mac 02:00:00:00:00:14
 """
 MAIN = f"""
+end_guests
 start_guest u1 destroy 'memory = {MEMORY_MIB}'
 start_switch || return
 start_logged proc vif-tap --vif vfio-user:/run/vsw/proc.sock --tap vif0 --up --address 192.0.2.50/24
@@ -110,15 +112,12 @@ def check_life(results, name, lives):
     expect(held == int(results["seen_first"].split()[-1]), f"{held} mapped pieces")
 
 
-def main():
-    tap = Tap()
-    with Lab("xen-save") as lab:
-        if not have_xen(lab):
-            tap.skip_all("built without libxen-dev")
-        bed = make_bed(lab, CONFIG, installed=["dpdk-testpmd"])
+def check(tap, machine):
+    if machine.has(tap, PART.name):
         results = Results()
-        with tap.case("a switch in dom0, a domU with a VIF of vif-tap and one of testpmd", lab):
-            results = bed.boot(SWITCH + MAIN)
+        with tap.case("a switch in dom0, a domU with a VIF of vif-tap and one of testpmd",
+                      machine.lab):
+            results = machine.results(PART.name)
             expect(results["u1"].strip() != "", "the domU did not answer")
             check_pings(results, "first")
         with tap.case("detach returns when the programs have let go"):
@@ -130,8 +129,9 @@ def main():
         with tap.case("the switch ends well and its sums add up"):
             expect(results["domains"] == "2", f"{results['domains']} domains at the end")
             check_end(results)
-    return tap.plan()
 
+
+PART = Part("save", CONFIG, SWITCH + MAIN, check, installed=("dpdk-testpmd",))
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(PART))

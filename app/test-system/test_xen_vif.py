@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 the NFE authors
+# suite: alone
 """VIFs of Xen domains, on real Xen: two domUs on a switch in dom0, memory by grants, wake-ups by
 event channels; the guest library and the PMD, in the stock testpmd too. Ping, copied files, counted
 frames. The switch is killed and started again; programs in a domU are; a domU writes nonsense,
@@ -10,10 +11,10 @@ import json
 import re
 import sys
 
-from lab import Lab, Tap, expect
+from lab import expect
 from xen.bed import Results
-from xen.scenario import (BOTH_UP, PLUGIN, SWITCH, check_boot, check_end, check_frames,
-                          check_sums, have_xen, make_bed)
+from xen.scenario import (BOTH_UP, PLUGIN, SWITCH, Part, check_boot, check_end, check_frames,
+                          check_sums, run)
 
 FRAMES = 4000
 BUSY_FRAMES = 4000
@@ -230,10 +231,6 @@ life()
     tap u1 || return
     pings "$1" u1 2
 }}
-gone()
-{{
-    ! xl domid "$1"
-}}
 # It goes on where it was; the back end has let go of it meanwhile.
 suspend_u1()
 {{
@@ -345,16 +342,11 @@ def check_testpmd(results):
     expect(int(found[2]) >= 2 * PINGS, f"{found[2]} frames received")
 
 
-def main():
-    tap = Tap()
-    with Lab("xen-vif") as lab:
-        if not have_xen(lab):
-            tap.skip_all("built without libxen-dev")
-        bed = make_bed(lab, CONFIG, {"/nfe/mix.conf": MIX_CONFIG}, ["dpdk-testpmd"])
+def check(tap, machine):
+    if machine.has(tap, PART.name):
         results = Results()
-        with tap.case("a switch in dom0 and two domUs boot", lab):
-            results = bed.boot(BOTH_UP + SWITCH + ATTACH + TRAFFIC + TESTPMD + HELD + MIX +
-                               HOSTILE + MAIN)
+        with tap.case("a switch in dom0 and two domUs boot", machine.lab):
+            results = machine.results(PART.name)
             check_boot(results)
         with tap.case(f"{CYCLES} times attached and gone: nothing is left"):
             expect(results["cycles"].strip().endswith("all"), results["cycles"])
@@ -415,8 +407,11 @@ def main():
             check_held(results, "end")
         with tap.case("the switch ends well and its sums add up"):
             check_end(results)
-    return tap.plan()
 
+
+PART = Part("vif", CONFIG,
+            BOTH_UP + SWITCH + ATTACH + TRAFFIC + TESTPMD + HELD + MIX + HOSTILE + MAIN, check,
+            {"/nfe/mix.conf": MIX_CONFIG}, ("dpdk-testpmd",))
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(PART))

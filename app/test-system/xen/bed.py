@@ -5,6 +5,7 @@
     bed = XenBed(lab, programs=[lab.program("vif-switch")], files={"/nfe/switch.conf": text})
     results = bed.boot(script)
     results["traffic"]      the VALUE of "result traffic VALUE" in the script
+    all = bed.boot_parts({"a": script, "b": script})   one after the other in one boot
 
 The script runs in dom0; guest/dom0.sh says what it may call, and domUs run what it tells them.
 Images are made anew at each boot from files of this machine and the cached packages. A boot
@@ -21,7 +22,7 @@ from xen.packages import run, xen_tree
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 QEMU = "qemu-system-x86_64"
-BOOT_TIMEOUT_S = 450
+BOOT_TIMEOUT_S = 600
 PATIENCE = int(os.environ.get("NFE_PATIENCE", "2"))  # all deadlines times this
 ATTEMPTS = 2
 MACHINE_MIB = 2048
@@ -29,7 +30,11 @@ DOM0_MIB = 896
 # Without what TCG emulates too slowly, or not well enough for Xen and PV kernels.
 CPU = "EPYC,-smap,-monitor,-rdtscp,-xsave,-xsaveopt,-xgetbv1,-avx,-avx2,-fma,-f16c"
 CONSOLE_LINES = 60
-DOM0_KERNEL = "console=hvc0 quiet mitigations=off"
+# An emulator translates a program once if it lies at the same addresses in every process.
+KERNEL = "quiet mitigations=off norandmaps init_on_alloc=0"
+DOM0_KERNEL = f"console=hvc0 {KERNEL}"
+# Memory that nobody touches costs nothing.
+XEN = "bootscrub=0 spec-ctrl=no loglvl=warning"
 
 
 class Results(dict):
@@ -61,7 +66,11 @@ class XenBed:
 
     def boot(self, script):
         """Runs a script in dom0 to its end and returns its Results. Raises LabError."""
-        initrd = self._write_images(script)
+        return self.boot_parts({"test": script})["test"]
+
+    def boot_parts(self, scripts):
+        """Results of each part by its name."""
+        initrd = self._write_images(scripts)
         for attempt in range(self.attempts):
             self.boots += 1
             process, results_path = self._start(initrd)
@@ -70,8 +79,8 @@ class XenBed:
             except LabError as error:
                 print(f"# xen: {error}", flush=True)
                 process.stop()
-            results = read_results(results_path)
-            if "end" in results:
+            results = read_parts(results_path)
+            if all("end" in results.get(name, ()) for name in scripts):
                 return results
             print(f"# xen: attempt {attempt + 1} did not reach its end: {results}", flush=True)
         kept = self._keep(process)
@@ -80,13 +89,14 @@ class XenBed:
 
     # Images
 
-    def _write_images(self, script):
+    def _write_images(self, scripts):
         """Writes both images into the Lab's directory and returns the path of dom0's."""
         domu = self._image("domu.sh")
         ramdisk = os.path.join(self.lab.run_dir, "domu.cpio")
         domu.write(ramdisk)
         dom0 = self._image("dom0.sh")
-        dom0.add("/nfe/test.sh", script.encode())
+        for number, (name, script) in enumerate(scripts.items()):
+            dom0.add(f"/nfe/parts/{number}-{name}.sh", script.encode())
         add_toolstack(dom0, self.tree, os.path.join(self.tree, "boot/vmlinux"), ramdisk)
         if self.with_python:
             add_python(dom0)
@@ -107,6 +117,7 @@ class XenBed:
         for path, source in self.plugins.items():
             image.add_program(source, path)
         image.add("/nfe/patience", f"{PATIENCE}\n".encode())
+        image.add("/nfe/kernel_args", KERNEL.encode())
         for path, text in self.files.items():
             image.add(path, text.encode() if isinstance(text, str) else text, 0o755)
         return image
@@ -130,7 +141,7 @@ class XenBed:
                 "-serial", f"file:{results}", "-kernel", hypervisor,
                 "-initrd", f"{kernel},{initrd}", "-append",
                 f"console=com1 com1=115200,8n1 dom0_mem={self.dom0_mib}M,max:{self.dom0_mib}M "
-                "dom0_max_vcpus=2 loglvl=warning guest_loglvl=warning conring_size=256k"]
+                f"dom0_max_vcpus=2 {XEN} guest_loglvl=warning conring_size=256k"]
 
     def _keep(self, process):
         """The console log outlives the Lab."""
@@ -139,11 +150,26 @@ class XenBed:
         return path
 
 
-def read_results(path):
-    """Those that are complete: it may be read while the machine runs."""
+def read_lines(path):
+    """(name, value) of those that are complete: it may be read while the machine runs."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             lines = file.read().replace("\r", "").split("\n")[:-1]
     except OSError:
         lines = []
-    return Results((*line.split(" ", 1), "")[:2] for line in lines if line)
+    return [(*line.split(" ", 1), "")[:2] for line in lines if line]
+
+
+def read_results(path):
+    """Of a boot with one part."""
+    return Results(read_lines(path))
+
+
+def read_parts(path):
+    parts = {}
+    for name, value in read_lines(path):
+        if name == "part":
+            parts[value] = Results()
+        elif parts:
+            list(parts.values())[-1][name] = value
+    return parts

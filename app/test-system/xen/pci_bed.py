@@ -4,12 +4,12 @@
 the function, and vif-switch serves it from outside. Otherwise as bed.py."""
 from vm.bed import device_option
 from vm.qemu import Qemu
-from xen.bed import CPU, DOM0_KERNEL, XenBed
+from xen.bed import CPU, DOM0_KERNEL, XEN, XenBed
 
 MACHINE_MIB = 1536
 DOM0_MIB = 768
 # In this QEMU Xen runs on one CPU that does not go to sleep.
-XEN_OPTIONS = f"dom0_mem={DOM0_MIB}M,max:{DOM0_MIB}M dom0_max_vcpus=1 cpuidle=0 loglvl=warning"
+XEN_OPTIONS = f"dom0_mem={DOM0_MIB}M,max:{DOM0_MIB}M dom0_max_vcpus=1 cpuidle=0 {XEN}"
 
 
 class XenPciBed(XenBed):

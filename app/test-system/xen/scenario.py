@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 the NFE authors
 """What the Xen tests share: the bed with our programs in it, and parts of their scripts."""
+import dataclasses
 import json
 import os
 import re
 import shutil
 
-from lab import Tap, expect
+from lab import Lab, LabError, Tap, expect
 from traffic import perfect
 from xen.bed import XenBed, qemu_version
 from xen.image import ImageError
@@ -17,8 +18,8 @@ PROGRAMS = ("vif-switch", "vif-echo", "vif-tap", "test-traffic")
 PLUGIN = "/nfe/librte_net_nfe.so"
 # Both domUs, side by side. The first comes back when it reboots or crashes.
 BOTH_UP = """
-start_guest u1 restart
-start_guest u2
+xl domid u1 > /dev/null 2>&1 || start_guest u1 restart
+xl domid u2 > /dev/null 2>&1 || start_guest u2
 for guest in u1 u2; do
     on $guest 100 "cat /sys/hypervisor/type; uname -r"
     result $guest "$told"
@@ -46,6 +47,63 @@ stats()
     vif-ctl --file-prefix vsw --json stats | tr -d '\\n'
 }
 """
+
+
+@dataclasses.dataclass
+class Part:
+    """A test that can share its boot with others. config: of the switch. files: more of them, path:
+    text. installed: programs of the distribution. check(tap, machine) judges."""
+    name: str
+    config: str
+    script: object  # text, or a function of the Machine that gives it
+    check: object
+    files: dict = dataclasses.field(default_factory=dict)
+    installed: tuple = ()
+    needs_xenio: bool = True  # lib/xenio on real Xen, which a build without libxen-dev lacks
+
+
+class Machine:
+    """One boot for several parts. It happens when the first results are asked for."""
+
+    def __init__(self, lab, parts):
+        self.lab = lab
+        self.parts = [part for part in parts if not part.needs_xenio or have_xen(lab)]
+        files, installed = {}, {}
+        for part in self.parts:
+            files |= {f"/nfe/parts/{part.name}.conf": part.config, **part.files}
+            installed |= dict.fromkeys(part.installed)
+        self.bed = make_bed(lab, "", files, installed)
+        self.all_results = self.error = None
+
+    def has(self, tap, name):
+        """Whether it runs this part; if not, that is said."""
+        found = any(part.name == name for part in self.parts)
+        if not found:
+            tap.skip(f"Xen: {name}", "built without libxen-dev")
+        return found
+
+    def results(self, name):
+        """Raises LabError, for each part, if the boot failed."""
+        if self.all_results is None and self.error is None:
+            scripts = {part.name: part.script(self) if callable(part.script) else part.script
+                       for part in self.parts}
+            try:
+                self.all_results = self.bed.boot_parts(scripts)
+            except LabError as error:
+                self.error = error
+        if self.error:
+            raise LabError(str(self.error))
+        return self.all_results[name]
+
+
+def run(*parts):
+    """All of these tests; returns the exit code of the program."""
+    tap = Tap()
+    with Lab(f"xen-{parts[0].name}") as lab:
+        machine = Machine(lab, parts)
+        for part in parts:
+            part.check(tap, machine)
+    return tap.plan()
 
 
 def xen_program(lab, name):

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 the NFE authors
 #
-# /init of dom0: brings up Xen's toolstack, runs /nfe/test.sh, powers off. Results go to the second
-# serial port, one per line: NAME VALUE. The last is "end STATUS"; without it the boot has failed.
+# /init of dom0: brings up Xen's toolstack, runs what is in /nfe/parts, powers off. Results go to the
+# second serial port, one per line: NAME VALUE. The first of a part is "part NAME", the last "end STATUS";
+# without it the boot has failed.
 role=dom0
 . /nfe/common.sh
 results=/dev/ttyS1
@@ -34,7 +35,7 @@ name = "$1"
 type = "pv"
 kernel = "/guest/vmlinux"
 ramdisk = "/guest/ramdisk"
-extra = "console=hvc0 quiet mitigations=off nfe.role=$1 xen_legacy_crash"
+extra = "console=hvc0 $(cat /nfe/kernel_args) nfe.role=$1 xen_legacy_crash"
 memory = 256
 vcpus = 1
 tsc_mode = "native"
@@ -78,10 +79,30 @@ finished()
         read -r expected < "/run/$1.sequence" && [ "${told%% *}" = "$expected" ]
 }
 
+# answered GUEST SECONDS: until it has. A watch of the xenstore wakes us, once when it is set and at each
+# change: to ask every moment would start processes all the time that a guest is at work.
+answered()
+{
+    read -r patience < /nfe/patience
+    rm -f /run/answers
+    mkfifo /run/answers
+    xenstore-watch "$(of "$1")/data/answer" > /run/answers &
+    watch=$!
+    exec 4< /run/answers
+    while :; do
+        read -r -t $(($2 * patience)) path <&4 || { note "gave up: answer of $1"; break; }
+        finished "$1" && break
+    done
+    exec 4<&-
+    kill $watch
+    wait $watch 2> /dev/null
+    finished "$1"
+}
+
 # finish GUEST SECONDS: waits for that command; its output, as one line, is in $told.
 finish()
 {
-    until_true "$2" finished "$1" || { told=; return 124; }
+    answered "$@" || { told=; return 124; }
     told=${told#* }
     status=${told%% *}
     told=${told#* }
@@ -114,7 +135,8 @@ has_lines()
 
 lines_or_end()
 {
-    has_lines "$@" || ! kill -0 "$(cat "/run/$1.pid")"
+    read -r its_pid < "/run/$1.pid"
+    has_lines "$@" || ! kill -0 "$its_pid"
 }
 
 # wait_lines NAME REGEX N SECONDS: until it has; a program that ended has no more to say.
@@ -122,6 +144,48 @@ wait_lines()
 {
     until_true "$4" lines_or_end "$1" "$2" "$3"
     has_lines "$1" "$2" "$3"
+}
+
+# end_guests: of an earlier part.
+gone()
+{
+    ! xl domid "$1"
+}
+end_guests()
+{
+    for guest in $(xl list | awk 'NR > 2 { print $1 }'); do
+        xl destroy "$guest"
+        until_true 60 gone "$guest"
+    done
+}
+
+# Parts of a script: each in a shell of its own, its programs end with it. DomUs are the next one's, whose
+# commands have other numbers.
+end_programs()
+{
+    killall -q -9 vif-switch vif-tap test-traffic
+    for pid in $(pidof tail); do
+        grep -q /run/ "/proc/$pid/cmdline" && kill "$pid"
+    done
+    rm -f /run/*.log /run/*.pid
+    xenstore-rm /local/domain/0/backend/nfe 2> /dev/null
+}
+run_parts()
+{
+    for file in /nfe/parts/*.sh; do
+        part=${file##*/}
+        part=${part%.sh}
+        part=${part#*-}
+        result part "$part"
+        result dom0 "$(cat /sys/hypervisor/type) $(cat /proc/xen/capabilities)"
+        sequence=$((sequence + 1000))
+        cp "/nfe/parts/$part.conf" /nfe/switch.conf 2> /dev/null
+        (
+            . "$file"
+            result end $?
+        )
+        end_programs
+    done
 }
 
 start_toolstack()
@@ -137,9 +201,6 @@ stty -F $results raw
 stty -F /dev/console -onlcr # Xen's own console does that
 note "$(uname -r), $(nproc) CPUs"
 start_toolstack
-result dom0 "$(cat /sys/hypervisor/type) $(cat /proc/xen/capabilities)"
-. /nfe/test.sh
-status=$?
-result end $status
+run_parts
 sleep 1 # until followed files are shown
 poweroff -f
