@@ -29,7 +29,8 @@ MEMORY_MIB = 768
 HUGEPAGES = 96
 BOOT_TIMEOUT_S = 120
 COMMAND_TIMEOUT_S = 120
-KERNEL_ARGS = "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check mitigations=off"
+KERNEL_ARGS = ("console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check mitigations=off norandmaps "
+               "init_on_alloc=0")
 MODULES = ["uio_pci_generic", "vfio", "vfio_iommu_type1", "vfio-pci"]
 DRIVERS = "/usr/lib/x86_64-linux-gnu/dpdk/pmds-*/librte_mempool_ring.so.*.*"
 LIBRARIES = "/usr/lib/x86_64-linux-gnu"
