@@ -16,7 +16,7 @@ from xen.bed import Results
 from xen.scenario import (BOTH_UP, PLUGIN, SWITCH, Part, check_boot, check_end, check_frames,
                           check_sums, run)
 
-FRAMES = 4000
+FRAMES = 20000  # they flow for as long as it takes to end a neighbour
 BUSY_FRAMES = 4000
 FRAMES_PER_EVENT = 10
 PINGS = 10
