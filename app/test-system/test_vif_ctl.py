@@ -212,10 +212,11 @@ def check_watch(ctl):
     looks = re.findall(r"^from_frames +(\d+) +([\d.]+)([kMG]?)$", stats, re.MULTILINE)
     totals = [int(total) for total, _, _ in looks]
     rates = [float(rate) * UNITS[unit] for _, rate, unit in looks]
+    rounded = [UNITS[unit] / 2 / 10 ** len(rate.partition(".")[2]) for _, rate, unit in looks]
     expect(rates[0] == 0, f"looks: {looks}")
     for i in range(1, len(looks)):
         most = (totals[i] - totals[i - 1]) / INTERVAL_S
-        expect(0 < rates[i] <= most * 1.01 + 1, f"rate {rates[i]}, but {most} at most: {looks}")
+        expect(0 < rates[i] <= most * 1.01 + rounded[i], f"rate {rates[i]}, but {most} at most: {looks}")
     row = re.findall(r"^a .*$", listed, re.MULTILINE)[-1].split()
     expect("SENT/s" in listed and row[4] != "0" and row[7] != "0", f"no rates: {row}")
     busy = [float(load) for load in re.findall(r" ([\d.]+)% ", lcores)]
