@@ -16,7 +16,6 @@
 #ifndef NFE_CELL_H
 #define NFE_CELL_H
 
-#include <stdalign.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -73,9 +72,10 @@ typedef uint32_t __attribute__((may_alias)) nfe_cell_head; /* type, flags, lengt
 typedef uint64_t nfe_cell __attribute__((vector_size(64), may_alias));
 typedef uint64_t nfe_cell_anywhere __attribute__((vector_size(64), may_alias, aligned(1)));
 
-/* 64 bytes from &nfe_cell_mask[64 - n]: the first n are kept. */
-static const alignas(64) uint8_t nfe_cell_mask[2 * NFE_MSG_SIZE] = {
-	[0 ... NFE_MSG_SIZE - 1] = 0xff,
+/* 64 bytes from n bytes before its middle on: the first n are kept. */
+static const uint64_t nfe_cell_mask[16] __attribute__((aligned(64))) = {
+	UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
+	UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
 };
 
 /*
@@ -86,9 +86,9 @@ static const alignas(64) uint8_t nfe_cell_mask[2 * NFE_MSG_SIZE] = {
 static inline void
 nfe_put_inline(uint8_t *cells, const uint8_t *frame, uint32_t len)
 {
-	const nfe_cell not_head = { ~(uint64_t)UINT32_MAX, -1, -1, -1, -1, -1, -1, -1 };
+	const nfe_cell not_head = ~(nfe_cell){ UINT32_MAX };
 	const nfe_cell head = { NFE_MSG_INLINE | (uint64_t)len << 16 };
-	const uint8_t *end = &nfe_cell_mask[NFE_MSG_SIZE];
+	const uint8_t *end = (const uint8_t *)nfe_cell_mask + NFE_MSG_SIZE;
 	uint32_t first = len < NFE_INLINE_ONE ? len : NFE_INLINE_ONE;
 
 	*(nfe_cell *)cells = (*(const nfe_cell_anywhere *)(frame - NFE_CELL_HEAD) & not_head &
