@@ -415,10 +415,10 @@ bench_limit(const struct bench_opt *opt, bool line_only)
 		return -ENOMEM;
 	l->opt = opt;
 	rc = measure_line(l);
-	for (unsigned int i = 0; i < RTE_DIM(bytes) && rc == 0 && !line_only; i++) {
-		rc = measure_relay(l, bytes[i], RING_SMALL);
+	for (unsigned int i = 0; i < 2 * RTE_DIM(bytes) && rc == 0 && !line_only; i++) {
+		rc = measure_relay(l, bytes[i / 2], i % 2 == 0 ? RING_SMALL : RING_LARGE);
 		if (rc == 0)
-			rc = measure_relay(l, bytes[i], RING_LARGE);
+			rc = measure_line(l); /* have the CPUs of a virtual machine moved? */
 	}
 	if (rc == 0 && !line_only)
 		rc = measure_wake(l);

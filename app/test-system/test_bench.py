@@ -110,7 +110,7 @@ def limit(tap, lab):
                         "--warm", "1", "--max-windows", "8"], timeout_s=SELF_TEST_S)
         found = [json.loads(text) for text in
                  re.findall(r"^result (\{.*\})$", done.stdout, re.MULTILINE)]
-        expect([one["what"] for one in found] == ["line", *["relay"] * 6, "wake"], done.stdout)
+        expect([one["what"] for one in found] == ["line", *["relay", "line"] * 6, "wake"], done.stdout)
         expect(found[-1]["wake_ns"]["n"] == 100 and found[-1]["wake_ns"]["p50"] > 0, found[-1])
 
 

@@ -53,8 +53,8 @@ class Places:
         return None if len(sides) == 2 else "far" if sides.pop() else "near"
 
     def choose(self, groups):
-        """The place in which each group of results (one per switch and measure that are compared) has
-        most; None: in neither has each at least one."""
+        """The place in which each group of results (one per switch and measure that are compared)
+        has most; None: in neither has each at least one."""
         counts = {place: min((sum(self.of(one) == place for one in group) for group in groups),
                              default=0) for place in ("near", "far")}
         best = max(counts, key=counts.get)

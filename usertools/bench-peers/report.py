@@ -163,8 +163,8 @@ def print_table(measures, rows, out):
 def print_limits(limits, places, out):
     """The machine's own limits, median over rounds of one place."""
     if places.least:
-        print(f"\nlimit: a cache line there and back {places.least:.0f} to {places.greatest:.0f} ns; "
-              f"a round trip through a switch takes two", file=out)
+        print(f"\nlimit: a cache line there and back {places.least:.0f} to "
+              f"{places.greatest:.0f} ns; a round trip through a switch takes two", file=out)
     wakes = [result["wake_ns"] for result in limits if result["what"] == "wake"]
     if wakes:
         print(f"limit: a thread in epoll_wait, woken by an eventfd after a rest, runs after "
@@ -213,16 +213,19 @@ class Targets:
         values = [value for value in values if value]
         return min(values) if values else None
 
-    def judge(self, what, ours, other, limit, least, *beside):
-        """ours/other must be at least (or at most) limit. beside: figures that explain it, as
-        (what, value in units of ours); those that were not measured are None."""
+    def judge(self, measure, what, ours, other, limit, least, *beside):
+        """In measure, ours/other must be at least (or at most) limit. beside: figures that explain
+        it, as (what, value in units of ours); those that were not measured are None."""
         if ours is None or not other:
+            return
+        if not any(row.place for row in self.rows if row.measure.name == measure):
+            self.lines.append(f"unknown {what}: no rounds with the CPUs equally far apart")
             return
         ratio = ours / other
         met = ratio >= limit if least else ratio <= limit
         sign = ">=" if least else "<="
         explained = "".join(f"; {name} {value / other:.2f}" for name, value in beside if value)
-        self.lines.append(f"{'met   ' if met else 'MISSED'}  {what}: {ratio:.2f}, "
+        self.lines.append(f"{'met' if met else 'MISSED':7} {what}: {ratio:.2f}, "
                           f"target {sign} {limit:.2f}{explained}")
 
     def off(self, measure, name, key):
@@ -245,39 +248,40 @@ class Targets:
     def switch_cycles(self, name):
         own, ovs = self.find("flood-64", name), self.find("flood-64", "ovs-packed", "ovs-split")
         off = self.off("flood-64", name, self.cycles)
-        self.judge(f"{name}: switch cycles, 64 B, of the best peer", self.cycles(own),
+        self.judge("flood-64", f"{name}: switch cycles, 64 B, of the best peer", self.cycles(own),
                    self.peers("flood-64", self.cycles), 1 / 2.8, False, off)
-        self.judge(f"{name}: switch cycles, 64 B, of OVS", self.cycles(own), self.cycles(ovs),
-                   1 / 4.4, False, off)
-        self.judge(f"{name}: switch cycles, 60 B, of the best peer",
+        self.judge("flood-64", f"{name}: switch cycles, 64 B, of OVS", self.cycles(own),
+                   self.cycles(ovs), 1 / 4.4, False, off)
+        self.judge("flood-60", f"{name}: switch cycles, 60 B, of the best peer",
                    self.cycles(self.find("flood-60", name)),
                    self.peers("flood-60", self.cycles), 1 / 3.3, False,
                    self.off("flood-60", name, self.cycles))
 
     def throughput(self, name):
         own = self.find("flood-64", name)
-        self.judge(f"{name}: guest + switch cycles, 64 B", own.total if own else None,
+        self.judge("flood-64", f"{name}: guest + switch cycles, 64 B", own.total if own else None,
                    self.peers("flood-64", lambda row: row.total), 0.6, False,
                    self.off("flood-64", name, lambda row: row.total))
         own, best = self.find("flood-1500", name), self.peers(
             "flood-1500", lambda row: 1 / row.value["median"] if row.value["median"] else None)
-        self.judge(f"{name}: 1500 B throughput", median(own), 1 / best if best else None, 1.4, True,
-                   self.off("flood-1500", name, median))
+        self.judge("flood-1500", f"{name}: 1500 B throughput", median(own),
+                   1 / best if best else None, 1.4, True, self.off("flood-1500", name, median))
         bare = [r["cycles"] for r in self.limits if r.get("bytes") == 1500 and own and
                 (own.place is None or self.places.of(r) == own.place)]
-        self.judge(f"{name}: 1500 B, cycles over the bare copy", self.cycles(own),
+        self.judge("flood-1500", f"{name}: 1500 B, cycles over the bare copy", self.cycles(own),
                    statistics.median(bare) if bare else None, 1.25, False,
                    self.off("flood-1500", name, self.cycles))
 
     def latency(self, name):
-        self.judge(f"{name}: round trip p50", median(self.find("rtt-64", name)),
+        self.judge("rtt-64", f"{name}: round trip p50", median(self.find("rtt-64", name)),
                    self.peers("rtt-64", median), 0.55, False, self.off("rtt-64", name, median))
-        self.judge(f"{name}: round trip p99", p99(self.find("rtt-64", name)),
+        self.judge("rtt-64", f"{name}: round trip p99", p99(self.find("rtt-64", name)),
                    self.peers("rtt-64", p99), 0.65, False, self.off("rtt-64", name, p99))
-        self.judge(f"{name}: idle CPU in percent", median(self.find("idle-64", name)), 1, 1, False,
-                   self.off("idle-64", name, median))
-        self.judge(f"{name}: wake-up in units of 40 us", median(self.find("wake-64", name)),
-                   40000, 1, False, ("floor", self.floor()), self.off("wake-64", name, median))
+        self.judge("idle-64", f"{name}: idle CPU in percent", median(self.find("idle-64", name)),
+                   1, 1, False, self.off("idle-64", name, median))
+        self.judge("wake-64", f"{name}: wake-up in units of 40 us",
+                   median(self.find("wake-64", name)), 40000, 1, False, ("floor", self.floor()),
+                   self.off("wake-64", name, median))
 
     def scaling(self, name):
         for measure, base, limit in (("attached-64", "attached-2", 0.97),
@@ -288,5 +292,6 @@ class Targets:
             off_base = median(self.find(base, "nfe-open"))
             first = median(self.find(base, name))
             scaled = off / off_base * first if off and off_base and first else None
-            self.judge(f"{name}: {measure} against {base}", median(self.find(measure, name)),
-                       first, limit, True, ("policy off", scaled))
+            self.judge(measure, f"{name}: {measure} against {base}",
+                       median(self.find(measure, name)), first, limit, True,
+                       ("policy off", scaled))
