@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <nfe_cell.h>
 #include <nfe_ctrl.h>
 #include <nfe_msg.h>
 #include <nfe_queue.h>
@@ -37,6 +38,45 @@ crossed_slowly(uint32_t event, uint32_t new_idx, uint32_t old_idx)
 		if (i == event)
 			return true;
 	return false;
+}
+
+/* nfe_cell.h writes words, nfe_msg.h says which fields they are. */
+static int
+messages_written_as_words_have_the_fields_of_the_contract(void)
+{
+	struct nfe_hints hints = { .gso_size = 1448, .csum_start = 34, .csum_off = 16,
+				   .gso_type = NFE_GSO_TCPV4, .nsegs = 3 };
+	struct nfe_fill fill;
+	struct nfe_seg_tx seg;
+	union nfe_msg m;
+	uint8_t hdr[NFE_HDR_COPY + 1];
+
+	for (unsigned int i = 0; i < sizeof(hdr); i++)
+		hdr[i] = (uint8_t)(0xa0 + i);
+	memset(&m, 0xee, sizeof(m));
+	nfe_put_dma(&m, nfe_put_head(NFE_MSG_DMA_TX, 0x5a, 0xfedc, 0x89abcdef),
+		    UINT64_C(0x0123456789abcdef), hints, hdr + 1);
+	TEST_EQ(m.tx.type, NFE_MSG_DMA_TX);
+	TEST_EQ(m.tx.flags, 0x5a);
+	TEST_EQ(m.tx.len, 0xfedc);
+	TEST_EQ(m.tx.key, 0x89abcdef);
+	TEST_EQ(m.tx.offset, UINT64_C(0x0123456789abcdef));
+	TEST_TRUE(memcmp(&m.tx.hints, &hints, sizeof(hints)) == 0);
+	TEST_TRUE(memcmp(m.tx.hdr, hdr + 1, NFE_HDR_COPY) == 0);
+	nfe_put_dma(&m, nfe_put_head(NFE_MSG_DMA_RX, 0, 1500, 0xc00c1e),
+		    nfe_put_pair(0x11223344, 0xfffffff0), hints, hdr);
+	TEST_EQ(m.rx.type, NFE_MSG_DMA_RX);
+	TEST_EQ(m.rx.flags, 0);
+	TEST_EQ(m.rx.len, 1500);
+	TEST_EQ(m.rx.cookie, 0xc00c1e);
+	TEST_EQ(m.rx.hash, 0x11223344);
+	TEST_EQ(m.rx.fill_end, 0xfffffff0);
+	TEST_TRUE(memcmp(m.rx.hdr, hdr, NFE_HDR_COPY) == 0);
+	nfe_put_entry(&fill, 4096, nfe_put_pair(7, 1023));
+	TEST_TRUE(fill.offset == 4096 && fill.key == 7 && fill.cookie == 1023);
+	nfe_put_entry(&seg, nfe_put_pair(7, 9000), 4096);
+	TEST_TRUE(seg.key == 7 && seg.len == 9000 && seg.offset == 4096);
+	return TEST_OK;
 }
 
 static int
@@ -534,6 +574,7 @@ message_fields_stand_in_the_specification(void)
 }
 
 static const struct test_case cases[] = {
+	TEST_CASE(messages_written_as_words_have_the_fields_of_the_contract),
 	TEST_CASE(event_is_crossed_exactly_when_its_entry_is_published),
 	TEST_CASE(publishing_nothing_wakes_nobody),
 	TEST_CASE(sleeper_is_woken_once),

@@ -5,10 +5,10 @@
 /*
  * Write messages to shared memory from registers, each word once.
  *
- * A message that is made of its fields in private memory and then copied in wider loads is no way
- * to the same end: no store is as wide as the load, so none can be forwarded to it, and the load
- * waits until every store before it has reached the cache. Behind a payload that the peer has
- * read last these are the 24 lines of 1500 B, fetched from the other core, once per frame.
+ * Making a message of its fields in private memory and copying it in wider loads would be slow: no
+ * store of a field is as wide as the load, so none can be forwarded to it, and the load waits until
+ * every store before it has reached the cache. Behind a payload that the peer has read last these
+ * are the 24 lines of 1500 B, fetched from the other core, once per frame.
  *
  * Short frames are written without a loop over bytes and without a branch on the length but one.
  * Plain C in the compiler's vector types, so the same source serves every instruction set.

@@ -17,6 +17,7 @@
 #include "vsw_offload.h"
 #include "vsw_rss.h"
 
+#define PREFETCH_SEGMENT 2048u /* bytes; a first level cache holds 32 KiB, a frame with hints 64 */
 #define PREFETCH_CELLS 16 /* of the receive queue: 129 -> 90 cycles for a frame of two cells */
 
 struct sink { /* the destination while it is locked */
@@ -77,12 +78,19 @@ reserve(struct sink *s, uint32_t cells)
 	return reserve_again(s, cells, cells > to_end ? to_end : 0);
 }
 
+/* So many cells are written. */
+static inline void
+advance(struct sink *s, uint32_t cells)
+{
+	s->rq->prod += cells;
+	s->room -= cells;
+}
+
 static inline void
 put_cells(struct sink *s, const union nfe_msg *m, uint32_t cells)
 {
 	nfed_rq_write_burst(s->rq, m, cells);
-	s->rq->prod += cells;
-	s->room -= cells;
+	advance(s, cells);
 }
 
 /* Bytes that the frame takes of an inline message. */
@@ -245,8 +253,7 @@ put_dma(struct sink *s, const struct vsw_frame *f)
 			return NFE_STAT_to_drop_fault;
 		}
 	put_dma_rx(s, f, fill, n);
-	s->rq->prod += cells;
-	s->room -= cells;
+	advance(s, cells);
 	s->fq->cons += n;
 	return 0;
 }
@@ -344,13 +351,17 @@ publish(struct sink *s)
 }
 
 /* Ask for the lines of a frame that will be copied (1500 B: 1214 cycles, now 1129, with the CPUs
- * far from each other; 485 and 446 near. Taking the buffer ahead as well makes no difference). */
+ * far from each other; 485 and 446 near. Taking the buffer ahead as well makes no difference). Of
+ * a longer segment only the beginning. */
 static inline void
 prefetch_segments(const struct vsw_frame *f)
 {
-	for (uint32_t seg = 0; seg < f->nsegs; seg++)
-		for (uint32_t i = 0; i < f->seg[seg].len; i += RTE_CACHE_LINE_SIZE)
+	for (uint32_t seg = 0; seg < f->nsegs; seg++) {
+		uint32_t len = RTE_MIN(f->seg[seg].len, PREFETCH_SEGMENT);
+
+		for (uint32_t i = 0; i < len; i += RTE_CACHE_LINE_SIZE)
 			rte_prefetch0(f->seg[seg].addr + i);
+	}
 }
 
 /* The frame could not be put the short way. */
