@@ -15,6 +15,9 @@ import tempfile
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lab import ROOT, Lab, Tap, expect  # noqa: E402
 
+sys.path.append(os.path.join(ROOT, "usertools", "bench-peers"))
+import distance  # noqa: E402
+
 BENCH = os.path.join(ROOT, "usertools", "bench")
 BENCH_SWEEP = os.path.join(ROOT, "usertools", "bench-sweep")
 BENCH_TCP = os.path.join(ROOT, "usertools", "bench-tcp")
@@ -114,6 +117,21 @@ def limit(tap, lab):
         expect(found[-1]["wake_ns"]["n"] == 100 and found[-1]["wake_ns"]["p50"] > 0, found[-1])
 
 
+def places(tap):
+    """Which results are compared."""
+    near, far, moved = ({"line_ns": lines} for lines in ([120, 139], [503, 529], [129, 516]))
+    unknown = {"line_ns": [None, 120]}
+    with tap.case("only results with the CPUs equally far apart are compared"):
+        told = distance.Places([near, far, moved, unknown])
+        expect([told.of(one) for one in (near, far, moved, unknown)] == ["near", "far", None, None],
+               "told apart")
+        expect(told.choose([[near, far, far], [far, moved]]) == "far", "most of each switch")
+        expect(told.choose([[near], [far]]) is None, "no place of both")
+        alike = distance.Places([{"line_ns": [120, 139]}, {"line_ns": [119, 150]}])
+        expect(alike.of({"line_ns": [120, 150]}) == "near", "nothing to tell apart")
+        expect(distance.Places([]).choose([[{}]]) == "near", "nothing measured")
+
+
 def wrong_options(tap, lab):
     cases = ((["--mode", "flood", "--size", "10"], "--size"), (["--mode", "load"], "--rate"),
              (["--mode", "dance"], "--mode must be"),
@@ -133,6 +151,7 @@ def main():
     with Lab("bench-options", memory="nohuge") as lab:
         wrong_options(tap, lab)
         limit(tap, lab)
+        places(tap)
         build = lab.build
     self_test(tap, build)
     sweep(tap, build)
