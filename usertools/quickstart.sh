@@ -19,7 +19,7 @@ log=$root/build/quickstart.log
 hugepages_file=/proc/sys/vm/nr_hugepages
 hugepages_before=
 hugepages_wanted=256 # of 2 MiB
-fuzz_seconds=12      # as in app/test-fuzz/meson.build
+fuzz_seconds=8       # as in app/test-fuzz/meson.build
 
 packages_build="build-essential meson ninja-build pkg-config dpkg-dev libdpdk-dev dpdk dpdk-dev
     libjansson-dev libxen-dev python3"
@@ -27,9 +27,11 @@ packages_run="iproute2 iperf3 iputils-ping tcpdump ethtool procps"
 packages_test="clang qemu-system-x86 debootstrap busybox-static"
 
 broken=() # phases that failed, for the summary
+tested=() # logs of tests, for the summary
 phase_start_s=0
 jobs=           # of a build, if not ninja's default
 declare -A builds=() # process of each build that runs behind
+tests_beside=        # process of tests that run beside others
 
 say()
 {
@@ -178,11 +180,12 @@ start_build()
     builds[$dir]=$!
 }
 
-stop_builds()
+# Of what runs behind, its children: meson or ninja, which end what they started.
+stop_behind()
 {
     local pid
-    for pid in "${builds[@]}"; do
-        pkill -P "$pid" || true # meson or ninja, which end their compilers
+    for pid in "${builds[@]}" $tests_beside; do
+        pkill -P "$pid" || true
     done
 }
 
@@ -191,7 +194,7 @@ is_built()
 {
     local dir=$1 text=$2 build_log=$3
     shift 3
-    rm -f "$dir/meson-logs/testlog.json"
+    rm -f "$dir"/meson-logs/testlog*
     step "building $dir ($text)" "$@" && return
     broken+=("$dir: does not build
 $(tail -n 20 "$build_log")")
@@ -206,53 +209,75 @@ is_built_behind()
     is_built "$1" "$2" "$root/build/$1.log" wait "$pid"
 }
 
-# run_tests DIR SUITE...: single results are read from the log by tap-summary.
-run_tests()
+# meson_tests DIR NAME OPTION...: NAME is that of the log, from which single results are read.
+meson_tests()
 {
-    local dir=$1 suite args=()
-    shift
-    for suite in "$@"; do
-        args+=(--suite "$suite")
-    done
-    step "testing $dir (${*:-all suites but flaky and nested})" \
-        meson test -C "$dir" --no-rebuild --print-errorlogs "${args[@]}" || true
+    meson test -C "$1" --no-rebuild --print-errorlogs --logbase "testlog-$2" "${@:3}"
 }
 
+# run_tests DIR NAME TEXT OPTION...
+run_tests()
+{
+    tested+=("$1/meson-logs/testlog-$2.json")
+    step "testing $1 ($3)" meson_tests "$1" "$2" "${@:4}" || true
+}
+
+# Most of their time the unit suites wait for deadlines.
+run_unit_tests()
+{
+    run_tests "$1" unit "unit" --suite unit --num-processes 4
+}
+
+# An emulated machine, which takes minutes and doesn't mind company.
+start_long_test()
+{
+    tested+=(build/meson-logs/testlog-long.json)
+    meson_tests build long --suite long > "$root/build/test-long.log" 2>&1 &
+    tests_beside=$!
+}
+
+finish_long_test()
+{
+    step "testing build (test_xen, beside the last ones)" wait "$tests_beside" ||
+        cat "$root/build/test-long.log" >> "$log"
+    tests_beside=
+}
+
+# Builds use what the tests of the first one leave of the CPUs; their tests use what an emulator leaves.
 command_test()
 {
-    local tested=() warn=-Dwerror=true
-    local sanitize="-Db_sanitize=address,undefined -Db_lundef=false"
+    local warn=-Dwerror=true
+    local sanitize="-Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1"
 
     [ $# -eq 0 ] || die "test takes no options: $*"
     need_clang_runtime
     cd "$root"
     step "fetching Xen and a kernel for its test" fetch_xen || true
-    trap 'stop_builds; restore_hugepages' EXIT
+    trap 'stop_behind; restore_hugepages' EXIT
     # shellcheck disable=SC2086 # several options
     {
         CC=clang start_build build-clang all $warn
-        CC=gcc start_build build-asan all $warn $sanitize -Dc_args=-fno-sanitize-recover=all
+        CC=gcc start_build build-asan sanitized $warn $sanitize -Dc_args=-fno-sanitize-recover=all
         CC=clang start_build build-fuzz fuzzers $warn $sanitize -Dfuzz=true \
             "-Dc_args=-fsanitize=fuzzer-no-link -fno-sanitize-recover=all"
     }
     if CC=gcc is_built build gcc "$log" configure_and_build build all $warn; then
-        run_tests build
-        tested+=(build)
+        run_unit_tests build
+        run_tests build system "system, but flaky, nested and long" --suite system
+        start_long_test
     fi
     if is_built_behind build-clang clang; then
-        run_tests build-clang unit
-        tested+=(build-clang)
-    fi
-    if is_built_behind build-asan "gcc, sanitizers"; then
-        run_tests build-asan unit asan
-        tested+=(build-asan)
+        run_unit_tests build-clang
     fi
     if is_built_behind build-fuzz "clang, fuzzers"; then
-        say "each fuzzer runs for $fuzz_seconds s"
-        run_tests build-fuzz fuzz
-        tested+=(build-fuzz)
+        run_tests build-fuzz fuzz "each fuzzer for $fuzz_seconds s" --suite fuzz
     fi
-    say "all of it took $SECONDS s; details: build/*.log and build*/meson-logs/testlog.txt"
+    if is_built_behind build-asan "gcc, sanitizers"; then
+        run_unit_tests build-asan
+        run_tests build-asan system "system" --suite asan
+    fi
+    [ -z "$tests_beside" ] || finish_long_test
+    say "all of it took $SECONDS s; details: build/*.log and build*/meson-logs/testlog*.txt"
     usertools/tap-summary "${broken[@]/#/--broken=}" "${tested[@]}"
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 the NFE authors
+# suite: long
 """Real Xen under emulation: dom0 and two domUs boot, lib/xenio works between them, and the switch
 serves processes of dom0. Judged by counts, never by time; doc/xen-test-bed.md says how it works."""
 import json

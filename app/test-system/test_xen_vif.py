@@ -20,8 +20,8 @@ FRAMES = 20000  # they flow for as long as it takes to end a neighbour
 BUSY_FRAMES = 4000
 FRAMES_PER_EVENT = 10
 PINGS = 10
-KILLS = 2
-CYCLES = 6
+KILLS = 1
+CYCLES = 4
 FILE_KIB = 2048
 TAP_PAGES = 900  # that vif-tap grants, at least
 CONFIG = """socket-dir /run/vsw
@@ -193,9 +193,9 @@ mix()
 HOSTILE = """
 hostile()
 {
-    on u1 200 "for value in 0 7 4294967295 x; do
+    on u1 200 "for value in 7 4294967295 x; do
         for key in version index-ref nr-pages doorbell-page event-channel boot-sq-lo; do
-        for state in 3 6 1 9; do
+        for state in 3 6 9; do
         xenstore-write device/nfe/0/\\$key \\$value device/nfe/0/state \\$state || echo refused;
         done; done; done; echo wrote"
     result hostile "$told"
@@ -363,7 +363,7 @@ def check(tap, machine):
         with tap.case(f"less than one notification for {FRAMES_PER_EVENT} of them"):
             tap.diagnose(f"{results['notifications']} notifications")
             check_busy(results)
-        with tap.case(f"{KILLS} times kill -9 and a new start of the switch: domUs come back"):
+        with tap.case(f"kill -9 and a new start of the switch ({KILLS}): domUs come back"):
             for cycle in range(1, KILLS + 1):
                 check_pings(results, f"kill_{cycle}")
             check_copy(results, "kills")
