@@ -222,13 +222,14 @@ run_tests()
     step "testing $1 ($3)" meson_tests "$1" "$2" "${@:4}" || true
 }
 
-# Most of their time the unit suites wait for deadlines.
+# Most of their time the unit suites wait for deadlines, so several at a time.
+# run_unit_tests DIR [OPTION...]
 run_unit_tests()
 {
-    run_tests "$1" unit "unit" --suite unit --num-processes 4
+    run_tests "$1" unit "unit" --suite unit --num-processes 4 "${@:2}"
 }
 
-# An emulated machine, which takes minutes and doesn't mind company.
+# Emulated machines, which don't mind company; this test takes minutes.
 start_long_test()
 {
     tested+=(build/meson-logs/testlog-long.json)
@@ -262,9 +263,10 @@ command_test()
             "-Dc_args=-fsanitize=fuzzer-no-link -fno-sanitize-recover=all"
     }
     if CC=gcc is_built build gcc "$log" configure_and_build build all $warn; then
-        run_unit_tests build
-        run_tests build system "system, but flaky, nested and long" --suite system
+        run_unit_tests build --suite files
+        run_tests build system "system" --suite system
         start_long_test
+        run_tests build emulated "emulated" --suite emulated
     fi
     if is_built_behind build-clang clang; then
         run_unit_tests build-clang

@@ -56,7 +56,7 @@ def expect(condition, message):
         raise LabError(message)
 
 
-def wait_until(predicate, what, timeout_s, interval_s=0.02):
+def wait_until(predicate, what, timeout_s, interval_s=0.005):
     """Calls predicate until it returns something true, and returns that."""
     deadline = time.monotonic() + timeout_s
     while True:

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 the NFE authors
+# suite: files
 """README.md and doc/*.md are true: what they name exists.
 
 Paths of the tree, relative links, options of our programs (asked by --help), telemetry commands of

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 the NFE authors
+# suite: emulated
 """A VM under QEMU attaches to vif-switch with -device vfio-user-pci and runs the stock testpmd on
 net_nfe by PCI: traffic with a process and a wire, resets, death, unplugging, memory that comes
 later. All criteria are counts."""

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 the NFE authors
+# suite: emulated
 """The source paper's own picture, on real Xen: the function is a PCI device of dom0, a PV domU gets
 exactly its doorbell page and rings it without hypervisor or dom0. What it stores is in the switch's
 own memory, and no message came to the switch for it; the page beside it is refused. One more page
