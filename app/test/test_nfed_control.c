@@ -112,6 +112,40 @@ time_per_run_is_bounded(void)
 	return TEST_OK;
 }
 
+/* Requests that take long each, for ever: others get most of the thread's time. */
+static int
+time_over_time_is_bounded(void)
+{
+	struct nfe_req slow = { .type = NFE_MSG_REQ, .op = NFE_OP_RX_MODE };
+	const struct nfed_counters *count;
+	struct nfe_rsp rsp;
+	struct fake_guest g;
+
+	TEST_EQ(fake_guest_create(&g, NULL), 0);
+	TEST_EQ(fake_guest_boot(&g, 4, 0), NFE_STATE_READY);
+	count = nfed_function_counters(g.fn);
+	g.rx_mode_us = NFED_CTRL_AHEAD_US / 4;
+	for (unsigned int i = 0; i < 8; i++)
+		fake_post(&g, &slow);
+	run_all(&g);
+	TEST_TRUE(count->requests >= 2 && count->requests <= 6); /* on a slow machine each takes longer */
+	TEST_EQ(count->rests, 1);
+	TEST_TRUE(!nfed_control_run(g.fn)); /* a kick changes nothing, nor does a RESET */
+	nfed_function_reset(g.fn);
+	TEST_EQ(fake_guest_boot(&g, 4, 0), NFE_STATE_READY);
+	fake_post(&g, &slow);
+	TEST_TRUE(!nfed_control_run(g.fn));
+	TEST_EQ(count->rests, 1);
+	TEST_TRUE(!fake_take(&g, &rsp));
+	/* As if time had passed: nobody kicks, and it is served. */
+	g.fn->ctl_time.filled_us -= (uint64_t)2 * NFED_CTRL_SHARE * NFED_CTRL_AHEAD_US;
+	nfed_control_poll(g.fn, 1000);
+	TEST_TRUE(fake_take(&g, &rsp));
+	TEST_EQ(rsp.status, 0);
+	fake_guest_destroy(&g);
+	return TEST_OK;
+}
+
 static int
 full_answer_queue_keeps_requests_and_events(void)
 {
@@ -539,6 +573,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(control_overrun_fails_the_function),
 	TEST_CASE(work_per_run_is_bounded),
 	TEST_CASE(time_per_run_is_bounded),
+	TEST_CASE(time_over_time_is_bounded),
 	TEST_CASE(full_answer_queue_keeps_requests_and_events),
 	TEST_CASE(requests_behind_a_full_answer_queue_go_on_without_a_kick),
 	TEST_CASE(host_that_never_reads_its_answers_fails_as_stalled),

@@ -8,7 +8,8 @@
  *
  * Called on the control thread on a kick, on the owner's attention() and whenever there is time.
  * Bounded: 32 requests a run, and no further one after 1 ms: some wait for data lcores, and all
- * guests have this one thread. A host that does not read its answers finds its requests left in
+ * guests have this one thread. A single one can take longer (memory of GiBs), so over time a guest's
+ * requests get a quarter of the thread, beside a second at once; then they wait. A host that does not read its answers finds its requests left in
  * the send queue and its events kept as bits, so it costs nothing (rule 8). When it reads again
  * nfed_control_poll() notices, without a kick.
  */
@@ -213,11 +214,39 @@ serve_one(struct nfed_function *fn)
 	send_cell(c, &rsp);
 }
 
+/* Earns what time has passed. Is there any left to take? */
+static bool
+time_left(struct nfed_ctl_time *t, uint64_t now_us)
+{
+	uint64_t earned = (now_us - t->filled_us) / NFED_CTRL_SHARE;
+
+	t->filled_us += earned * NFED_CTRL_SHARE;
+	t->left_us += (int64_t)earned;
+	if (t->left_us > NFED_CTRL_AHEAD_US)
+		t->left_us = NFED_CTRL_AHEAD_US;
+	return t->left_us > 0;
+}
+
+/* False: requests wait until nfed_control_poll() finds time for them. */
+static bool
+may_serve(struct nfed_function *fn)
+{
+	struct nfed_ctl_time *t = &fn->ctl_time;
+
+	if (time_left(t, nfed_now_us())) {
+		t->resting = false;
+		return true;
+	}
+	fn->counters.rests += !t->resting;
+	t->resting = true;
+	return false;
+}
+
 /* Returns requests taken. */
 static unsigned int
 serve(struct nfed_function *fn)
 {
-	uint64_t end_us = nfed_now_us() + NFED_CTRL_RUN_US;
+	uint64_t start_us = nfed_now_us(), end_us = start_us + NFED_CTRL_RUN_US;
 	struct nfed_ctrl *c = &fn->ctrl;
 	unsigned int n;
 
@@ -234,6 +263,7 @@ serve(struct nfed_function *fn)
 			break;
 		serve_one(fn);
 	}
+	fn->ctl_time.left_us -= (int64_t)(nfed_now_us() - start_us);
 	return n;
 }
 
@@ -245,7 +275,7 @@ control_run(struct nfed_function *fn)
 	if (answers(fn))
 		check_faults(fn);
 	nfed_ctrl_flush_events(fn);
-	if (!answers(fn))
+	if (!answers(fn) || !may_serve(fn))
 		return false;
 	n = serve(fn);
 	if (n > 0)
@@ -275,6 +305,8 @@ nfed_control_poll(struct nfed_function *fn, uint64_t now_ms)
 {
 	struct nfed_ctrl *c = &fn->ctrl;
 
+	if (fn->ctl_time.resting && may_serve(fn))
+		return nfed_control_run(fn);
 	if (!c->rq_full)
 		return false;
 	if (room_for_one(fn)) {

@@ -121,6 +121,7 @@ extern const struct nfed_limits nfed_limits_default;
 	X(bad_register, "write to a read-only or unknown register, or of wrong width") \
 	X(bad_command, "COMMAND not allowed in this state") \
 	X(stalled, "control RQ left full while a request waited") \
+	X(rests, "times its requests had to wait: they took too much of the control thread's time") \
 	X(triggers, "triggers accepted") \
 	X(trigger_busy, "triggers refused: no room in the queue") \
 	X(bad_trigger, "access to a trigger page that is no trigger and no kick")
@@ -163,9 +164,10 @@ void nfed_reg_write(struct nfed_function *fn, uint64_t off, uint32_t width, uint
  */
 bool nfed_control_run(struct nfed_function *fn);
 /*
- * A host that makes room in a full control RQ owes no kick: call every 10 ms or so, with a clock that
- * is not 0. Nearly free unless the RQ is full. Runs as above when there is room again; fails the
- * function with CTRL_STALLED when there was none for 5 s while a request waited.
+ * A host that makes room in a full control RQ owes no kick, nor does one whose requests were made to
+ * wait: call every 10 ms or so, with a clock that is not 0. Nearly free otherwise. Runs as above when
+ * there is room again, or time; fails the function with CTRL_STALLED when there was no room for 5 s
+ * while a request waited.
  */
 bool nfed_control_poll(struct nfed_function *fn, uint64_t now_ms);
 
