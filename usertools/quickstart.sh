@@ -263,9 +263,9 @@ command_test()
             "-Dc_args=-fsanitize=fuzzer-no-link -fno-sanitize-recover=all"
     }
     if CC=gcc is_built build gcc "$log" configure_and_build build all $warn; then
-        run_unit_tests build --suite files
         run_tests build system "system" --suite system
         start_long_test
+        run_unit_tests build --suite files
         run_tests build emulated "emulated" --suite emulated
     fi
     if is_built_behind build-clang clang; then
