@@ -257,10 +257,11 @@ command_test()
     trap 'stop_behind; restore_hugepages' EXIT
     # shellcheck disable=SC2086 # several options
     {
-        CC=clang start_build build-clang all $warn
-        CC=gcc start_build build-asan sanitized $warn $sanitize -Dc_args=-fno-sanitize-recover=all
+        CC=clang start_build build-clang all $warn -Ddebug=false
+        CC=gcc start_build build-asan sanitized $warn $sanitize \
+            "-Dc_args=-g1 -fno-sanitize-recover=all"
         CC=clang start_build build-fuzz fuzzers $warn $sanitize -Dfuzz=true \
-            "-Dc_args=-fsanitize=fuzzer-no-link -fno-sanitize-recover=all"
+            "-Dc_args=-g1 -fsanitize=fuzzer-no-link -fno-sanitize-recover=all"
     }
     if CC=gcc is_built build gcc "$log" configure_and_build build all $warn; then
         run_tests build system "system" --suite system

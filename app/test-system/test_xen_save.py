@@ -11,7 +11,7 @@ from lab import expect
 from xen.bed import Results
 from xen.scenario import PLUGIN, SWITCH, Part, check_end, run
 
-PINGS = 10
+PINGS = 5
 MEMORY_MIB = 192
 GRANTS = 1900  # pages that u1 may grant: two programs fit, not a third
 CONFIG = """socket-dir /run/vsw

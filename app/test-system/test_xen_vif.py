@@ -19,7 +19,7 @@ from xen.scenario import (BOTH_UP, PLUGIN, SWITCH, Part, check_boot, check_end, 
 FRAMES = 20000  # they flow for as long as it takes to end a neighbour
 BUSY_FRAMES = 4000
 FRAMES_PER_EVENT = 10
-PINGS = 10
+PINGS = 5
 KILLS = 1
 CYCLES = 4
 FILE_KIB = 2048
