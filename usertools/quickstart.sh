@@ -19,7 +19,7 @@ log=$root/build/quickstart.log
 hugepages_file=/proc/sys/vm/nr_hugepages
 hugepages_before=
 hugepages_wanted=256 # of 2 MiB
-fuzz_seconds=8       # as in app/test-fuzz/meson.build
+fuzz_seconds=6       # as in app/test-fuzz/meson.build
 
 packages_build="build-essential meson ninja-build pkg-config dpkg-dev libdpdk-dev dpdk dpdk-dev
     libjansson-dev libxen-dev python3"

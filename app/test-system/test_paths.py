@@ -65,9 +65,10 @@ def wire(tap, lab):
 
 def main():
     tap = Tap()
-    with Lab("paths") as lab:
+    with Lab("paths", few_drivers=True) as lab:
         for lcores in (1, 2):
             guests(tap, lab, lcores)
+    with Lab("paths-wire") as lab:
         wire(tap, lab)
     return tap.plan()
 

@@ -49,7 +49,7 @@ def rate(tap, lab):
 
 def main():
     tap = Tap()
-    with Lab("rate") as lab:
+    with Lab("rate", few_drivers=True) as lab:
         rate(tap, lab)
     return tap.plan()
 

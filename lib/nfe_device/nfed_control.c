@@ -8,8 +8,8 @@
  *
  * Called on the control thread on a kick, on the owner's attention() and whenever there is time.
  * Bounded: 32 requests a run, and no further one after 1 ms: some wait for data lcores, and all
- * guests have this one thread. A single one can take longer (memory of GiBs), so over time a guest's
- * requests get a quarter of the thread, beside a second at once; then they wait. A host that does not read its answers finds its requests left in
+ * guests have this one thread. A single one can take longer (memory of GiBs): of what runs take beyond
+ * that, a guest gets a quarter of the thread over time, beside a second at once; then it waits. A host that does not read its answers finds its requests left in
  * the send queue and its events kept as bits, so it costs nothing (rule 8). When it reads again
  * nfed_control_poll() notices, without a kick.
  */
@@ -246,7 +246,7 @@ may_serve(struct nfed_function *fn)
 static unsigned int
 serve(struct nfed_function *fn)
 {
-	uint64_t start_us = nfed_now_us(), end_us = start_us + NFED_CTRL_RUN_US;
+	uint64_t end_us = nfed_now_us() + NFED_CTRL_RUN_US, ended_us;
 	struct nfed_ctrl *c = &fn->ctrl;
 	unsigned int n;
 
@@ -263,7 +263,9 @@ serve(struct nfed_function *fn)
 			break;
 		serve_one(fn);
 	}
-	fn->ctl_time.left_us -= (int64_t)(nfed_now_us() - start_us);
+	ended_us = nfed_now_us();
+	if (ended_us > end_us)
+		fn->ctl_time.left_us -= (int64_t)(ended_us - end_us);
 	return n;
 }
 

@@ -21,7 +21,7 @@
 #define NFED_CTRL_SIZE_LOG2_MAX 8u /* cells of a control queue */
 #define NFED_CTRL_BUDGET 32u       /* requests of one nfed_control_run() */
 #define NFED_CTRL_RUN_US 1000u     /* no request is begun that late in a run */
-#define NFED_CTRL_SHARE 4u         /* a guest's requests take one in so many us of the control thread, */
+#define NFED_CTRL_SHARE 4u         /* longer runs get one in so many us of the control thread, */
 #define NFED_CTRL_AHEAD_US 1000000 /* and so many at once */
 #define NFED_CTRL_STALL_MS 5000u   /* a host that reads no answer for so long has failed */
 #define NFED_CTRL_PIECES 4u        /* mmaps behind one control mapping */
@@ -58,7 +58,7 @@ struct nfed_ctl_faults { /* page faults of the control thread in this guest's me
 	uint64_t filled_ms;
 };
 
-struct nfed_ctl_time { /* of the control thread, for this guest's requests */
+struct nfed_ctl_time { /* of the control thread, for runs beyond NFED_CTRL_RUN_US */
 	int64_t left_us;    /* it may take none while this is not above 0 */
 	uint64_t filled_us; /* when it earned last */
 	bool resting;       /* requests may wait that nobody will kick for */
