@@ -183,7 +183,7 @@ frames_of_all_lengths_come_back_intact(void)
 {
 	struct rte_eth_dev_info info;
 	struct rte_eth_stats stats;
-	struct server s;
+	static struct server s;
 
 	srandom(7);
 	TEST_EQ(server_open(&s), TEST_OK);
@@ -203,7 +203,7 @@ frames_of_all_lengths_come_back_intact(void)
 static int
 frames_of_9000_bytes_travel_in_chains(void)
 {
-	struct server s;
+	static struct server s;
 
 	srandom(8);
 	TEST_EQ(server_open(&s), TEST_OK);
@@ -219,7 +219,7 @@ empty_pool_delays_frames_and_loses_none(void)
 {
 	struct rte_mbuf *hoard[POOL], *m[32];
 	unsigned int n = 0;
-	struct server s;
+	static struct server s;
 
 	srandom(9);
 	TEST_EQ(server_open(&s), TEST_OK);
@@ -240,7 +240,7 @@ empty_pool_delays_frames_and_loses_none(void)
 static int
 back_end_killed_and_started_loses_no_frame(void)
 {
-	struct server s;
+	static struct server s;
 
 	srandom(10);
 	TEST_EQ(server_open(&s), TEST_OK);
@@ -269,7 +269,7 @@ static int
 restored_domain_goes_on(void)
 {
 	struct xenio_fake_counts before, c;
-	struct server s;
+	static struct server s;
 
 	srandom(16);
 	TEST_EQ(server_open(&s), TEST_OK);
@@ -300,7 +300,7 @@ static int
 grants_that_are_void_unseen_are_made_anew(void)
 {
 	struct xenio_fake_counts c;
-	struct server s;
+	static struct server s;
 
 	srandom(17);
 	TEST_EQ(server_open(&s), TEST_OK);
@@ -321,7 +321,7 @@ static int
 stopped_and_started_with_other_queues(void)
 {
 	static const uint16_t descs[] = { 64, 512, 16, 256 };
-	struct server s;
+	static struct server s;
 
 	srandom(11);
 	TEST_EQ(server_open(&s), TEST_OK);
@@ -341,7 +341,7 @@ stopped_and_started_with_other_queues(void)
 static int
 arguments_and_limits_are_checked(void)
 {
-	struct server s;
+	static struct server s;
 
 	TEST_NEEDS_EAL();
 	TEST_EQ(server_open(&s), TEST_OK);
@@ -411,7 +411,7 @@ static int
 foreign_memory_is_used_without_a_copy(void)
 {
 	struct xenio_fake_counts c;
-	struct server s;
+	static struct server s;
 
 	srandom(12);
 	TEST_EQ(foreign_open(&s), TEST_OK);
@@ -431,7 +431,7 @@ foreign_memory_is_used_without_a_copy(void)
 static int
 frames_go_inline_as_far_as_wanted(void)
 {
-	struct server s;
+	static struct server s;
 
 	srandom(14);
 	TEST_EQ(foreign_open(&s), TEST_OK);
@@ -453,7 +453,7 @@ frames_go_inline_as_far_as_wanted(void)
 static int
 foreign_memory_is_mapped_again_by_the_next_back_end(void)
 {
-	struct server s;
+	static struct server s;
 
 	srandom(13);
 	TEST_EQ(foreign_open(&s), TEST_OK);
@@ -475,7 +475,7 @@ foreign_memory_is_mapped_again_by_the_next_back_end(void)
 static int
 foreign_port_is_reset(void)
 {
-	struct server s;
+	static struct server s;
 
 	srandom(15);
 	TEST_EQ(foreign_open(&s), TEST_OK);
@@ -495,7 +495,7 @@ foreign_port_is_reset(void)
 static int
 foreign_memory_that_cannot_be_used_is_not_needed(void)
 {
-	struct server s;
+	static struct server s;
 
 	srandom(14);
 	TEST_EQ(foreign_open(&s), TEST_OK);

@@ -21,6 +21,7 @@
 #define DOMAIN 5
 
 static uint16_t server_guest = DOMAIN; /* as which it runs now */
+static struct server *server_running; /* a case that fails leaves it; so servers are static */
 
 struct server {
 	struct xt_world t;
@@ -110,6 +111,7 @@ server_start(struct server *s)
 	TEST_EQ(nfed_xen_vif_create(s->t.xen, &vif, &s->t.vif[0]), 0);
 	nfed_function_set_link(nfed_xen_vif_function(s->t.vif[0]), true);
 	TEST_EQ(pthread_create(&s->thread, NULL, serve, s), 0);
+	server_running = s;
 	return TEST_OK;
 }
 
@@ -125,6 +127,7 @@ server_stop(struct server *s, bool kill)
 	if (write(s->stop_fd, &one, sizeof(one)) < 0)
 		printf("# cannot wake the server\n");
 	pthread_join(s->thread, NULL);
+	server_running = NULL;
 }
 
 static inline int
@@ -137,6 +140,8 @@ open_in_guest(void *arg, struct xenio **x)
 static inline int
 server_open(struct server *s)
 {
+	if (server_running != NULL)
+		server_stop(server_running, true);
 	memset(s, 0, sizeof(*s));
 	s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->t.w = xenio_fake_create();

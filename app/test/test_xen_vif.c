@@ -13,7 +13,7 @@
 static int
 run(int (*body)(struct server *s, struct vif *vif))
 {
-	struct server s;
+	static struct server s;
 	struct vif *vif;
 	int rc;
 
@@ -195,7 +195,7 @@ static int
 killed_front_end_is_followed_though_pages_are_short(void)
 {
 	struct xenio_fake_counts c;
-	struct server s;
+	static struct server s;
 	struct vif *vif;
 
 	TEST_EQ(server_open(&s), TEST_OK);
@@ -218,7 +218,7 @@ static int
 killed_front_end_is_let_go_and_its_device_removed_at_once(void)
 {
 	struct xenio_fake_counts c;
-	struct server s;
+	static struct server s;
 	struct vif *vif;
 
 	TEST_EQ(server_open(&s), TEST_OK);
@@ -249,7 +249,7 @@ static int
 front_end_attaches_though_no_page_is_left_for_its_life(void)
 {
 	struct xenio_fake_counts c;
-	struct server s;
+	static struct server s;
 	struct vif *vif;
 	uint32_t ref;
 
@@ -298,7 +298,7 @@ restored(struct server *s, struct vif **vif, bool detach)
 static int
 vif_of_a_restored_domain_ends_and_the_next_works(void)
 {
-	struct server s;
+	static struct server s;
 	struct vif *vif;
 	int rc = TEST_OK;
 
@@ -397,7 +397,7 @@ back_end_of_another_version_or_with_nonsense_is_refused(void)
 	char good[XENIO_VALUE_MAX], path[XENIO_PATH_MAX];
 	uint32_t state = 0;
 	struct xenio *dom0;
-	struct server s;
+	static struct server s;
 	struct vif *vif;
 
 	TEST_EQ(server_open(&s), TEST_OK);
