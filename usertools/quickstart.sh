@@ -244,10 +244,11 @@ finish_long_test()
     tests_beside=
 }
 
-# Builds use what the tests of the first one leave of the CPUs; their tests use what an emulator leaves.
+# Builds use what the tests of the first one leave of the CPUs; what waits or is patient uses what an
+# emulator leaves. Tests of processes that poll run alone.
 command_test()
 {
-    local warn=-Dwerror=true
+    local warn=-Dwerror=true sanitized=
     local sanitize="-Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1"
 
     [ $# -eq 0 ] || die "test takes no options: $*"
@@ -277,9 +278,10 @@ command_test()
     fi
     if is_built_behind build-asan "gcc, sanitizers"; then
         run_unit_tests build-asan
-        run_tests build-asan system "system" --suite asan
+        sanitized=yes
     fi
     [ -z "$tests_beside" ] || finish_long_test
+    [ -z "$sanitized" ] || run_tests build-asan system "system" --suite asan
     say "all of it took $SECONDS s; details: build/*.log and build*/meson-logs/testlog*.txt"
     usertools/tap-summary "${broken[@]/#/--broken=}" "${tested[@]}"
 }
