@@ -7,7 +7,8 @@
 #   quickstart.sh demo [--keep] [--pcap FILE]   install, build, then a switch, a wire, three guests
 #   quickstart.sh test                          install, build in four ways, run the tests
 #
-# Details go to build/quickstart.log, those of builds that run behind the tests to build/build-*.log.
+# Details go to build/quickstart.log, those of builds that run behind the tests to build/build-*.log,
+# and those of the test that runs beside others to build/test-long.log.
 # Installs only Debian packages that are missing. Hugepages that it reserves are given back at the end.
 set -euo pipefail
 
@@ -19,7 +20,6 @@ log=$root/build/quickstart.log
 hugepages_file=/proc/sys/vm/nr_hugepages
 hugepages_before=
 hugepages_wanted=256 # of 2 MiB
-fuzz_seconds=6       # as in app/test-fuzz/meson.build
 
 packages_build="build-essential meson ninja-build pkg-config dpkg-dev libdpdk-dev dpdk dpdk-dev
     libjansson-dev libxen-dev python3"
@@ -229,7 +229,7 @@ run_unit_tests()
     run_tests "$1" unit "unit" --suite unit --num-processes 4 "${@:2}"
 }
 
-# Emulated machines, which don't mind company; this test takes minutes.
+# Boots an emulated machine, takes minutes, and doesn't mind company.
 start_long_test()
 {
     tested+=(build/meson-logs/testlog-long.json)
@@ -239,7 +239,7 @@ start_long_test()
 
 finish_long_test()
 {
-    step "testing build (test_xen, beside the last ones)" wait "$tests_beside" ||
+    step "testing build (long, beside the last ones)" wait "$tests_beside" ||
         cat "$root/build/test-long.log" >> "$log"
     tests_beside=
 }
@@ -274,7 +274,7 @@ command_test()
         run_unit_tests build-clang
     fi
     if is_built_behind build-fuzz "clang, fuzzers"; then
-        run_tests build-fuzz fuzz "each fuzzer for $fuzz_seconds s" --suite fuzz
+        run_tests build-fuzz fuzz "fuzzers" --suite fuzz
     fi
     if is_built_behind build-asan "gcc, sanitizers"; then
         run_unit_tests build-asan

@@ -146,8 +146,9 @@ frames_sent_to_a_failed_function_arrive_after_the_replay(void)
 	TEST_EQ(*sq_prod, BENCH_FIRST_INDEX + 1); /* it is the right page */
 	while (port_link(port_a)) {
 		TEST_TRUE(now_ms() < deadline);
-		if (n.sent - n.next < deep.desc / 2u) /* no more than b has room for, however long it takes */
-			TEST_EQ(numbers_send(&n, 1), TEST_OK); /* wakes the device */
+		/* Wakes the device. No more than b has room for, however long it takes. */
+		if (n.sent - n.next < deep.desc / 2u)
+			TEST_EQ(numbers_send(&n, 1), TEST_OK);
 		__atomic_fetch_add(sq_prod, 1u << 20, __ATOMIC_RELEASE);
 		rte_delay_us_block(5);
 		TEST_EQ(numbers_receive(&n), TEST_OK);

@@ -8,9 +8,10 @@
  *
  * Called on the control thread on a kick, on the owner's attention() and whenever there is time.
  * Bounded: 32 requests a run, and no further one after 1 ms: some wait for data lcores, and all
- * guests have this one thread. A single one can take longer (memory of GiBs): of what runs take beyond
- * that, a guest gets a quarter of the thread over time, beside a second at once; then it waits. A host that does not read its answers finds its requests left in
- * the send queue and its events kept as bits, so it costs nothing (rule 8). When it reads again
+ * guests have this one thread. A single one can take longer (memory of GiBs): of what runs take
+ * beyond that, a guest gets a quarter of the thread over time, beside a second at once; then its
+ * requests wait. A host that does not read its answers finds its requests left in the send queue
+ * and its events kept as bits, so it costs nothing (rule 8). When there is time, or it reads again,
  * nfed_control_poll() notices, without a kick.
  */
 #include <errno.h>

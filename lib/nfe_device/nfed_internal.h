@@ -21,8 +21,8 @@
 #define NFED_CTRL_SIZE_LOG2_MAX 8u /* cells of a control queue */
 #define NFED_CTRL_BUDGET 32u       /* requests of one nfed_control_run() */
 #define NFED_CTRL_RUN_US 1000u     /* no request is begun that late in a run */
-#define NFED_CTRL_SHARE 4u         /* longer runs get one in so many us of the control thread, */
-#define NFED_CTRL_AHEAD_US 1000000 /* and so many at once */
+#define NFED_CTRL_SHARE 4u         /* beyond that a guest gets one in so many us of the thread, */
+#define NFED_CTRL_AHEAD_US 1000000 /* and so many us at once */
 #define NFED_CTRL_STALL_MS 5000u   /* a host that reads no answer for so long has failed */
 #define NFED_CTRL_PIECES 4u        /* mmaps behind one control mapping */
 #define NFED_NB_REGS (NFE_REG_END / 8)
