@@ -138,7 +138,7 @@ time_over_time_is_bounded(void)
 	TEST_EQ(count->rests, 1);
 	TEST_TRUE(!fake_take(&g, &rsp));
 	/* As if time had passed: nobody kicks, and it is served. */
-	g.fn->ctl_time.filled_us -= (uint64_t)2 * NFED_CTRL_SHARE * NFED_CTRL_AHEAD_US;
+	g.fn->ctl_time.us.counted -= (uint64_t)2 * NFED_CTRL_SHARE * NFED_CTRL_AHEAD_US;
 	nfed_control_poll(g.fn, 1000);
 	TEST_TRUE(fake_take(&g, &rsp));
 	TEST_EQ(rsp.status, 0);
@@ -534,8 +534,8 @@ control_memory_with_holes_fails_the_function(void)
 	for (unsigned int i = 0; i < 500; i++) /* an honest one may go on for ever */
 		TEST_EQ(fake_request(&g, &nop, NULL), 0);
 	TEST_TRUE(nfed_function_counters(g.fn)->memory_faults < 64);
-	g.fn->ctl_faults.left = 100;
-	g.fn->ctl_faults.filled_ms = INT64_MAX; /* nothing is earned */
+	g.fn->ctl_faults.allowance.left = 100;
+	g.fn->ctl_faults.allowance.counted = INT64_MAX; /* nothing is earned */
 	for (; served < 200 && nfed_function_state(g.fn) == NFE_STATE_READY; served++) {
 		fake_punch(&g, FAKE_CTRL_RQ, FAKE_DATA - FAKE_CTRL_RQ);
 		fake_post(&g, &nop);
@@ -562,7 +562,7 @@ faults_are_paid_for_and_earned_again(void)
 	TEST_TRUE(nfed_ctl_faults_charge(&f, now, 1));
 	for (unsigned int i = 0; i < 1000; i++) /* looked at more often than one is earned */
 		nfed_ctl_faults_charge(&f, ++now, 0);
-	TEST_EQ(f.left, 499);
+	TEST_EQ(f.allowance.left, 499);
 	TEST_TRUE(!nfed_ctl_faults_charge(&f, now + 3600000, 2048));
 	TEST_TRUE(nfed_ctl_faults_charge(&f, now + 3600000, 1));
 	return TEST_OK;

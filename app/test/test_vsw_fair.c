@@ -250,7 +250,7 @@ copies_of_flooded_frames_are_charged(void)
 			sw_put_inline(&A(sw)->chan[0], frame, SHORT_LEN);
 		}
 		sw_publish(&A(sw)->chan[0]);
-		sw.vsw->lcore[0]->flood[0].bytes = VSW_FLOOD_BURST; /* the other limit is not tested here */
+		sw.vsw->lcore[0]->flood[0].left = VSW_FLOOD_BURST; /* the other limit is not tested here */
 		vsw_lcore_turn(sw.vsw->lcore[0]);
 		flood_on(&b);
 	}

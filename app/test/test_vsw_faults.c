@@ -18,6 +18,7 @@
 #define FRAMES 12u
 #define ROUNDS 256 /* of a few faults each: beyond the limits */
 #define LIMIT 200
+#define NEVER_TSC ((uint64_t)1 << 50)
 #define OWN 64 /* first touches of our own memory (and of the shadow of ASan), on whose turn they may be */
 
 static uint8_t frame[SW_MAX_FRAME];
@@ -34,9 +35,9 @@ faults_open(struct sw *sw)
 		SW_DO(sw_add_guest(sw, &file, NULL));
 	sw->vsw->fault_look_tsc = 0;
 	/* Nothing is earned, however slow the machine is. */
-	sw->vsw->faults_watch.tsc_each = sw->vsw->faults_guest.tsc_each = UINT64_MAX;
+	sw->vsw->faults_watch.refill = sw->vsw->guest_fault_tsc = NEVER_TSC;
 	/* The lcore grants what hugepages may need besides. */
-	sw->vsw->faults_guest.at_once = LIMIT - (int64_t)(nfed_limits_default.region.max_bytes >> 21);
+	sw->vsw->guest_faults = LIMIT - (int64_t)(nfed_limits_default.region.max_bytes >> 21);
 	return TEST_OK;
 }
 
@@ -164,7 +165,7 @@ holes_in_queues_are_paid_for(void)
 
 	SW_DO(faults_open(&sw));
 	probe(&sw); /* it has too few pages to be suspicious each turn */
-	sw.vsw->faults_guest.at_once -= LIMIT - 2 * OWN;
+	sw.vsw->guest_faults -= LIMIT - 2 * OWN;
 	SW_DO(rounds(&sw, A(sw), IN_QUEUES));
 	TEST_EQ(nfed_function_reason(A(sw)->fn), NFE_REASON_MEMORY_FAULTS);
 	TEST_EQ(nfed_function_state(B(sw)->fn), NFE_STATE_READY);
@@ -193,8 +194,8 @@ few_faults_are_tolerated(void)
 	struct sw sw;
 
 	SW_DO(faults_open(&sw));
-	sw.vsw->faults_guest.at_once = ROUNDS * FRAMES;
-	sw.vsw->faults_guest.tsc_each = 1; /* earned at once */
+	sw.vsw->guest_faults = ROUNDS * FRAMES;
+	sw.vsw->guest_fault_tsc = 1; /* earned at once */
 	SW_DO(rounds(&sw, A(sw), IN_PAYLOAD));
 	TEST_TRUE(sw_stat(A(sw), NFE_STAT_from_faults) > LIMIT);
 	TEST_EQ(nfed_function_state(A(sw)->fn), NFE_STATE_READY);

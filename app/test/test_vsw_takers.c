@@ -60,7 +60,7 @@ reaches(struct sw *sw, const struct model *m, const uint8_t *dst)
 {
 	unsigned int seen = 0, want = sw->nb_wires > 0 ? WIRE : 0;
 
-	sw->vsw->lcore[0]->flood[0].bytes = VSW_FLOOD_BURST; /* that limit is not tested here */
+	sw->vsw->lcore[0]->flood[0].left = VSW_FLOOD_BURST; /* that limit is not tested here */
 	sw_make_frame(frame, LEN, dst, A(*sw)->mac, 1);
 	sw_put_inline(CHAN(A(*sw)), frame, LEN);
 	sw_publish(CHAN(A(*sw)));

@@ -215,26 +215,16 @@ serve_one(struct nfed_function *fn)
 	send_cell(c, &rsp);
 }
 
-/* Earns what time has passed. Is there any left to take? */
-static bool
-time_left(struct nfed_ctl_time *t, uint64_t now_us)
-{
-	uint64_t earned = (now_us - t->filled_us) / NFED_CTRL_SHARE;
-
-	t->filled_us += earned * NFED_CTRL_SHARE;
-	t->left_us += (int64_t)earned;
-	if (t->left_us > NFED_CTRL_AHEAD_US)
-		t->left_us = NFED_CTRL_AHEAD_US;
-	return t->left_us > 0;
-}
-
 /* False: requests wait until nfed_control_poll() finds time for them. */
 static bool
 may_serve(struct nfed_function *fn)
 {
+	static const struct nfed_allowance_limit limit = {
+		NFED_CTRL_AHEAD_US, (uint64_t)NFED_CTRL_SHARE * NFED_CTRL_AHEAD_US,
+	};
 	struct nfed_ctl_time *t = &fn->ctl_time;
 
-	if (time_left(t, nfed_now_us())) {
+	if (nfed_allowance_count(&t->us, &limit, nfed_now_us()) > 0) {
 		t->resting = false;
 		return true;
 	}
@@ -266,7 +256,7 @@ serve(struct nfed_function *fn)
 	}
 	ended_us = nfed_now_us();
 	if (ended_us > end_us)
-		fn->ctl_time.left_us -= (int64_t)(ended_us - end_us);
+		fn->ctl_time.us.left -= (int64_t)(ended_us - end_us);
 	return n;
 }
 

@@ -20,6 +20,8 @@
 #define PER_S 500
 #define MAJOR_COST 100  /* a fault that waits for a disk, in minor ones */
 
+static const struct nfed_allowance_limit limit = { AT_ONCE, 1000 * AT_ONCE / PER_S };
+
 static uint64_t
 faults_now(void)
 {
@@ -51,18 +53,7 @@ nfed_ctl_faults_resume(struct nfed_ctl_faults *f)
 bool
 nfed_ctl_faults_charge(struct nfed_ctl_faults *f, uint64_t now, uint64_t faults)
 {
-	int64_t passed = (int64_t)(now - f->filled_ms), earned;
-
-	if (passed > 1000 * AT_ONCE / PER_S)
-		earned = AT_ONCE;
-	else
-		earned = passed > 0 ? passed * PER_S / 1000 : 0;
-	if (earned > 0) {
-		f->filled_ms = now;
-		f->left += earned;
-	}
-	f->left = (f->left < AT_ONCE ? f->left : AT_ONCE) - (int64_t)faults;
-	return f->left < 0;
+	return nfed_allowance_charge(&f->allowance, &limit, now, (int64_t)faults);
 }
 
 /* The allowance outlives a RESET. */

@@ -31,7 +31,6 @@ nfed_dma_create(const struct nfed_dma_limits *limits)
 	if (dma == NULL)
 		return NULL;
 	dma->limits = *limits;
-	dma->ahead = limits->max_ahead;
 	dma->maps = calloc(limits->max_maps, sizeof(*dma->maps));
 	dma->files = calloc(limits->max_files, sizeof(*dma->files));
 	if (dma->maps == NULL || dma->files == NULL) {

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "nfed_allowance.h"
 #include "nfed_dma.h"
 
 struct nfed_dma_file {
@@ -38,8 +39,7 @@ struct nfed_dma {
 	struct nfed_dma_entry *maps; /* sorted by iova, disjoint */
 	uint32_t nb_maps;
 	uint32_t live_mappings; /* given out by nfed_dma_map() */
-	uint64_t ahead;    /* bytes of limits.max_ahead that are left */
-	uint64_t ahead_ms; /* when it was last counted, CLOCK_MONOTONIC */
+	struct nfed_allowance ahead; /* pages of limits.max_ahead; ms */
 };
 
 /* Index of the first map whose end lies beyond iova; nb_maps if none. */

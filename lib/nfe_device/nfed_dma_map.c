@@ -225,16 +225,11 @@ reserve(const struct layout *l, uint8_t **start, uint64_t *reserved)
 static bool
 may_map_ahead(struct nfed_dma *dma, uint64_t len)
 {
-	uint64_t most = dma->limits.max_ahead, now_ms = nfed_now_ms(), earned;
-	uint64_t ms = now_ms - dma->ahead_ms;
+	struct nfed_allowance_limit limit = {
+		(int64_t)(dma->limits.max_ahead / NFE_PAGE_SIZE), NFED_DMA_AHEAD_S * 1000,
+	};
 
-	earned = ms >= NFED_DMA_AHEAD_S * 1000 ? most : most / (NFED_DMA_AHEAD_S * 1000) * ms;
-	dma->ahead_ms = now_ms;
-	dma->ahead = earned > most - dma->ahead ? most : dma->ahead + earned;
-	if (len > dma->ahead)
-		return false;
-	dma->ahead -= len;
-	return true;
+	return nfed_allowance_take(&dma->ahead, &limit, nfed_now_ms(), (int64_t)(len / NFE_PAGE_SIZE));
 }
 
 /* Holes of hugetlbfs cannot be seen; to touch them would take hugepages on our account. */

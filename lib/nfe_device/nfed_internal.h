@@ -15,6 +15,7 @@
 #ifndef NFED_INTERNAL_H
 #define NFED_INTERNAL_H
 
+#include "nfed_allowance.h"
 #include "nfed_function.h"
 #include "nfed_trigger.h"
 
@@ -54,14 +55,12 @@ struct nfed_ctrl {
 
 struct nfed_ctl_faults { /* page faults of the control thread in this guest's memory */
 	uint64_t seen, caused; /* in this run */
-	int64_t left;          /* that it may cause; below 0: too many */
-	uint64_t filled_ms;
+	struct nfed_allowance allowance; /* ms */
 };
 
 struct nfed_ctl_time { /* of the control thread, for runs beyond NFED_CTRL_RUN_US */
-	int64_t left_us;    /* it may take none while this is not above 0 */
-	uint64_t filled_us; /* when it earned last */
-	bool resting;       /* requests may wait that nobody will kick for */
+	struct nfed_allowance us; /* it may take none while there are none left */
+	bool resting; /* requests may wait that nobody will kick for */
 };
 
 struct nfed_function {

@@ -27,8 +27,7 @@
 #define DOMAINS "domains"
 #define RELEASE "@releaseDomain"
 #define WATCHES_PER_TURN 64
-#define LOG_BURST 24u /* lines of a VIF at once, then one a second */
-#define LOG_LINE_MS 1000u
+#define LOG_BURST 24 /* lines of a VIF at once, then one a second */
 
 void
 nfed_xen_log(const struct nfed_xen *xen, const char *format, ...)
@@ -44,29 +43,14 @@ nfed_xen_log(const struct nfed_xen *xen, const char *format, ...)
 	xen->conf.log(line);
 }
 
-static bool
-may_log(struct nfed_xen_vif *v)
-{
-	uint64_t now_ms = nfed_now_ms(), earned = (now_ms - v->log_ms) / LOG_LINE_MS;
-
-	if (earned > 0) {
-		v->log_lines = earned < LOG_BURST - v->log_lines ?
-			       v->log_lines + (unsigned int)earned : LOG_BURST;
-		v->log_ms = now_ms;
-	}
-	if (v->log_lines == 0)
-		return false;
-	v->log_lines--;
-	return true;
-}
-
 void
 nfed_xen_vif_log(struct nfed_xen_vif *v, const char *format, ...)
 {
+	static const struct nfed_allowance_limit limit = { LOG_BURST, LOG_BURST * 1000 };
 	char line[256], more[48] = "";
 	va_list ap;
 
-	if (!may_log(v)) {
+	if (!nfed_allowance_take(&v->log_lines, &limit, nfed_now_ms(), 1)) {
 		v->log_suppressed++;
 		return;
 	}

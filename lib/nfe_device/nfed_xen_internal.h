@@ -14,6 +14,7 @@
 #ifndef NFED_XEN_INTERNAL_H
 #define NFED_XEN_INTERNAL_H
 
+#include "nfed_allowance.h"
 #include "nfed_clock.h"
 #include "nfed_xen.h"
 
@@ -60,8 +61,8 @@ struct nfed_xen_vif {
 	uint64_t window_ms;
 	unsigned int window_events;
 	int data_kick_fd, control_kick_fd;
-	uint64_t log_ms; /* when log_lines was last counted */
-	unsigned int log_lines, log_suppressed;
+	struct nfed_allowance log_lines; /* ms */
+	unsigned int log_suppressed;
 	struct nfed_xen_arena arena;
 	struct nfed_xen_vif *next;
 };

@@ -31,8 +31,8 @@
 #define WAIT_STEP_MAX_US 100000 /* that a step counts: the whole process may have been stopped */
 #define COMPLAIN_US 2000000     /* of waiting for a data lcore: logged, again after twice as long */
 #define STUCK_US 30000000
-#define LOG_BURST 24
-#define LOG_RESERVE 8         /* lines kept for failures */
+#define LOG_BURST 24          /* lines of a port at once, then one a second */
+#define LOG_RESERVE 8         /* of them are kept for failures */
 #define FLOOD_MBPS 1000
 
 void
@@ -52,19 +52,16 @@ vsw_logf(const struct vsw *sw, const char *fmt, ...)
 void
 vsw_port_logf(struct vsw_port *port, bool failure, const char *fmt, ...)
 {
-	uint64_t now = rte_rdtsc(), earned = (now - port->log_tsc) / rte_get_tsc_hz();
+	struct nfed_allowance_limit limit = { LOG_BURST, LOG_BURST * rte_get_tsc_hz() };
+	int64_t left = nfed_allowance_count(&port->log_lines, &limit, rte_rdtsc());
 	char line[256], more[48] = "";
 	va_list ap;
 
-	if (port->log_tsc == 0 || earned > 0) {
-		port->log_tokens = RTE_MIN(port->log_tokens + earned, (uint64_t)LOG_BURST);
-		port->log_tsc = now;
-	}
-	if (port->log_tokens <= (failure ? 0 : LOG_RESERVE)) {
+	if (left <= (failure ? 0 : LOG_RESERVE)) {
 		port->log_suppressed++;
 		return;
 	}
-	port->log_tokens--;
+	port->log_lines.left--;
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
@@ -198,7 +195,9 @@ create_shared(struct vsw *sw)
 	sw->look_tsc = hz / 1000000 * LOOK_US;
 	sw->quiet_look_tsc = hz / 1000000 * QUIET_LOOK_US;
 	sw->storm_tsc = hz / 1000000 * STORM_US;
-	sw->flood_tsc = hz * 1024 * 8 / 1000000 / sw->conf.flood_mbps * sw->nb_lcores;
+	sw->flood = (struct nfed_allowance_limit){
+		VSW_FLOOD_BURST, hz * 8 / 1000000 * VSW_FLOOD_BURST / sw->conf.flood_mbps * sw->nb_lcores,
+	};
 	sw->complain_us = COMPLAIN_US;
 	sw->stuck_us = STUCK_US;
 	vsw_faults_init(sw);

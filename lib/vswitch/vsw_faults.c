@@ -43,21 +43,11 @@ vsw_faults_init(struct vsw *sw)
 	uint64_t hz = rte_get_tsc_hz();
 
 	sw->fault_look_tsc = hz / 1000 * LOOK_MS;
-	sw->faults_watch = (struct vsw_fault_limit){ WATCH_AT_ONCE, hz / WATCH_PER_S };
-	sw->faults_guest = (struct vsw_fault_limit){ GUEST_AT_ONCE, hz / GUEST_PER_S };
-}
-
-/* Takes n out of the bucket; true: there were not so many. A new one is full. */
-static bool
-overdrawn(struct vsw_fault_bucket *b, const struct vsw_fault_limit *limit, uint64_t now, uint64_t n)
-{
-	uint64_t earned = (now - b->filled) / limit->tsc_each;
-
-	if (b->filled == 0 || earned > (uint64_t)limit->at_once)
-		earned = (uint64_t)limit->at_once;
-	b->filled = now;
-	b->left = RTE_MIN(b->left + (int64_t)earned, limit->at_once) - (int64_t)n;
-	return b->left < 0;
+	sw->faults_watch = (struct nfed_allowance_limit){
+		WATCH_AT_ONCE, hz / WATCH_PER_S * WATCH_AT_ONCE,
+	};
+	sw->guest_faults = GUEST_AT_ONCE;
+	sw->guest_fault_tsc = hz / GUEST_PER_S;
 }
 
 /* Of the calling thread so far. */
@@ -82,7 +72,8 @@ vsw_faults_look(struct vsw_lcore *lc)
 	more = lc->faults_looked == 0 ? 0 : now - lc->faults_seen;
 	lc->faults_looked = lc->now;
 	lc->faults_seen = now;
-	if (more > 0 && overdrawn(&lc->faults_watched, &sw->faults_watch, lc->now, more))
+	if (more > 0 && nfed_allowance_charge(&lc->faults_watched, &sw->faults_watch, lc->now,
+					      (int64_t)more))
 		lc->probe_until = lc->now + RTE_MIN(more, (uint64_t)PROBE_MAX_MS) *
 				  (rte_get_tsc_hz() / 1000);
 	lc->probing = lc->now < lc->probe_until;
@@ -98,15 +89,17 @@ void
 vsw_faults_charge(struct vsw_lcore *lc, struct nfed_channel *ch)
 {
 	const struct vsw_port *port = ((struct vsw_chan *)ch->owner_data)->port;
-	struct vsw_fault_limit limit = lc->sw->faults_guest;
-	uint64_t before = lc->faults_marked;
+	struct nfed_allowance_limit limit = { .at_once = lc->sw->guest_faults };
+	uint64_t before = lc->faults_marked, faults;
 
 	vsw_faults_mark(lc);
-	if (lc->faults_marked == before)
+	faults = lc->faults_marked - before;
+	if (faults == 0)
 		return;
-	vsw_count(lc, port, NFE_STAT_from_faults, lc->faults_marked - before);
+	vsw_count(lc, port, NFE_STAT_from_faults, faults);
 	limit.at_once += (int64_t)(ch->regions->limits.max_bytes >> LAZY_PAGE_SHIFT);
-	if (overdrawn(&lc->faults[port->id], &limit, lc->now, lc->faults_marked - before))
+	limit.refill = (uint64_t)limit.at_once * lc->sw->guest_fault_tsc;
+	if (nfed_allowance_charge(&lc->faults[port->id], &limit, lc->now, (int64_t)faults))
 		nfed_fault(ch, NFE_REASON_MEMORY_FAULTS);
 }
 

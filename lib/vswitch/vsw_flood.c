@@ -89,25 +89,21 @@ flood(struct vsw_lcore *lc, uint64_t dst, unsigned int i)
 
 /*
  * May the source flood now? Copies cost the switch far more than the frame costs its sender, so
- * they are paid for: bytes, with a minimum, out of a bucket that a single frame may overdraw. But
+ * they are paid for: bytes, with a minimum, out of an allowance that a single frame may overdraw. But
  * not one to be cut (4.8): 64 KiB in 128 parts take 40 us for each guest, 40 ms for 1000 of them.
  */
 static bool
 flood_allowed(struct vsw_lcore *lc, uint64_t dst, const struct vsw_frame *f)
 {
-	struct vsw_bucket *b = &lc->flood[lc->src->id];
-	uint64_t kib = (lc->now - b->filled) / lc->sw->flood_tsc;
+	int64_t left = nfed_allowance_count(&lc->flood[lc->src->id], &lc->sw->flood, lc->now);
 
-	b->filled += kib * lc->sw->flood_tsc;
-	b->bytes = RTE_MIN(b->bytes + (int64_t)RTE_MIN(kib, VSW_FLOOD_BURST) * 1024,
-			   (int64_t)VSW_FLOOD_BURST);
 	if (unlikely(f->flags & NFE_MSG_F_GSO)) {
 		const struct vsw_takers *t = __atomic_load_n(&lc->sw->takers, __ATOMIC_ACQUIRE);
 
 		/* One copy is free. */
-		return b->bytes + f->len >= (int64_t)nb_takers(t, dst) * f->len;
+		return left + f->len >= (int64_t)nb_takers(t, dst) * f->len;
 	}
-	return b->bytes > 0;
+	return left > 0;
 }
 
 /* Neither a port's own address nor the FDB knows it: group addresses, and unknown unicast. */
@@ -130,6 +126,6 @@ vsw_forward_many(struct vsw_lcore *lc, uint64_t dst, unsigned int i)
 	if (copies <= 1) /* it is paid for with the frame: unknown to us, but not to the one uplink */
 		return;
 	lc->cost += (uint64_t)(copies - 1) * (lc->frames[i].len + VSW_CELL_COST);
-	lc->flood[lc->src->id].bytes -=
+	lc->flood[lc->src->id].left -=
 		(int64_t)(copies - 1) * RTE_MAX(lc->frames[i].len, FLOOD_MIN_COST);
 }

@@ -16,6 +16,7 @@
 #include <rte_spinlock.h>
 
 #include <nfe_hints.h>
+#include <nfed_allowance.h>
 
 #include "vsw.h"
 #include "vsw_fdb.h"
@@ -156,8 +157,8 @@ struct vsw_port {
 	uint64_t stats[NFE_STAT_MAX]; /* last answer to the guest */
 	uint64_t stats_tsc;           /* start of the window in which it asks */
 	unsigned int stats_asked;     /* questions in it that reached the lcores */
-	unsigned int log_tokens, log_suppressed;
-	uint64_t log_tsc;
+	struct nfed_allowance log_lines; /* TSC */
+	unsigned int log_suppressed;
 	struct vsw_vif_conf conf;
 	char name[VSW_NAME_LEN];
 };
@@ -170,22 +171,6 @@ struct vsw_mail { /* one request to a data lcore; the control thread waits for d
 	uint64_t (*copy)[NFE_STAT_MAX];
 	int rc;
 	uint32_t done;
-};
-
-/* Bytes of flooded copies that a port may make; below 0 it waits. */
-struct vsw_bucket {
-	int64_t bytes;
-	uint64_t filled; /* TSC */
-};
-
-/* Page faults that an lcore may take, or that the memory of a port's guest may cause. */
-struct vsw_fault_limit {
-	int64_t at_once;
-	uint64_t tsc_each; /* TSC cycles in which one more is earned */
-};
-struct vsw_fault_bucket {
-	int64_t left; /* below 0: too many */
-	uint64_t filled; /* TSC */
 };
 
 struct vsw_share { /* of a port in an lcore's time: deficit round robin */
@@ -217,9 +202,9 @@ struct vsw_lcore {
 	bool running;
 	struct vsw_mail *mail; /* atomic mailbox, one at a time */
 	uint64_t (*cnt)[NFE_STAT_MAX]; /* by port id: this lcore's share */
-	struct vsw_bucket *flood;      /* by port id: what it may still flood */
-	struct vsw_fault_bucket *faults; /* by port id */
-	struct vsw_fault_bucket faults_watched;
+	/* By port id: bytes of flooded copies and page faults that its guest may cause; TSC. */
+	struct nfed_allowance *flood, *faults;
+	struct nfed_allowance faults_watched; /* that this lcore may take before it probes */
 	uint64_t faults_looked, probe_until;  /* TSC */
 	uint64_t faults_seen, faults_marked;  /* of this thread, at the last look and mark */
 	bool probing; /* faults are asked for after each step */
@@ -277,10 +262,11 @@ struct vsw {
 	struct rte_rcu_qsbr *qsbr;
 	struct rte_ring *learn; /* u64: mac | port << 48, from lcores to the control thread */
 	uint64_t idle_tsc, look_tsc, quiet_look_tsc, storm_tsc;
-	uint64_t flood_tsc; /* TSC cycles in which one KiB of flooded copies is earned */
+	struct nfed_allowance_limit flood;
 	uint64_t fault_look_tsc; /* between two looks at the faults of an lcore */
-	struct vsw_fault_limit faults_watch;
-	struct vsw_fault_limit faults_guest; /* at once one more per hugepage that it may register */
+	struct nfed_allowance_limit faults_watch;
+	int64_t guest_faults; /* of a guest at once, and one more per hugepage that it may register */
+	uint64_t guest_fault_tsc; /* TSC cycles in which it earns one more */
 	unsigned int nb_lcores, next_lcore;
 	struct vsw_lcore *lcore[VSW_MAX_LCORES];
 	uint8_t *slot_used;

@@ -482,8 +482,6 @@ vsw_lcore_init(struct vsw *sw, unsigned int index)
 	if (lc->epfd < 0 || lc->wake_fd < 0 || lc->cnt == NULL || lc->flood == NULL || lc->faults == NULL ||
 	    lc->stage == NULL || lc->dsts == NULL || lc->all == NULL || lc->share == NULL || lc->active == NULL || lc->uplinks == NULL)
 		return -ENOMEM;
-	for (unsigned int i = 0; i < sw->conf.max_ports; i++)
-		lc->flood[i].bytes = VSW_FLOOD_BURST;
 	for (unsigned int i = 0; i < chans; i++)
 		lc->stage[i] = (struct vsw_stage){ VSW_NO_NODE, VSW_NO_NODE };
 	if (epoll_ctl(lc->epfd, EPOLL_CTL_ADD, lc->wake_fd, &ev) != 0)
