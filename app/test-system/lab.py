@@ -19,6 +19,7 @@ import glob
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -40,8 +41,10 @@ FEW_DRIVERS = ("mempool_ring", "bus_vdev", "bus_pci")
 STOP_TIMEOUT_S = 5
 RUN_TIMEOUT_S = 30
 LOG_TAIL_LINES = 30
+LOOK_INTERVAL_S = 0.005
 CLONE_NEWNET = 0x40000000
 PR_SET_PDEATHSIG = 1
+IN_MODIFY = 2
 SANITIZER_REPORT = re.compile(r"ERROR: \w*Sanitizer|: runtime error: ")
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -56,7 +59,7 @@ def expect(condition, message):
         raise LabError(message)
 
 
-def wait_until(predicate, what, timeout_s, interval_s=0.005):
+def wait_until(predicate, what, timeout_s, interval_s=LOOK_INTERVAL_S):
     """Calls predicate until it returns something true, and returns that."""
     deadline = time.monotonic() + timeout_s
     while True:
@@ -66,6 +69,14 @@ def wait_until(predicate, what, timeout_s, interval_s=0.005):
         if time.monotonic() > deadline:
             raise LabError(f"{what}: not within {timeout_s} s")
         time.sleep(interval_s)
+
+
+def wait_readable(fds, timeout_s):
+    """Sleeps until one of these descriptors can be read; False: none of them in time."""
+    poll = select.poll()
+    for fd in fds:
+        poll.register(fd, select.POLLIN)
+    return bool(poll.poll(max(timeout_s, 0) * 1000))
 
 
 def die_with_parent():
@@ -150,25 +161,58 @@ class Process:
     def wait_log(self, pattern, timeout_s=20, skip=0):
         """Waits for the regular expression behind the first skip characters of the log."""
         regex = re.compile(pattern, re.MULTILINE)
-
-        def look():
-            ended = not self.alive()
-            found = regex.search(self.log(), skip)
-            if ended and not found:
-                raise LabError(f"{self.name} ended with code {self.popen.returncode} before "
-                               f"'{pattern}':\n{self.tail()}")
-            return found
-        return wait_until(look, f"{self.name}: '{pattern}' in its log", timeout_s)
+        deadline = time.monotonic() + timeout_s
+        with self._end() as end, self._changes() as changes:
+            while True:
+                ended = not self.alive()
+                found = regex.search(self.log(), skip)
+                if found:
+                    return found
+                if ended:
+                    raise LabError(f"{self.name} ended with code {self.popen.returncode} before "
+                                   f"'{pattern}':\n{self.tail()}")
+                if not wait_readable([end, changes], deadline - time.monotonic()):
+                    raise LabError(f"{self.name}: '{pattern}' in its log: not within "
+                                   f"{timeout_s} s")
+                time.sleep(LOOK_INTERVAL_S)  # more lines may follow
+                with contextlib.suppress(BlockingIOError):
+                    os.read(changes, 4096)
 
     def send(self, line):
         self.popen.stdin.write(line.encode() + b"\n")
         self.popen.stdin.flush()
 
     def wait(self, timeout_s=RUN_TIMEOUT_S):
+        if not self._ends_within(timeout_s):
+            raise LabError(f"{self.name} (pid {self.pid}) still runs after {timeout_s} s")
+        return self.popen.wait()
+
+    def _ends_within(self, timeout_s):
+        with self._end() as end:
+            return not self.alive() or wait_readable([end], timeout_s)
+
+    # Nothing here asks again and again: a benchmark runs beside it.
+
+    @contextlib.contextmanager
+    def _end(self):
+        """A descriptor that can be read when the process has ended."""
+        fd = os.pidfd_open(self.pid) if self.alive() else os.open("/dev/null", os.O_RDONLY)
         try:
-            return self.popen.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            raise LabError(f"{self.name} (pid {self.pid}) still runs after {timeout_s} s") from None
+            yield fd
+        finally:
+            os.close(fd)
+
+    @contextlib.contextmanager
+    def _changes(self):
+        """A descriptor that can be read when the log has grown; inotify(7)."""
+        fd = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if fd < 0 or libc.inotify_add_watch(fd, self.log_path.encode(), IN_MODIFY) < 0:
+                raise LabError(f"inotify: {os.strerror(ctypes.get_errno())}")
+            yield fd
+        finally:
+            if fd >= 0:
+                os.close(fd)
 
     def kill(self):
         self.popen.kill()
@@ -178,10 +222,7 @@ class Process:
         """SIGTERM, then SIGKILL to whatever is left of its process group; returns its code."""
         if self.alive():
             self.popen.terminate()
-            try:
-                self.popen.wait(timeout_s)
-            except subprocess.TimeoutExpired:
-                pass
+            self._ends_within(timeout_s)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         with contextlib.suppress(OSError):
@@ -470,8 +511,7 @@ class Lab:
                 "--", "--disable-link-check", "--total-num-mbufs=8192", *args]
         env = {}
         if self.sanitize:  # the plugin needs the runtime, which stock testpmd lacks
-            library = self.run(["gcc", "-print-file-name=libasan.so"]).stdout.strip()
-            env = {"LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0"}
+            env = {"LD_PRELOAD": os.environ["NFE_ASAN_LIBRARY"], "ASAN_OPTIONS": "detect_leaks=0"}
         return self.start(name, argv, env=env)
 
     # Telemetry
