@@ -345,8 +345,11 @@ tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts, bool hints)
 		return 0;
 	map = rte_atomic_load_explicit(&q->port->map, rte_memory_order_acquire);
 	old = q->prod;
-	if (q->size - (q->prod - q->cons) < RTE_MAX(q->free_thresh, 2u * nb_pkts))
+	if (q->size - (q->prod - q->cons) < RTE_MAX(q->free_thresh, 2u * nb_pkts) ||
+	    q->nb_held >= q->held_limit) {
 		nfe_tx_reclaim(q, UINT32_MAX);
+		q->held_limit = q->nb_held + NFE_TX_ROTATION;
+	}
 	q->refused = q->refused_bytes = 0;
 	for (n = 0; n < nb_pkts; n++) {
 		uint32_t len = pkts[n]->pkt_len;
