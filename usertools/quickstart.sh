@@ -5,9 +5,9 @@
 # From nothing to a working product on a fresh Debian 12, as root:
 #
 #   quickstart.sh demo [--keep] [--pcap FILE]   install, build, then a switch, a wire, three guests
-#   quickstart.sh test                          install, build in four ways, run the tests
+#   quickstart.sh test                          install, build in two ways, run the tests
 #
-# Details go to build/quickstart.log, those of builds that run behind the tests to build/build-*.log,
+# Details go to build/quickstart.log, those of the build that runs behind the tests to build/build-clang.log,
 # and those of the test that runs beside others to build/test-long.log.
 # Installs only Debian packages that are missing. Hugepages that it reserves are given back at the end.
 set -euo pipefail
@@ -30,8 +30,8 @@ broken=() # phases that failed, for the summary
 tested=() # logs of tests, for the summary
 phase_start_s=0
 jobs=           # of a build, if not ninja's default
-declare -A builds=() # process of each build that runs behind
-tests_beside=        # process of tests that run beside others
+build_behind=   # process of the build that runs behind
+tests_beside=   # process of tests that run beside others
 
 say()
 {
@@ -162,13 +162,11 @@ configure()
 
 configure_and_build()
 {
-    local dir=$1 target=$2
-    shift 2
-    configure "$dir" "$@" && ninja ${jobs:+-j "$jobs"} -C "$dir" "$target"
+    configure "$@" && ninja ${jobs:+-j "$jobs"} -C "$1"
 }
 
-# start_build DIR TARGET OPTION...: builds behind the tests of another one, by one compiler at a time
-# and with time that nobody else wants (SCHED_IDLE).
+# start_build DIR OPTION...: builds behind the tests of another one, by one compiler at a time and with
+# time that nobody else wants (SCHED_IDLE).
 start_build()
 {
     local dir=$1
@@ -177,19 +175,19 @@ start_build()
         jobs=1
         configure_and_build "$@"
     ) > "$root/build/$dir.log" 2>&1 &
-    builds[$dir]=$!
+    build_behind=$!
 }
 
 # Of what runs behind, its children: meson or ninja, which end what they started.
 stop_behind()
 {
     local pid
-    for pid in "${builds[@]}" $tests_beside; do
+    for pid in $build_behind $tests_beside; do
         pkill -P "$pid" || true
     done
 }
 
-# A failure is counted and the other builds go on.
+# A failure is counted, and what another build has to test goes on.
 is_built()
 {
     local dir=$1 text=$2 build_log=$3
@@ -204,8 +202,8 @@ $(tail -n 20 "$build_log")")
 # Waits for a build that start_build started.
 is_built_behind()
 {
-    local pid=${builds[$1]}
-    unset "builds[$1]"
+    local pid=$build_behind
+    build_behind=
     is_built "$1" "$2" "$root/build/$1.log" wait "$pid"
 }
 
@@ -244,44 +242,34 @@ finish_long_test()
     tests_beside=
 }
 
-# Builds use what the tests of the first one leave of the CPUs; what waits or is patient uses what an
-# emulator leaves. Tests of processes that poll run alone.
+# The second build uses what the tests of the first one leave of the CPUs; what waits or is patient
+# uses what an emulator leaves. Tests of processes that poll run alone. The second compiler builds
+# with sanitizers and what libFuzzer wants, so that one build serves for all three.
 command_test()
 {
     local warn=-Dwerror=true sanitized=
-    local sanitize="-Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1"
 
     [ $# -eq 0 ] || die "test takes no options: $*"
     need_clang_runtime
     cd "$root"
     step "fetching Xen and a kernel for its test" fetch_xen || true
     trap 'stop_behind; restore_hugepages' EXIT
-    # shellcheck disable=SC2086 # several options
-    {
-        CC=clang start_build build-clang all $warn -Ddebug=false
-        CC=gcc start_build build-asan sanitized $warn $sanitize \
-            "-Dc_args=-g1 -fno-sanitize-recover=all"
-        CC=clang start_build build-fuzz fuzzers $warn $sanitize -Dfuzz=true \
-            "-Dc_args=-g1 -fsanitize=fuzzer-no-link -fno-sanitize-recover=all"
-    }
-    if CC=gcc is_built build gcc "$log" configure_and_build build all $warn; then
+    CC=clang start_build build-clang $warn -Db_sanitize=address,undefined -Db_lundef=false \
+        -Doptimization=1 -Dfuzz=true \
+        "-Dc_args=-g1 -fsanitize=fuzzer-no-link -fno-sanitize-recover=all"
+    if CC=gcc is_built build gcc "$log" configure_and_build build $warn; then
         run_tests build system "system" --suite system
         start_long_test
         run_unit_tests build --suite files
         run_tests build emulated "emulated" --suite emulated
     fi
-    if is_built_behind build-clang clang; then
+    if is_built_behind build-clang "clang, sanitizers"; then
         run_unit_tests build-clang
-    fi
-    if is_built_behind build-fuzz "clang, fuzzers"; then
-        run_tests build-fuzz fuzz "fuzzers" --suite fuzz
-    fi
-    if is_built_behind build-asan "gcc, sanitizers"; then
-        run_unit_tests build-asan
+        run_tests build-clang fuzz "fuzzers" --suite fuzz
         sanitized=yes
     fi
     [ -z "$tests_beside" ] || finish_long_test
-    [ -z "$sanitized" ] || run_tests build-asan system "system" --suite asan
+    [ -z "$sanitized" ] || run_tests build-clang system "system" --suite asan
     say "all of it took $SECONDS s; details: build/*.log and build*/meson-logs/testlog*.txt"
     usertools/tap-summary "${broken[@]/#/--broken=}" "${tested[@]}"
 }
@@ -289,7 +277,7 @@ command_test()
 command_demo()
 {
     cd "$root"
-    must "building build" configure_and_build build all
+    must "building build" configure_and_build build
     NFE_BUILD=$root/build python3 usertools/demo "$@"
 }
 
