@@ -36,6 +36,7 @@
 #define GUEST_AT_ONCE 2048
 #define LAZY_PAGE_SHIFT 21 /* and one per hugepage */
 #define MAJOR_COST 100    /* a fault that waits for a disk, in minor ones */
+#define WELCOME 64        /* first touches for a new channel; faults that its guest has at least */
 
 void
 vsw_faults_init(struct vsw *sw)
@@ -48,6 +49,7 @@ vsw_faults_init(struct vsw *sw)
 	};
 	sw->guest_faults = GUEST_AT_ONCE;
 	sw->guest_fault_tsc = hz / GUEST_PER_S;
+	sw->welcomes = (struct nfed_allowance_limit){ 1, hz };
 }
 
 /* Of the calling thread so far. */
@@ -77,6 +79,18 @@ vsw_faults_look(struct vsw_lcore *lc)
 		lc->probe_until = lc->now + RTE_MIN(more, (uint64_t)PROBE_MAX_MS) *
 				  (rte_get_tsc_hz() / 1000);
 	lc->probing = lc->now < lc->probe_until;
+}
+
+/* An allowance outlives its guest, lest that attaches again and again. But who comes next must get
+ * over his first touches, and a second later that is cheap: see GUEST_PER_S. */
+void
+vsw_faults_welcome(struct vsw_lcore *lc, const struct vsw_port *port)
+{
+	struct nfed_allowance *a = &lc->faults[port->id];
+
+	if (a->counted != 0 && a->left < WELCOME &&
+	    nfed_allowance_take(&lc->welcomes[port->id], &lc->sw->welcomes, lc->now, 1))
+		a->left = WELCOME;
 }
 
 void

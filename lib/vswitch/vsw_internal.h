@@ -204,6 +204,7 @@ struct vsw_lcore {
 	uint64_t (*cnt)[NFE_STAT_MAX]; /* by port id: this lcore's share */
 	/* By port id: bytes of flooded copies and page faults that its guest may cause; TSC. */
 	struct nfed_allowance *flood, *faults;
+	struct nfed_allowance *welcomes; /* by port id: that make up for what its last guest overdrew */
 	struct nfed_allowance faults_watched; /* that this lcore may take before it probes */
 	uint64_t faults_looked, probe_until;  /* TSC */
 	uint64_t faults_seen, faults_marked;  /* of this thread, at the last look and mark */
@@ -267,6 +268,7 @@ struct vsw {
 	struct nfed_allowance_limit faults_watch;
 	int64_t guest_faults; /* of a guest at once, and one more per hugepage that it may register */
 	uint64_t guest_fault_tsc; /* TSC cycles in which it earns one more */
+	struct nfed_allowance_limit welcomes;
 	unsigned int nb_lcores, next_lcore;
 	struct vsw_lcore *lcore[VSW_MAX_LCORES];
 	uint8_t *slot_used;
@@ -344,6 +346,7 @@ void vsw_lcore_wake(struct vsw_lcore *lc);
 void vsw_faults_init(struct vsw *sw);
 void vsw_faults_look(struct vsw_lcore *lc); /* now and then: is it time to probe? */
 /* While lc->probing: faults since the last mark or charge are the guest's behind ch. */
+void vsw_faults_welcome(struct vsw_lcore *lc, const struct vsw_port *port); /* has a new channel */
 void vsw_faults_mark(struct vsw_lcore *lc);
 void vsw_faults_charge(struct vsw_lcore *lc, struct nfed_channel *ch);
 /* Touch what the frames of the turn, or the next frames to the guest, will need, and charge it. */

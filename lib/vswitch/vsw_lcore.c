@@ -318,6 +318,7 @@ add_chan(struct vsw_lcore *lc, struct vsw_chan *c)
 	    epoll_ctl(lc->epfd, EPOLL_CTL_ADD, c->port->data_kick_fd, &ev) != 0 && errno != EEXIST)
 		return -errno;
 	lc->all[lc->nb_all++] = c;
+	vsw_faults_welcome(lc, c->port);
 	make_hot(lc, c, false);
 	return 0;
 }
@@ -473,14 +474,16 @@ vsw_lcore_init(struct vsw *sw, unsigned int index)
 	lc->cnt = rte_zmalloc(NULL, sw->conf.max_ports * sizeof(*lc->cnt), RTE_CACHE_LINE_SIZE);
 	lc->flood = rte_zmalloc(NULL, sw->conf.max_ports * sizeof(*lc->flood), 0);
 	lc->faults = rte_zmalloc(NULL, sw->conf.max_ports * sizeof(*lc->faults), 0);
+	lc->welcomes = rte_zmalloc(NULL, sw->conf.max_ports * sizeof(*lc->welcomes), 0);
 	lc->stage = rte_zmalloc(NULL, chans * sizeof(*lc->stage), RTE_CACHE_LINE_SIZE);
 	lc->dsts = rte_zmalloc(NULL, VSW_NODES * sizeof(*lc->dsts), RTE_CACHE_LINE_SIZE);
 	lc->all = rte_zmalloc(NULL, chans * sizeof(*lc->all), 0);
 	lc->share = rte_zmalloc(NULL, sw->conf.max_ports * sizeof(*lc->share), RTE_CACHE_LINE_SIZE);
 	lc->active = rte_zmalloc(NULL, sw->conf.max_ports * sizeof(*lc->active), 0);
 	lc->uplinks = rte_zmalloc(NULL, sw->conf.max_ports * sizeof(*lc->uplinks), 0);
-	if (lc->epfd < 0 || lc->wake_fd < 0 || lc->cnt == NULL || lc->flood == NULL || lc->faults == NULL ||
-	    lc->stage == NULL || lc->dsts == NULL || lc->all == NULL || lc->share == NULL || lc->active == NULL || lc->uplinks == NULL)
+	if (lc->epfd < 0 || lc->wake_fd < 0 || lc->cnt == NULL || lc->flood == NULL ||
+	    lc->faults == NULL || lc->welcomes == NULL || lc->stage == NULL || lc->dsts == NULL ||
+	    lc->all == NULL || lc->share == NULL || lc->active == NULL || lc->uplinks == NULL)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < chans; i++)
 		lc->stage[i] = (struct vsw_stage){ VSW_NO_NODE, VSW_NO_NODE };
@@ -507,6 +510,7 @@ vsw_lcore_fini(struct vsw *sw, unsigned int index)
 	rte_free(lc->dsts);
 	rte_free(lc->stage);
 	rte_free(lc->faults);
+	rte_free(lc->welcomes);
 	rte_free(lc->flood);
 	rte_free(lc->cnt);
 	rte_free(lc);

@@ -30,8 +30,8 @@
 #include "nfe_zone.h"
 
 #define NFE_BURST_CHUNK 64u /* mbufs taken from and given to a pool at once */
-/* mbufs sent until those that the device has read are given back: few enough to be in the cache still
- * when they are filled again (1500 B, queue of 1024: 4.1 Mpps; 2.6 when only a full queue does it) */
+/* mbufs sent until those that the device has read are given back: few enough to be in the cache
+ * still when they are filled again (1500 B, 1024 cells: 4.1 Mpps; 2.6 if a full queue does it) */
 #define NFE_TX_ROTATION 128u
 #define NFE_CELLS_AHEAD 16u /* prefetched; 8 to 32 make no difference */
 #define NFE_MBUFS_AHEAD 4u  /* prefetched (1500 B: 624 cycles to receive, now 545) */
