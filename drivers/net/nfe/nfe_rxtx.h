@@ -64,7 +64,6 @@ struct __rte_cache_aligned nfe_txq {
 	uint32_t prod;       /* ours */
 	uint32_t cons;       /* up to here reclaimed; follows the device's index */
 	uint32_t nb_held;    /* mbufs in sw[] */
-	uint32_t held_limit; /* reclaim when there are so many */
 	uint32_t free_thresh; /* reclaim when fewer cells are free */
 	uint32_t map_hit;
 	uint32_t short_len;  /* bytes; up to here a frame in one mbuf takes the short way */
@@ -76,6 +75,7 @@ struct __rte_cache_aligned nfe_txq {
 	uint32_t refused, refused_bytes; /* frames of this burst that were dropped */
 	bool fast_free;
 	uint8_t send_flags; /* NFE_MSG_F_* that messages may carry, 4.8 */
+	uint16_t held_limit; /* reclaim when sw[] holds so many */
 	uint64_t hint_flags; /* RTE_MBUF_F_TX_* of frames that are completed on the way */
 	uint8_t *cells;           /* shared */
 	uint32_t *db_prod;        /* doorbell page */

@@ -348,7 +348,7 @@ tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts, bool hints)
 	if (q->size - (q->prod - q->cons) < RTE_MAX(q->free_thresh, 2u * nb_pkts) ||
 	    q->nb_held >= q->held_limit) {
 		nfe_tx_reclaim(q, UINT32_MAX);
-		q->held_limit = q->nb_held + NFE_TX_ROTATION;
+		q->held_limit = (uint16_t)(q->nb_held + NFE_TX_ROTATION);
 	}
 	q->refused = q->refused_bytes = 0;
 	for (n = 0; n < nb_pkts; n++) {
