@@ -8,7 +8,7 @@
 #   quickstart.sh test                          install, build in two ways, run the tests
 #
 # Details go to build/quickstart.log, those of the build that runs behind the tests to build/build-clang.log,
-# and those of the test that runs beside others to build/test-long.log.
+# and those of tests that run beside others to build/test-*.log.
 # Installs only Debian packages that are missing. Hugepages that it reserves are given back at the end.
 set -euo pipefail
 
@@ -31,7 +31,7 @@ tested=() # logs of tests, for the summary
 phase_start_s=0
 jobs=           # of a build, if not ninja's default
 build_behind=   # process of the build that runs behind
-tests_beside=   # process of tests that run beside others
+declare -A tests_beside=() # process of each suite that runs beside others
 
 say()
 {
@@ -182,7 +182,7 @@ start_build()
 stop_behind()
 {
     local pid
-    for pid in $build_behind $tests_beside; do
+    for pid in $build_behind "${tests_beside[@]}"; do
         pkill -P "$pid" || true
     done
 }
@@ -227,27 +227,30 @@ run_unit_tests()
     run_tests "$1" unit "unit" --suite unit --num-processes 4 "${@:2}"
 }
 
-# Boots an emulated machine, takes minutes, and doesn't mind company.
-start_long_test()
+# start_tests SUITE [idle]: of the first build, beside others; idle: with time that nobody else wants.
+start_tests()
 {
-    tested+=(build/meson-logs/testlog-long.json)
-    meson_tests build long --suite long > "$root/build/test-long.log" 2>&1 &
-    tests_beside=$!
+    tested+=("build/meson-logs/testlog-$1.json")
+    (
+        [ "${2:-}" != idle ] || chrt -i -p 0 $BASHPID || true
+        meson_tests build "$1" --suite "$1"
+    ) > "$root/build/test-$1.log" 2>&1 &
+    tests_beside[$1]=$!
 }
 
-finish_long_test()
+finish_tests()
 {
-    step "testing build (long, beside the last ones)" wait "$tests_beside" ||
-        cat "$root/build/test-long.log" >> "$log"
-    tests_beside=
+    step "testing build ($1, beside others)" wait "${tests_beside[$1]}" ||
+        cat "$root/build/test-$1.log" >> "$log"
+    unset "tests_beside[$1]"
 }
 
-# The second build uses what the tests of the first one leave of the CPUs; what waits or is patient
-# uses what an emulator leaves. Tests of processes that poll run alone. The second compiler builds
-# with sanitizers and what libFuzzer wants, so that one build serves for all three.
+# The second build and tests of files use what the system tests leave of the CPUs; all that comes later
+# uses what the longest test leaves, which waits for an emulator. The second compiler builds with
+# sanitizers and what libFuzzer wants, so that one build serves for all three.
 command_test()
 {
-    local warn=-Dwerror=true sanitized=
+    local warn=-Dwerror=true
 
     [ $# -eq 0 ] || die "test takes no options: $*"
     need_clang_runtime
@@ -258,18 +261,19 @@ command_test()
         -Doptimization=1 -Dfuzz=true \
         "-Dc_args=-g1 -fsanitize=fuzzer-no-link -fno-sanitize-recover=all"
     if CC=gcc is_built build gcc "$log" configure_and_build build $warn; then
+        start_tests files idle
         run_tests build system "system" --suite system
-        start_long_test
-        run_unit_tests build --suite files
+        finish_tests files
+        start_tests long
+        run_unit_tests build
         run_tests build emulated "emulated" --suite emulated
     fi
     if is_built_behind build-clang "clang, sanitizers"; then
         run_unit_tests build-clang
         run_tests build-clang fuzz "fuzzers" --suite fuzz
-        sanitized=yes
+        run_tests build-clang system "system" --suite asan
     fi
-    [ -z "$tests_beside" ] || finish_long_test
-    [ -z "$sanitized" ] || run_tests build-clang system "system" --suite asan
+    [ -z "${tests_beside[long]:-}" ] || finish_tests long
     say "all of it took $SECONDS s; details: build/*.log and build*/meson-logs/testlog*.txt"
     usertools/tap-summary "${broken[@]/#/--broken=}" "${tested[@]}"
 }

@@ -54,7 +54,7 @@ def attack(lab, switch, mode, reason):
 
 def main():
     tap = Tap()
-    with Lab("hostile") as lab:
+    with Lab("hostile", few_drivers=True) as lab:
         switch = lab.start_switch(switch_config(lab, VIFS), lcores=2)
         neighbours = Traffic(lab, "neighbours", "pmd:c", "ring:d", ["--both", "--stream", "--strict"]).ready()
         echo = lab.start("echo", [lab.program("vif-echo"), "--sleep",

@@ -172,7 +172,7 @@ def features(tap, lab, passed):
 
 def main():
     tap = Tap()
-    with Lab("pmd", hugepages=HUGEPAGES if os.geteuid() == 0 else 0) as lab:
+    with Lab("pmd", hugepages=HUGEPAGES if os.geteuid() == 0 else 0, few_drivers=True) as lab:
         bench = Bench(lab)
         passed = [case for suite, case in cases(lab, sys.argv[1:])
                   if run_case(tap, bench, suite, case)]
