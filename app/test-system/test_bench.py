@@ -56,7 +56,8 @@ def check_results(results):
                 expect(one["rtt_ns"]["n"] > 0 and one["one_way_ns"]["n"] > 0, one)
                 continue
             expect(ROUND_FIELDS <= set(one), f"{ROUND_FIELDS - set(one)} missing in {one}")
-            expect(one["received"] > 0 and one["switch"]["frames"] >= one["received"] / 2, one)
+            # The switch is asked when measuring has begun, on a busy machine long after that.
+            expect(one["received"] > 0 and one["switch"]["frames"] >= one["received"] / 50, one)
 
 
 def sweep(tap, build):
