@@ -7,8 +7,8 @@
 #   quickstart.sh demo [--keep] [--pcap FILE]   install, build, then a switch, a wire, three guests
 #   quickstart.sh test                          install, build in two ways, run the tests
 #
-# Details go to build/quickstart.log, those of the build that runs behind the tests to build/build-clang.log,
-# and those of tests that run beside others to build/test-*.log.
+# Details go to build/quickstart.log, those of the build that runs behind the tests to
+# build/build-clang.log, and those of tests that run beside others to build/test-*.log.
 # Installs only Debian packages that are missing. Hugepages that it reserves are given back at the end.
 set -euo pipefail
 
@@ -221,10 +221,10 @@ run_tests()
 }
 
 # Most of their time the unit suites wait for deadlines, so several at a time.
-# run_unit_tests DIR [OPTION...]
+# run_unit_tests DIR
 run_unit_tests()
 {
-    run_tests "$1" unit "unit" --suite unit --num-processes 4 "${@:2}"
+    run_tests "$1" unit "unit" --suite unit --num-processes 4
 }
 
 # start_tests SUITE [idle]: of the first build, beside others; idle: with time that nobody else wants.

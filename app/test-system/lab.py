@@ -76,7 +76,7 @@ def wait_readable(fds, timeout_s):
     poll = select.poll()
     for fd in fds:
         poll.register(fd, select.POLLIN)
-    return bool(poll.poll(max(timeout_s, 0) * 1000))
+    return bool(poll.poll(timeout_s * 1000))
 
 
 def die_with_parent():
@@ -171,7 +171,8 @@ class Process:
                 if ended:
                     raise LabError(f"{self.name} ended with code {self.popen.returncode} before "
                                    f"'{pattern}':\n{self.tail()}")
-                if not wait_readable([end, changes], deadline - time.monotonic()):
+                left = deadline - time.monotonic()  # of a log that never rests, too
+                if left <= 0 or not wait_readable([end, changes], left):
                     raise LabError(f"{self.name}: '{pattern}' in its log: not within "
                                    f"{timeout_s} s")
                 time.sleep(LOOK_INTERVAL_S)  # more lines may follow

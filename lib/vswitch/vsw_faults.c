@@ -81,8 +81,8 @@ vsw_faults_look(struct vsw_lcore *lc)
 	lc->probing = lc->now < lc->probe_until;
 }
 
-/* An allowance outlives its guest, lest that attaches again and again. But who comes next must get
- * over his first touches, and a second later that is cheap: see GUEST_PER_S. */
+/* An allowance outlives its guest, which could attach again and again for a new one. But who comes
+ * next must get over his first touches. Once a second, so it adds little to GUEST_PER_S. */
 void
 vsw_faults_welcome(struct vsw_lcore *lc, const struct vsw_port *port)
 {

@@ -345,8 +345,8 @@ void vsw_lcore_wake(struct vsw_lcore *lc);
 /* vsw_faults.c */
 void vsw_faults_init(struct vsw *sw);
 void vsw_faults_look(struct vsw_lcore *lc); /* now and then: is it time to probe? */
-/* While lc->probing: faults since the last mark or charge are the guest's behind ch. */
 void vsw_faults_welcome(struct vsw_lcore *lc, const struct vsw_port *port); /* has a new channel */
+/* While lc->probing: faults since the last mark or charge are the guest's behind ch. */
 void vsw_faults_mark(struct vsw_lcore *lc);
 void vsw_faults_charge(struct vsw_lcore *lc, struct nfed_channel *ch);
 /* Touch what the frames of the turn, or the next frames to the guest, will need, and charge it. */
