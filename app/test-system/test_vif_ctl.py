@@ -7,10 +7,12 @@ shows rates while frames flow, and a wrong call ends with a reason and its exit 
 Tables are compared when nothing moves: guest b stays attached and silent, and the frames between a
 and c have ended. vif-ctl xen is test_vif_ctl_xen.py's.
 """
+import contextlib
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 
@@ -269,6 +271,38 @@ def check_errors(ctl, other):
     expect(json.loads(done.stdout) == ctl.pages("/vif/queues,b"), "--socket")
 
 
+def stopped(pid):
+    """Every thread of it."""
+    states = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/stat", encoding="ascii") as file:
+            states.append(file.read().rpartition(")")[2].split()[0])
+    return set(states) == {"T"}
+
+
+def check_crowd(ctl):
+    """Others have taken all the room that telemetry has for clients that wait, and then leave."""
+    path = os.path.join(ctl.lab.eal_dir(ctl.switch), "dpdk_telemetry.v2")
+    others = []
+    os.kill(ctl.switch.pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: stopped(ctl.switch.pid), "the switch stops", 5)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                others.append(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+                others[-1].setblocking(False)
+                others[-1].connect(path)
+        run = ctl.lab.start("crowd", ctl.argv("--json", "list"))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = run.popen.wait(1)
+            expect(False, f"it did not wait: exit code {code}: {run.log()}")
+    finally:
+        for sock in others:
+            sock.close()
+        os.kill(ctl.switch.pid, signal.SIGCONT)
+    expect(run.wait() == 0, run.log())
+
+
 def send_from_wire(lab, ctl):
     """A station there, to b, to p0 where no guest is, and to an address that nobody has."""
     wire = lab.packet_socket("wire", "wire0")
@@ -302,6 +336,8 @@ def main():
         pair.stop()
         for vif in ("a", "c"):
             wait_until(lambda: not ctl.ask(f"/vif/info,{vif}")["attached"], f"{vif} free", 5)
+        with tap.case("waits while telemetry has no room for one more client", lab):
+            check_crowd(ctl)
         for check in (check_list, check_stats, check_info, check_queues, check_fdb, check_lcores,
                       check_uplinks):
             command = check.__name__.rpartition("_")[2]
