@@ -16,8 +16,13 @@
 #ifndef NFE_CELL_H
 #define NFE_CELL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+
+#ifdef __SSE2__
+#include <immintrin.h>
+#endif
 
 #include "nfe_msg.h"
 
@@ -77,6 +82,38 @@ static const uint64_t nfe_cell_mask[16] __attribute__((aligned(64))) = {
 	UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
 	UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
 };
+
+typedef uint64_t nfe_half_cell __attribute__((vector_size(32), may_alias, aligned(1)));
+
+/* Has either half of a cell a bit that its mask has not? */
+static inline bool
+nfe_cell_exceeds(const nfe_half_cell half[2], const nfe_half_cell mask[2])
+{
+#ifdef __AVX2__
+	return !_mm256_testc_si256((__m256i)mask[0], (__m256i)half[0]) ||
+	       !_mm256_testc_si256((__m256i)mask[1], (__m256i)half[1]);
+#else
+	nfe_half_cell more = (half[0] & ~mask[0]) | (half[1] & ~mask[1]);
+
+	return (more[0] | more[1] | more[2] | more[3]) != 0;
+#endif
+}
+
+/* Zero the bytes of a private cell from keep on, keep 1..64 (rule 20). Whoever keeps the rule has
+ * done so, then nothing is stored: a load has to wait for what was stored in smaller parts. The
+ * tail is not walked in a loop: 36 -> 31 cycles for a frame of 64 B (nfe-test vsw_perf). */
+static inline void
+nfe_cell64_trim(void *cell, unsigned int keep)
+{
+	const uint8_t *first = (const uint8_t *)nfe_cell_mask + NFE_MSG_SIZE - keep;
+	const nfe_half_cell *mask = (const nfe_half_cell *)first;
+	nfe_half_cell *half = (nfe_half_cell *)cell;
+
+	if (keep < NFE_MSG_SIZE && __builtin_expect(nfe_cell_exceeds(half, mask), 0)) {
+		half[0] &= mask[0];
+		half[1] &= mask[1];
+	}
+}
 
 /*
  * The one or two cells of a frame of len bytes, at most NFE_INLINE_SHORT. Readable must be

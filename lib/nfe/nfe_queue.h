@@ -117,29 +117,6 @@ nfe_cell64_copy(void *dst, const void *src)
 #endif
 }
 
-/* Zero the bytes of a private cell from keep on, keep 1..64 (rule 20). Whoever keeps the rule has
- * done so, then nothing is stored: a load has to wait for what was stored in smaller parts. */
-static inline void
-nfe_cell64_trim(void *cell, unsigned int keep)
-{
-#if defined(__AVX512BW__)
-	__mmask64 stale = keep < 64 ? UINT64_MAX << keep : 0;
-	__m512i v = _mm512_loadu_si512(cell);
-
-	if (__builtin_expect(_mm512_mask_test_epi8_mask(stale, v, v) != 0, 0))
-		_mm512_storeu_si512(cell, _mm512_maskz_mov_epi8(~stale, v));
-#else
-	nfe_word *w = (nfe_word *)cell, stale = 0;
-
-	if (keep % 8 != 0)
-		stale = w[keep / 8] >> 8 * (keep % 8);
-	for (unsigned int i = (keep + 7) / 8; i < 8; i++)
-		stale |= w[i];
-	if (__builtin_expect(stale != 0, 0))
-		memset((uint8_t *)cell + keep, 0, 64 - keep);
-#endif
-}
-
 /*
  * This line will be written soon: fetch it for that, away from the peer that read it last. A store
  * to it then doesn't wait for the other core. rte_prefetch0_write() and __builtin_prefetch(p, 1)

@@ -90,15 +90,17 @@ nfed_sq_snapshot(const struct nfed_queue *q, uint32_t ahead, union nfe_msg *copy
 	nfe_cell64_copy(copy, cell);
 }
 
-/* The same of n messages from own index cons on. */
+/* The same of n messages from own index cons on, n at most the size of the queue. */
 static inline void
 nfed_sq_snapshot_burst(const struct nfed_queue *q, uint32_t n, union nfe_msg *copy)
 {
-	const uint8_t *entries = q->entries;
-	uint32_t cons = q->cons, mask = q->mask;
+	uint32_t at = q->cons & q->mask, to_end = q->mask + 1 - at;
+	uint32_t first = n < to_end ? n : to_end;
 
-	for (uint32_t i = 0; i < n; i++)
-		nfe_cell64_copy(&copy[i], entries + (size_t)((cons + i) & mask) * NFE_MSG_SIZE);
+	for (uint32_t i = 0; i < first; i++)
+		nfe_cell64_copy(&copy[i], q->entries + (size_t)(at + i) * NFE_MSG_SIZE);
+	for (uint32_t i = first; i < n; i++)
+		nfe_cell64_copy(&copy[i], q->entries + (size_t)(i - first) * NFE_MSG_SIZE);
 }
 
 static inline void
@@ -116,13 +118,6 @@ nfed_rq_cell(const struct nfed_queue *q, uint32_t ahead)
 	return q->entries + (size_t)((q->prod + ahead) & q->mask) * NFE_MSG_SIZE;
 }
 
-/* Ask for the line of the cell at own index prod + ahead, to write it. */
-static inline void
-nfed_rq_prefetch(const struct nfed_queue *q, uint32_t ahead)
-{
-	nfe_prefetch_write(nfed_rq_cell(q, ahead));
-}
-
 /* Write the cell at own index prod + ahead. All 64 bytes, so nothing stale travels (rule 20). */
 static inline void
 nfed_rq_write(struct nfed_queue *q, uint32_t ahead, const union nfe_msg *msg)
@@ -130,14 +125,17 @@ nfed_rq_write(struct nfed_queue *q, uint32_t ahead, const union nfe_msg *msg)
 	nfe_cell64_copy(nfed_rq_cell(q, ahead), msg);
 }
 
-/* Write n cells from own index prod on; they don't wrap (the caller has seen to it, 4.7). */
+/* Write n cells from own index prod on; they don't wrap (the caller has seen to it, 4.7). For each,
+ * ask for the line of the cell that is so many ahead, to write it soon. */
 static inline void
-nfed_rq_write_burst(struct nfed_queue *q, const union nfe_msg *msg, uint32_t n)
+nfed_rq_write_burst(struct nfed_queue *q, const union nfe_msg *msg, uint32_t n, uint32_t ahead)
 {
 	uint8_t *cell = nfed_rq_cell(q, 0);
 
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n; i++) {
+		nfe_prefetch_write(nfed_rq_cell(q, ahead + i));
 		nfe_cell64_copy(cell + (size_t)i * NFE_MSG_SIZE, &msg[i]);
+	}
 }
 
 /* Publish our index: prod of an RQ (W1), cons of an SQ or FQ (W2). Returns the value before. */

@@ -89,7 +89,7 @@ advance(struct sink *s, uint32_t cells)
 static inline void
 put_cells(struct sink *s, const union nfe_msg *m, uint32_t cells)
 {
-	nfed_rq_write_burst(s->rq, m, cells);
+	nfed_rq_write_burst(s->rq, m, cells, PREFETCH_CELLS);
 	advance(s, cells);
 }
 
@@ -380,37 +380,51 @@ put_other(struct sink *s, const struct vsw_frame *f, struct put_count *n)
 		nfed_fault(s->lc->src_ch, NFE_REASON_MEMORY_GONE);
 }
 
-/* Frames that came as cells and go as the same cells are put here, all others one by one. */
+/* Frames from number i on that came as cells which follow each other and go as the same cells: as
+ * many as there is room for, copied at once. Returns how many. (One by one, and parsed one by one:
+ * 64 B 31 cycles, so 27; nfe-test vsw_perf.) */
+static inline uint32_t
+put_same(struct sink *s, uint32_t i, uint32_t end, uint32_t len_max, struct put_count *n)
+{
+	const struct vsw_frame *f = &s->lc->frames[i];
+	const union nfe_msg *m = f->cells;
+	uint32_t room = RTE_MIN(s->room, s->rq->mask + 1 - (s->rq->prod & s->rq->mask));
+	uint32_t cells = 0, bytes = 0, frames = 0;
+
+	if (f->flags != 0 || m == NULL || unlikely(s->c->ch->fault != 0))
+		return 0;
+	for (; i + frames < end; frames++, f++) {
+		uint32_t more = cells + nfe_inline_cells(f->len);
+
+		if (unlikely(f->flags != 0 || f->cells != m + cells || f->len > len_max || more > room))
+			break;
+		cells = more;
+		bytes += f->len;
+	}
+	put_cells(s, m, cells);
+	n->frames += frames;
+	n->bytes += bytes;
+	return frames;
+}
+
 static void
 put_run(struct sink *s, const struct vsw_node *run, struct put_count *n)
 {
-	const struct vsw_chan *c = s->c;
-	uint32_t cells_max = RTE_MIN(c->inline_to_host, c->port->max_frame); /* bytes */
-	uint32_t frames = 0, bytes = 0;
+	uint32_t len_max = RTE_MIN(s->c->inline_to_host, s->c->port->max_frame);
 
-	if (unlikely(s->sorts || s->rss != NULL))
-		cells_max = 0;
-
+	if (unlikely(s->sorts || s->rss != NULL)) /* each frame is looked at */
+		len_max = 0;
 	for (uint32_t i = run->first; i < run->end; i++) {
-		const struct vsw_frame *f = &s->lc->frames[i];
-		uint32_t cells = nfe_inline_cells(f->len);
+		const struct vsw_frame *f;
 
+		i += put_same(s, i, run->end, len_max, n);
+		if (i == run->end)
+			break;
+		f = &s->lc->frames[i];
 		if (f->nsegs > 0 && i + 1 < run->end)
 			prefetch_segments(f + 1);
-
-		if (unlikely(f->flags != 0 || f->cells == NULL || f->len > cells_max ||
-			     c->ch->fault != 0 || !has_room(s, cells))) {
-			put_other(s, f, n);
-			continue;
-		}
-		for (uint32_t k = 0; k < cells; k++)
-			nfed_rq_prefetch(s->rq, PREFETCH_CELLS + k);
-		put_cells(s, f->cells, cells);
-		frames++;
-		bytes += f->len;
+		put_other(s, f, n);
 	}
-	n->frames += frames;
-	n->bytes += bytes;
 }
 
 /* Put the frames of a list; what became of them is counted once for all. */

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * What a frame costs the switch when no line comes from another core: one thread fills the send queue,
+ * times a turn of the data path, and empties the receive queue. So it repeats to a cycle where a
+ * measurement across cores varies by half, and shows what a change of the code itself brings; what
+ * lines in motion cost is for usertools/bench. Judges nothing but the count of frames.
+ *
+ *      nfe-test vsw_perf          in a release build, on a CPU of its own
+ */
+#include <rte_cycles.h>
+
+#include "test_vsw_fixture.h"
+
+#define ROUNDS 4000
+#define CELLS 64 /* of a turn */
+
+/* Frames of len bytes as a guest leaves them that keeps rule 20; how many cells. */
+static uint32_t
+put_frames(struct sw_guest *from, const struct sw_guest *to, uint32_t len, unsigned int frames)
+{
+	uint32_t cells = nfe_inline_cells(len), all = 0;
+	union nfe_msg m[VSW_INLINE_CELLS], nop = { .type = NFE_MSG_NOP };
+	struct sw_chan *c = &from->chan[0];
+
+	memset(m, 0, sizeof(m));
+	m[0].in.type = NFE_MSG_INLINE;
+	m[0].in.len = (uint16_t)len;
+	sw_make_frame(m[0].bytes + offsetof(struct nfe_msg_inline, frame), len, to->mac, from->mac, 1);
+	for (unsigned int i = 0; i < frames; i++) {
+		for (; (c->sq_prod & 127) + cells > 128; all++)
+			sw_put_cells(c, &nop, 1);
+		sw_put_cells(c, m, cells);
+		all += cells;
+	}
+	sw_publish(c);
+	return all;
+}
+
+/* One turn. What it took, in TSC cycles. */
+static uint64_t
+one_turn(struct sw *sw, uint32_t cells)
+{
+	struct vsw_lcore *lc = sw->vsw->lcore[0];
+	struct vsw_chan *from = sw->guest[0]->port->chan[1], *to = sw->guest[1]->port->chan[1];
+	uint64_t start = rte_rdtsc_precise();
+	uint32_t taken = sw->vsw->datapath->chan_poll(lc, from);
+
+	while (taken < cells) /* NOPs before the wrap are too many for one turn */
+		taken += sw->vsw->datapath->chan_poll(lc, from);
+	start = rte_rdtsc_precise() - start;
+	sw->guest[1]->chan[0].rq_cons = to->ch->rq.prod;
+	*fake_db(&sw->guest[1]->g, 1, NFE_DB_RQ_CONS) = to->ch->rq.prod;
+	return start;
+}
+
+static int
+cycles_of_a_frame_in_cells(void)
+{
+	static const uint32_t lens[] = { 60, 64, 124, 128, 188, 252 };
+	static const unsigned int bursts[] = { 1, 8, 32 };
+	uint64_t sent = 0;
+	struct sw sw;
+
+	SW_DO(sw_open(&sw, NULL));
+	SW_DO(sw_add_guest(&sw, NULL, NULL));
+	SW_DO(sw_add_guest(&sw, NULL, NULL));
+	printf("# instruction set %s\n", sw.vsw->datapath->isa);
+	for (unsigned int i = 0; i < RTE_DIM(lens); i++)
+		for (unsigned int k = 0; k < RTE_DIM(bursts); k++) {
+			unsigned int frames = RTE_MIN(bursts[k], CELLS / nfe_inline_cells(lens[i]));
+			uint64_t least = UINT64_MAX;
+
+			for (unsigned int r = 0; r < ROUNDS; r++) {
+				uint32_t cells = put_frames(sw.guest[0], sw.guest[1], lens[i], frames);
+
+				least = RTE_MIN(least, one_turn(&sw, cells));
+			}
+			sent += (uint64_t)ROUNDS * frames;
+			printf("# %3u B, turns of %2u: %5.1f TSC cycles per frame\n", lens[i], frames,
+			       (double)least / frames);
+		}
+	TEST_EQ(sw_stat(sw.guest[1], NFE_STAT_to_frames), sent);
+	SW_DO(sw_check_identities(&sw));
+	return sw_close(&sw);
+}
+
+static const struct test_case cases[] = { TEST_CASE(cycles_of_a_frame_in_cells) };
+TEST_SUITE(vsw_perf, cases);
