@@ -76,6 +76,15 @@ nops_fill_the_array_before_a_message_that_would_wrap(void)
 	return TEST_OK;
 }
 
+/* The second call finds nothing new, so that all come back. */
+static unsigned int
+reclaim(struct vif *vif)
+{
+	unsigned int n = vif_reclaim(vif);
+
+	return n + vif_reclaim(vif);
+}
+
 static int
 frames_of_all_sizes_come_back_over_the_index_wrap(void)
 {
@@ -106,11 +115,52 @@ frames_of_all_sizes_come_back_over_the_index_wrap(void)
 		TEST_EQ(vif_recv(vif, got, sizeof(got)), 0);
 	}
 	TEST_TRUE(*vif->send.prod < 0xffffff00); /* it did wrap */
-	vif_reclaim(vif);
+	reclaim(vif);
 	left = bufs_in_state(vif, VIF_BUF_FREE) + bufs_in_state(vif, VIF_BUF_POSTED);
 	TEST_EQ(left, BUFS);
 	TEST_EQ(bufs_in_state(vif, VIF_BUF_POSTED), nfed_queue_avail(dev.fq));
 	TEST_EQ(vif->fill_seen, dev.fq->cons);
+	dev_close(vif);
+	return TEST_OK;
+}
+
+/* A lot at a time while there is traffic; all of them when there is none, or no other buffer. */
+static int
+sent_buffers_come_back_in_lots_or_when_they_are_needed(void)
+{
+	static uint8_t frame[MAX_FRAME];
+	struct dev dev;
+	struct vif *vif = dev_open(&dev, 0);
+	unsigned int sent = 0, back = 0, left;
+	union nfe_msg cell;
+	uint32_t bufs[BUFS];
+
+	TEST_TRUE(vif->held_max > 1 && vif->held_max <= BUFS / 8);
+	for (; back == 0; sent++) {
+		vif_msg_dma(vif, &cell, (uint32_t)vif_buf_get(vif), 0, 200);
+		TEST_EQ(rte_ring_enqueue_elem(vif_send_ring(vif), &cell, sizeof(cell)), 0);
+		TEST_EQ(dev_take(&dev, frame), 200);
+		back = vif_reclaim(vif);
+		TEST_EQ(bufs_in_state(vif, VIF_BUF_APP), sent + 1 - back);
+	}
+	TEST_EQ(back, vif->held_max);
+	TEST_EQ(sent, vif->held_max + 1);
+	TEST_EQ(vif_reclaim(vif), 1); /* nothing new */
+	TEST_EQ(bufs_in_state(vif, VIF_BUF_FREE), BUFS);
+
+	TEST_EQ(vif_send(vif, frame, 200), 0);
+	TEST_EQ(dev_take(&dev, frame), 200);
+	left = vif_buf_get_burst(vif, bufs, BUFS);
+	TEST_EQ(left, BUFS - 1);
+	TEST_EQ(vif_reclaim(vif), 1); /* no other is free */
+	vif_buf_put_burst(vif, bufs, left);
+
+	TEST_EQ(vif_send(vif, frame, 200), 0);
+	TEST_EQ(dev_take(&dev, frame), 200);
+	left = vif_buf_get_burst(vif, bufs, BUFS - 8); /* seven and one: a frame needs eight */
+	TEST_EQ(vif_send(vif, frame, MAX_FRAME), 0);
+	TEST_EQ(vif->nb_held, 0);
+	vif_buf_put_burst(vif, bufs, left);
 	dev_close(vif);
 	return TEST_OK;
 }
@@ -135,7 +185,7 @@ full_ring_or_no_buffers_is_eagain_and_leaks_none(void)
 	TEST_EQ(bufs_in_state(vif, VIF_BUF_APP), 0);
 	while (dev_take(&dev, frame) > 0)
 		;
-	vif_reclaim(vif);
+	reclaim(vif);
 	TEST_EQ(bufs_in_state(vif, VIF_BUF_FREE), BUFS);
 	dev_close(vif);
 	return TEST_OK;
@@ -157,7 +207,7 @@ overwritten_messages_are_reclaimed_when_nothing_is_outstanding(void)
 	}
 	TEST_EQ(vif_reclaim(vif), 0); /* one is out */
 	TEST_EQ(dev_take(&dev, frame), 100);
-	TEST_EQ(vif_reclaim(vif), RING + 10);
+	TEST_EQ(reclaim(vif), RING + 10);
 	TEST_EQ(bufs_in_state(vif, VIF_BUF_FREE), BUFS);
 	dev_close(vif);
 	return TEST_OK;
@@ -441,7 +491,7 @@ sent_buffers_are_counted_whatever_becomes_of_them(void)
 	TEST_TRUE(sent > 1);
 	while (dev_take(&dev, frame) > 0)
 		;
-	TEST_EQ(vif_reclaim(vif), sent);
+	TEST_EQ(reclaim(vif), sent);
 	TEST_EQ(vif->sent_bufs, 0);
 	TEST_EQ(bufs_in_state(vif, VIF_BUF_FREE), BUFS);
 	dev_close(vif);
@@ -452,6 +502,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(stock_ring_calls_and_the_device_see_the_same_queue),
 	TEST_CASE(nops_fill_the_array_before_a_message_that_would_wrap),
 	TEST_CASE(frames_of_all_sizes_come_back_over_the_index_wrap),
+	TEST_CASE(sent_buffers_come_back_in_lots_or_when_they_are_needed),
 	TEST_CASE(full_ring_or_no_buffers_is_eagain_and_leaks_none),
 	TEST_CASE(overwritten_messages_are_reclaimed_when_nothing_is_outstanding),
 	TEST_CASE(device_that_rewrites_sent_messages_frees_only_sent_buffers),

@@ -74,6 +74,17 @@ put_back:
 	return 0;
 }
 
+/* Buffers of sent messages come back to the stack, all that are held; how many. */
+static unsigned int
+give_held(struct vif *vif)
+{
+	unsigned int n = vif->nb_held;
+
+	vif_buf_put_burst(vif, vif->held, n);
+	vif->nb_held = 0;
+	return n;
+}
+
 static int
 send_dma(struct vif *vif, const void *frame, uint32_t len)
 {
@@ -84,7 +95,8 @@ send_dma(struct vif *vif, const void *frame, uint32_t len)
 
 	if (cells == NULL)
 		return -EAGAIN;
-	if (fill_bufs(vif, frame, len, segs) == 0)
+	if (fill_bufs(vif, frame, len, segs) == 0 &&
+	    (give_held(vif) == 0 || fill_bufs(vif, frame, len, segs) == 0))
 		return -EAGAIN;
 	vif_msg_dma_segs(vif, cells, n, segs, nb_segs);
 	vif_send_commit(vif, n);
@@ -100,37 +112,25 @@ vif_send(struct vif *vif, const void *frame, uint32_t len)
 	return len <= vif->inline_limit ? send_inline(vif, frame, len) : send_dma(vif, frame, len);
 }
 
-struct freed { /* buffers on their way back */
-	uint32_t buf[VIF_BURST];
-	unsigned int n, total;
-};
-
-static void
-free_flush(struct vif *vif, struct freed *f)
+/* A sent buffer is the application's again, and held. How many came back to make room for it. */
+static unsigned int
+hold_sent(struct vif *vif, uint32_t buf)
 {
-	vif_buf_put_burst(vif, f->buf, f->n);
-	f->total += f->n;
-	f->n = 0;
-}
+	unsigned int given = vif->nb_held >= vif->held_max ? give_held(vif) : 0;
 
-static void
-free_sent(struct vif *vif, uint32_t buf, struct freed *f)
-{
 	if (!vif_buf_move(vif, buf, VIF_BUF_SENT, VIF_BUF_APP))
-		return;
+		return given;
 	vif->sent_bufs--;
-	f->buf[f->n++] = buf;
-	if (f->n == VIF_BURST)
-		free_flush(vif, f);
+	vif->held[vif->nb_held++] = buf;
+	return given;
 }
 
 /* Buffers of one consumed message. The ring's memory is the device's to write, so only buffers
  * that are sent are freed: a device that lies harms frames that it was given to read anyway. */
-static void
-reclaim_msg(struct vif *vif, const union nfe_msg *msg, uint32_t index, unsigned int cells,
-	    struct freed *freed)
+static unsigned int
+reclaim_msg(struct vif *vif, const union nfe_msg *msg, uint32_t index, unsigned int cells)
 {
-	unsigned int nb_segs = RTE_MIN(msg->tx.hints.nsegs, 1 + (cells - 1) * NFE_SEGS_PER_CELL);
+	unsigned int given = 0, nb_segs = RTE_MIN(msg->tx.hints.nsegs, 1 + (cells - 1) * NFE_SEGS_PER_CELL);
 	union nfe_msg more = { 0 };
 
 	for (unsigned int i = 0; i < nb_segs; i++) {
@@ -148,25 +148,31 @@ reclaim_msg(struct vif *vif, const union nfe_msg *msg, uint32_t index, unsigned 
 			continue;
 		buf = (seg.offset - vif->bufs_offset) / vif->buf_size;
 		if (buf < vif->nb_bufs)
-			free_sent(vif, (uint32_t)buf, freed);
+			given += hold_sent(vif, (uint32_t)buf);
 	}
+	return given;
 }
 
 /* The application sent more than a ring's worth without vif_reclaim(): the messages are gone, but
  * when nothing is outstanding every sent buffer is free. */
-static void
-reclaim_all(struct vif *vif, uint32_t prod, uint32_t cons, struct freed *freed)
+static unsigned int
+reclaim_all(struct vif *vif, uint32_t prod, uint32_t cons)
 {
+	unsigned int given = 0;
+
 	if (prod != cons)
-		return;
+		return 0;
 	for (uint32_t buf = 0; buf < vif->nb_bufs; buf++)
-		free_sent(vif, buf, freed);
+		given += hold_sent(vif, buf);
 	vif->reclaimed = cons;
+	return given;
 }
 
-static void
-reclaim_up_to(struct vif *vif, uint32_t cons, struct freed *freed)
+static unsigned int
+reclaim_up_to(struct vif *vif, uint32_t cons)
 {
+	unsigned int given = 0;
+
 	while (vif->reclaimed != cons) {
 		union nfe_msg msg;
 		unsigned int n;
@@ -176,9 +182,10 @@ reclaim_up_to(struct vif *vif, uint32_t cons, struct freed *freed)
 		if (n > cons - vif->reclaimed)
 			n = cons - vif->reclaimed; /* overwritten: go on at a sure boundary */
 		else if (msg.type == NFE_MSG_DMA_TX)
-			reclaim_msg(vif, &msg, vif->reclaimed, n, freed);
+			given += reclaim_msg(vif, &msg, vif->reclaimed, n);
 		vif->reclaimed += n;
 	}
+	return given;
 }
 
 unsigned int
@@ -187,10 +194,10 @@ vif_reclaim(struct vif *vif)
 	uint32_t cons = nfe_idx_read(vif->send.cons); /* R2 */
 	uint32_t prod = *vif->send.prod;
 	bool overwritten = prod - vif->reclaimed > vif->send.size;
-	struct freed freed = { .n = 0 };
+	unsigned int given = 0;
 
 	if (cons == vif->reclaimed)
-		return 0;
+		return give_held(vif);
 	/* It is ahead, or went back: the way to it would lead once around all 2^32 indices. */
 	if (prod - cons > vif->send.capacity ||
 	    (!overwritten && cons - vif->reclaimed > prod - vif->reclaimed)) {
@@ -200,11 +207,10 @@ vif_reclaim(struct vif *vif)
 	if (vif->sent_bufs == 0) /* inline messages only: not worth looking at */
 		vif->reclaimed = cons;
 	else if (overwritten)
-		reclaim_all(vif, prod, cons, &freed);
+		given = reclaim_all(vif, prod, cons);
 	else
-		reclaim_up_to(vif, cons, &freed);
-	free_flush(vif, &freed);
-	return freed.total;
+		given = reclaim_up_to(vif, cons);
+	return given + (vif_buf_is_free(vif) ? 0 : give_held(vif));
 }
 
 /* Write fill entries for the application's buffers. */
