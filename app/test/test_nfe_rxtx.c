@@ -16,7 +16,8 @@
 #define SIZE	    32u /* cells */
 #define FIRST_INDEX 0xfffffff0u
 #define BUF_SIZE    512u
-#define POOL_SIZE   127u
+#define POOL_SIZE   255u
+#define LONG	    512u /* cells of a long queue */
 #define CANARY	    0xee
 #define LONGEST	    252u /* bytes, inline */
 #define ROUNDS	    2000u
@@ -155,6 +156,51 @@ short_frames_make_cells_without_stale_bytes(void)
 	}
 	TEST_EQ(t.q.count.sent_inline, ROUNDS);
 	TEST_TRUE(rte_mempool_full(pool));
+	return TEST_OK;
+}
+
+/* Frames by reference stay in sw[] until 128 of them are there, however long the queue is: what is
+ * in rotation has to fit a cache. A device that reads none is not asked again at each burst. */
+static int
+sent_mbufs_come_back_in_lots_of_a_rotation(void)
+{
+	static struct rte_mbuf *sw[LONG];
+	static uint8_t cells[LONG * NFE_MSG_SIZE] __attribute__((aligned(64)));
+	struct nfe_map *none = nfe_map_alloc(0), *map = nfe_map_insert(none, 1, INTPTR_MAX, 5);
+	struct rte_mbuf *m;
+	struct tx t;
+
+	TEST_EQ(setup(), TEST_OK);
+	TEST_TRUE(map != NULL);
+	rte_atomic_store_explicit(&port.map, map, rte_memory_order_release);
+	tx_init(&t);
+	t.q.size = LONG;
+	t.q.mask = LONG - 1;
+	t.q.sw = sw;
+	t.q.cells = cells;
+	for (uint32_t sent = 1; sent <= 3 * NFE_TX_ROTATION; sent++) {
+		m = make_frame(LONGEST + 1);
+		TEST_TRUE(m != NULL);
+		TEST_EQ(nfe_tx_burst(&t.q, &m, 1), 1);
+		TEST_EQ(t.q.nb_held, (sent - 1) % NFE_TX_ROTATION + 1);
+		t.status.sq_cons = t.db; /* it has read all of them */
+	}
+	TEST_EQ(nfe_tx_reclaim(&t.q, UINT32_MAX), NFE_TX_ROTATION);
+	TEST_TRUE(rte_mempool_full(pool));
+	for (uint32_t sent = 1; sent <= NFE_TX_ROTATION + 2; sent++) {
+		m = make_frame(LONGEST + 1);
+		TEST_EQ(nfe_tx_burst(&t.q, &m, 1), 1);
+		TEST_EQ(t.q.nb_held, sent);
+		if (sent == NFE_TX_ROTATION + 1) /* it looked in this burst, in vain */
+			t.status.sq_cons = t.db;
+	}
+	TEST_EQ(nfe_tx_reclaim(&t.q, UINT32_MAX), NFE_TX_ROTATION + 1);
+	t.status.sq_cons = t.db;
+	TEST_EQ(nfe_tx_reclaim(&t.q, UINT32_MAX), 1);
+	TEST_TRUE(rte_mempool_full(pool));
+	rte_atomic_store_explicit(&port.map, NULL, rte_memory_order_release);
+	free(map);
+	free(none);
 	return TEST_OK;
 }
 
@@ -435,6 +481,7 @@ small_buffers_are_not_overrun(void)
 
 static const struct test_case cases[] = {
 	TEST_CASE(short_frames_make_cells_without_stale_bytes),
+	TEST_CASE(sent_mbufs_come_back_in_lots_of_a_rotation),
 	TEST_CASE(two_cells_do_not_wrap),
 	TEST_CASE(short_way_receives_as_the_general_one),
 	TEST_CASE(frames_wait_when_the_pool_is_empty),
