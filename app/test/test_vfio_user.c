@@ -489,9 +489,9 @@ close_inside_a_callback_waits_for_its_end(void)
 	return TEST_OK;
 }
 
-/* Regression: each such request used to hold up the thread, and everybody behind it, for 200 ms. */
+/* Gives how long the server was busy with it, milliseconds. */
 static int
-client_that_reads_no_replies_is_dropped(void)
+drop_client_that_reads_no_replies(int64_t *ms)
 {
 	struct vfio_user_region_rw rw = { 0, 1, VFIO_USER_MAX_XFER };
 	struct timespec from, to;
@@ -508,7 +508,7 @@ client_that_reads_no_replies_is_dropped(void)
 	TEST_EQ(vfio_user_conn_process(dev.server), 0);
 	TEST_EQ(vfio_user_server_accept(dev.server), 0);
 	clock_gettime(CLOCK_MONOTONIC, &to);
-	TEST_TRUE((to.tv_sec - from.tv_sec) * 1000 + (to.tv_nsec - from.tv_nsec) / 1000000 < 100);
+	*ms = (to.tv_sec - from.tv_sec) * 1000 + (to.tv_nsec - from.tv_nsec) / 1000000;
 	TEST_EQ(dev_stats(&dev).messages, 2); /* VERSION and one: the other stays unread */
 	TEST_EQ(dev.disconnected, 0);
 	dev_step(&dev, 3000); /* the timer ends it */
@@ -517,6 +517,21 @@ client_that_reads_no_replies_is_dropped(void)
 	TEST_EQ(dev_stats(&dev).dropped_unread, 1);
 	close(sock);
 	dev_stop(&dev);
+	return TEST_OK;
+}
+
+/* Regression: each such request used to hold up the thread, and everybody behind it, for 200 ms. A
+ * machine that is busy may do so as well, but not each time. */
+static int
+client_that_reads_no_replies_is_dropped(void)
+{
+	int64_t ms, least = INT64_MAX;
+
+	for (unsigned int i = 0; i < 5; i++) {
+		TEST_EQ(drop_client_that_reads_no_replies(&ms), TEST_OK);
+		least = RTE_MIN(least, ms);
+	}
+	TEST_TRUE(least < 100);
 	return TEST_OK;
 }
 
