@@ -97,12 +97,12 @@ void vif_mem_queue(const struct vif *vif, enum nfe_role role, uint32_t first_ind
 /* vif_buf.c */
 int vif_bufs_init(struct vif *vif);
 void vif_bufs_fini(struct vif *vif);
-/* Change a buffer's owner; false: it is not as expected (a peer's lie, or a bug). */
 static inline bool
-vif_buf_is_free(const struct vif *vif) /* any? */
+vif_buf_is_free(const struct vif *vif) /* is there any? */
 {
 	return (uint32_t)__atomic_load_n(&vif->buf_top, __ATOMIC_RELAXED) != VIF_BUF_NONE;
 }
+/* Change a buffer's owner; false: it is not as expected (a peer's lie, or a bug). */
 bool vif_buf_move(const struct vif *vif, uint32_t buf, enum vif_buf_state from,
 		  enum vif_buf_state to);
 
