@@ -37,6 +37,8 @@
 #define LAZY_PAGE_SHIFT 21 /* and one per hugepage */
 #define MAJOR_COST 100    /* a fault that waits for a disk, in minor ones */
 #define WELCOME 64        /* first touches for a new channel; faults that its guest has at least */
+#define WELCOMES_PER_S 1
+#define WELCOMES_AT_ONCE 4 /* guests may follow each other within a second */
 
 void
 vsw_faults_init(struct vsw *sw)
@@ -49,7 +51,9 @@ vsw_faults_init(struct vsw *sw)
 	};
 	sw->guest_faults = GUEST_AT_ONCE;
 	sw->guest_fault_tsc = hz / GUEST_PER_S;
-	sw->welcomes = (struct nfed_allowance_limit){ 1, hz };
+	sw->welcomes = (struct nfed_allowance_limit){
+		WELCOMES_AT_ONCE, hz / WELCOMES_PER_S * WELCOMES_AT_ONCE,
+	};
 }
 
 /* Of the calling thread so far. */
@@ -82,7 +86,8 @@ vsw_faults_look(struct vsw_lcore *lc)
 }
 
 /* An allowance outlives its guest, which could attach again and again for a new one. But who comes
- * next must get over his first touches. Once a second, so it adds little to GUEST_PER_S. */
+ * next must get over his first touches. In the long run it adds WELCOMES_PER_S * WELCOME to
+ * GUEST_PER_S. */
 void
 vsw_faults_welcome(struct vsw_lcore *lc, const struct vsw_port *port)
 {
