@@ -13,6 +13,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 
@@ -179,6 +180,21 @@ def check_lcores(ctl):
     for key in ("loops", "busy_cycles", "idle_cycles", "sleeps"):
         for before, after in zip(lcores, now):
             expect(0 < before[key] <= after[key] or key == "sleeps", f"{key}: {before}, {after}")
+    check_lcores_file(ctl)
+
+
+def check_lcores_file(ctl):
+    """The same numbers for who asks nobody: struct vsw_lcore_counters for each lcore."""
+    path = os.path.join(ctl.lab.socket_dir, "lcores")
+    keys = ("busy_cycles", "idle_cycles", "loops", "sleeps", "wakes", "kick_storms", "lcore")
+    before = list(ctl.ask("/switch/lcores").values())
+    with open(path, "rb") as file:
+        found = [dict(zip(keys, record)) for record in struct.iter_unpack("<6QI12x", file.read())]
+    after = list(ctl.ask("/switch/lcores").values())
+    expect(len(found) == 2 and os.stat(path).st_mode & 0o777 == 0o644, found)
+    for low, one, high in zip(before, found, after):
+        expect(one["lcore"] == low["lcore"], f"{one}, {low}")
+        expect(all(low[key] <= one[key] <= high[key] for key in keys), f"{low}, {one}, {high}")
 
 
 def check_uplinks(ctl):
@@ -343,6 +359,9 @@ def main():
             command = check.__name__.rpartition("_")[2]
             with tap.case(f"{command}: table and --json are what telemetry says", lab):
                 check(ctl)
+        with tap.case("the lcores file goes with the switch", lab):
+            switch.stop()
+            expect(not os.path.exists(os.path.join(lab.socket_dir, "lcores")), "still there")
     return tap.plan()
 
 

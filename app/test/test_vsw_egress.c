@@ -534,14 +534,14 @@ storm_of_kicks_without_work_holds_the_channel_hot(void)
 
 	SW_DO(three_open(&sw, &conf, NULL));
 	lc = sw.vsw->lcore[0];
-	for (unsigned int i = 0; i < 20000 && lc->info.kick_storms == 0; i++) {
+	for (unsigned int i = 0; i < 20000 && lc->counters->kick_storms == 0; i++) {
 		TEST_EQ(write(A(sw)->kick_fd, &one, sizeof(one)), sizeof(one));
 		vsw_lcore_look(lc, 0);
 		wait_us(12);
 		vsw_lcore_turn(lc);
 		vsw_lcore_turn(lc);
 	}
-	TEST_EQ(lc->info.kick_storms, 1);
+	TEST_EQ(lc->counters->kick_storms, 1);
 	wait_us(100);
 	SW_DO(sw_turn(&sw));
 	SW_DO(sw_turn(&sw));

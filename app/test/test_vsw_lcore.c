@@ -121,7 +121,7 @@ running_close(struct sw *sw)
 static int
 wait_asleep(const struct sw *sw)
 {
-	const volatile uint64_t *sleeps = &sw->vsw->lcore[0]->info.sleeps;
+	const volatile uint64_t *sleeps = &sw->vsw->lcore[0]->counters->sleeps;
 	uint64_t before = *sleeps;
 
 	for (unsigned int us = 0; us < DEADLINE_US; us += 2000) {
@@ -157,7 +157,7 @@ sleeping_lcore_answers_the_control_thread(void)
 
 	SW_DO(running_open(&sw));
 	for (unsigned int i = 0; i < 10; i++) {
-		const volatile uint64_t *wakes = &sw.vsw->lcore[0]->info.wakes;
+		const volatile uint64_t *wakes = &sw.vsw->lcore[0]->counters->wakes;
 		uint64_t before;
 
 		SW_DO(wait_asleep(&sw));

@@ -5,7 +5,7 @@
 /*
  * The daemon's rooms: what main.c ties together.
  *
- *   vifsw_options.c    the command line            vifsw_dir.c        lock, shares of limits
+ *   vifsw_options.c    the command line            vifsw_dir.c        lock, counters, limits
  *   vifsw_ports.c      VIFs and uplinks            vifsw_control.c    control thread's events
  *   vifsw_xen.c        VIFs of Xen domains
  *   vifsw_telemetry.c  hand-over from DPDK's telemetry threads
@@ -49,6 +49,13 @@ int vifsw_options_config(const char *path, const char *socket_dir, struct vifsw_
 /* Exclusive lock of the socket directory, made if it is missing. *lock_fd is held open as long as
  * the sockets are ours. -EWOULDBLOCK: another vif-switch has it (logged with its pid). */
 int vifsw_dir_lock(const char *dir, int *lock_fd);
+/* SOCKET_DIR/lcores, mapped: a struct vsw_lcore_counters for each data lcore, in their order. Anybody may
+ * read it. Negative errno, logged. */
+#define VIFSW_COUNTERS "lcores"
+int vifsw_counters_open(const char *dir, unsigned int nb_lcores,
+			struct vsw_lcore_counters **counters);
+void vifsw_counters_close(const char *dir, unsigned int nb_lcores,
+			  struct vsw_lcore_counters *counters);
 /* Raise the limit of open files towards the hard limit; -EMFILE if the VIFs need more. */
 int vifsw_raise_nofile(const struct vifsw_config *config);
 /* What each VIF may have of descriptors and memory maps. With the EAL running, so that its own maps

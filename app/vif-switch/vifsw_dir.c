@@ -3,8 +3,9 @@
  */
 
 /*
- * What the daemon takes from the system before it starts: the socket directory, exclusively, enough
- * file descriptors, and each VIF's share of descriptors and memory maps.
+ * What the daemon takes from the system before it starts: the socket directory, exclusively, the file
+ * in it with the counters of the data lcores, enough file descriptors, and each VIF's share of
+ * descriptors and memory maps.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -70,6 +72,63 @@ vifsw_dir_lock(const char *dir, int *lock_fd)
 	write_owner(fd);
 	*lock_fd = fd;
 	return 0;
+}
+
+/* A new file each time: who has mapped the one of a switch that was killed keeps its last counters. */
+static int
+make_counters(const char *path, size_t len, void **p)
+{
+	int fd, rc = 0;
+
+	if (unlink(path) != 0 && errno != ENOENT)
+		return -errno;
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)len) != 0) {
+		rc = -errno;
+	} else {
+		*p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+		if (*p == MAP_FAILED)
+			rc = -errno;
+	}
+	close(fd);
+	if (rc != 0)
+		unlink(path);
+	return rc;
+}
+
+static void
+counters_path(char *path, size_t size, const char *dir)
+{
+	snprintf(path, size, "%s/" VIFSW_COUNTERS, dir);
+}
+
+int
+vifsw_counters_open(const char *dir, unsigned int nb_lcores, struct vsw_lcore_counters **counters)
+{
+	char path[VIFSW_PATH_MAX + sizeof(VIFSW_COUNTERS) + 1];
+	void *p = NULL;
+	int rc;
+
+	counters_path(path, sizeof(path), dir);
+	rc = make_counters(path, nb_lcores * sizeof(**counters), &p);
+	if (rc != 0) {
+		vifsw_log_error("%s: cannot be made: %s", path, strerror(-rc));
+		return rc;
+	}
+	*counters = p;
+	return 0;
+}
+
+void
+vifsw_counters_close(const char *dir, unsigned int nb_lcores, struct vsw_lcore_counters *counters)
+{
+	char path[VIFSW_PATH_MAX + sizeof(VIFSW_COUNTERS) + 1];
+
+	counters_path(path, sizeof(path), dir);
+	unlink(path);
+	munmap(counters, nb_lcores * sizeof(*counters));
 }
 
 static uint64_t

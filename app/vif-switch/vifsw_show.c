@@ -149,17 +149,18 @@ show_switch_lcores(struct vifsw *s, const char *text)
 		return vifsw_show_error("lcores cannot be read: %s", strerror(-n));
 	page.list = json_object();
 	for (int i = 0; i < n; i++) {
+		const struct vsw_lcore_counters *c = &info[i].counters;
 		json_t *o = json_object();
 
-		vifsw_put_u64(o, "lcore", info[i].lcore);
+		vifsw_put_u64(o, "lcore", c->lcore);
 		vifsw_put_u64(o, "channels", info[i].channels);
 		vifsw_put_u64(o, "hot", info[i].hot);
-		vifsw_put_u64(o, "loops", info[i].loops);
-		vifsw_put_u64(o, "busy_cycles", info[i].busy_cycles);
-		vifsw_put_u64(o, "idle_cycles", info[i].idle_cycles);
-		vifsw_put_u64(o, "sleeps", info[i].sleeps);
-		vifsw_put_u64(o, "wakes", info[i].wakes);
-		vifsw_put_u64(o, "kick_storms", info[i].kick_storms);
+		vifsw_put_u64(o, "loops", c->loops);
+		vifsw_put_u64(o, "busy_cycles", c->busy_cycles);
+		vifsw_put_u64(o, "idle_cycles", c->idle_cycles);
+		vifsw_put_u64(o, "sleeps", c->sleeps);
+		vifsw_put_u64(o, "wakes", c->wakes);
+		vifsw_put_u64(o, "kick_storms", c->kick_storms);
 		vifsw_page_add(&page, o);
 	}
 	return page.list;

@@ -32,11 +32,22 @@ struct vsw_port; /* a VIF or an uplink */
 #define VSW_INLINE_MAX 572 /* bytes: longest frame in cells to or from a guest */
 #define VSW_MAX_MACS 32 /* addresses of one VIF, multicast included */
 
+/* Of a data lcore since it started, written by nobody else, after each loop. One cache line, so whoever
+ * maps it may sample it as often as he likes and asks nobody. */
+struct vsw_lcore_counters {
+	uint64_t busy_cycles, idle_cycles; /* TSC; of loops with and without work */
+	uint64_t loops, sleeps, wakes, kick_storms;
+	uint32_t lcore; /* DPDK lcore id */
+	uint32_t reserved[3];
+};
+_Static_assert(sizeof(struct vsw_lcore_counters) == 64, "an array of cache lines");
+
 struct vsw_conf { /* zero: the default */
 	unsigned int max_ports;      /* VIFs and uplinks, default 1100 */
 	unsigned int max_macs;       /* FDB entries, default 65536 */
 	unsigned int nb_lcores;      /* data lcores */
 	unsigned int lcores[VSW_MAX_LCORES]; /* their DPDK lcore ids */
+	struct vsw_lcore_counters *counters; /* one for each data lcore; NULL: where nobody sees them */
 	unsigned int idle_us;        /* a channel without work for so long goes idle, default 200 */
 	unsigned int uplink_poll_us; /* how often a sleeping lcore looks at uplinks without Rx
 				      * interrupts, default 100 */
@@ -130,8 +141,8 @@ struct vsw_queue_info { /* of a running channel, read without stopping it */
 int vsw_port_queues(struct vsw_port *port, struct vsw_queue_info *info, unsigned int max);
 
 struct vsw_lcore_info {
-	unsigned int lcore, channels, hot;
-	uint64_t loops, busy_cycles, idle_cycles, sleeps, wakes, kick_storms;
+	unsigned int channels, hot;
+	struct vsw_lcore_counters counters;
 };
 int vsw_lcores(struct vsw *sw, struct vsw_lcore_info *info, unsigned int max);
 

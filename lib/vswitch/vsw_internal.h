@@ -222,7 +222,8 @@ struct vsw_lcore {
 	unsigned int nb_uplinks;
 	int epfd, wake_fd;
 	uint64_t now, last_look; /* TSC */
-	struct vsw_lcore_info info;
+	struct vsw_lcore_counters *counters; /* own_counters, or shared */
+	struct vsw_lcore_counters own_counters __rte_cache_aligned;
 	/* one turn */
 	struct vsw_port *src;
 	struct nfed_channel *src_ch; /* NULL: uplink */

@@ -102,7 +102,7 @@ is_storm(struct vsw_lcore *lc, struct vsw_chan *c)
 	if (++c->spurious < STORM_KICKS)
 		return false;
 	c->spurious = 0;
-	lc->info.kick_storms++;
+	lc->counters->kick_storms++;
 	return true;
 }
 
@@ -161,14 +161,14 @@ vsw_lcore_look(struct vsw_lcore *lc, unsigned int timeout_us)
 		if (ev[i].data.ptr != NULL)
 			port_kicked(lc, ev[i].data.ptr);
 		else if (read(lc->wake_fd, &junk, sizeof(junk)) > 0)
-			lc->info.wakes++;
+			lc->counters->wakes++;
 	}
 }
 
 static void
 sleep_until_kick(struct vsw_lcore *lc)
 {
-	lc->info.sleeps++;
+	lc->counters->sleeps++;
 	vsw_lcore_look(lc, lc->nb_uplinks != 0 ? lc->sw->conf.uplink_poll_us : SLEEP_MAX_US);
 }
 
@@ -301,11 +301,11 @@ vsw_lcore_turn(struct vsw_lcore *lc)
 	lc->rounds = work || !held ? 1 : lc->rounds_need;
 	work |= held;
 	lc->now = rte_rdtsc();
-	lc->info.loops++;
+	lc->counters->loops++;
 	if (work)
-		lc->info.busy_cycles += lc->now - start;
+		lc->counters->busy_cycles += lc->now - start;
 	else
-		lc->info.idle_cycles += lc->now - start;
+		lc->counters->idle_cycles += lc->now - start;
 	return work;
 }
 
@@ -357,7 +357,6 @@ mail_handle(struct vsw_lcore *lc, struct vsw_mail *m)
 		memset(&lc->cnt[m->first], 0, m->n * sizeof(lc->cnt[0]));
 		break;
 	}
-	lc->info.channels = lc->nb_all;
 	__atomic_store_n(&m->done, 1, __ATOMIC_RELEASE);
 }
 
@@ -463,7 +462,8 @@ vsw_lcore_init(struct vsw *sw, unsigned int index)
 	lc->sw = sw;
 	lc->index = index;
 	lc->lcore_id = sw->conf.lcores[index];
-	lc->info.lcore = lc->lcore_id;
+	lc->counters = sw->conf.counters != NULL ? &sw->conf.counters[index] : &lc->own_counters;
+	lc->counters->lcore = lc->lcore_id;
 	lc->rounds = 1;
 	lc->burst = sw->conf.burst;
 	/* Less than any full burst costs: who has enough to send uses all that he is granted. */

@@ -259,8 +259,9 @@ vsw_lcores(struct vsw *sw, struct vsw_lcore_info *info, unsigned int max)
 	unsigned int n = RTE_MIN(max, sw->nb_lcores);
 
 	for (unsigned int i = 0; i < n; i++) {
-		info[i] = sw->lcore[i]->info;
-		info[i].hot = sw->lcore[i]->nb_hot;
+		const struct vsw_lcore *lc = sw->lcore[i];
+
+		info[i] = (struct vsw_lcore_info){ lc->nb_all, lc->nb_hot, *lc->counters };
 	}
 	return (int)n;
 }
