@@ -27,6 +27,7 @@
 #define BENCH_MAX_SIZE 9018u
 #define BENCH_ETHER_TYPE 0x88b5 /* local experimental */
 #define BENCH_MAX_MACS 65536u
+#define BENCH_COUNTERS_SIZE 64u /* of an lcore in the counters-file of vif-switch; busy cycles come first */
 
 struct histogram;
 
@@ -44,15 +45,18 @@ struct bench_opt {
 	double rate_mpps;     /* mode load */
 	uint32_t desc, buf_size, mbufs;
 	uint32_t inline_max;  /* raw ends: longer frames go by DMA; 0: one cell */
-	uint32_t windows;     /* clean ones wanted */
+	uint32_t windows;     /* clean ones of one place wanted (watch.h) */
 	uint32_t max_windows; /* then give up */
 	uint32_t warm_windows;
 	uint32_t window_us;
 	uint32_t dirty_permille; /* run delay above this share makes a window dirty */
+	uint64_t core_least, line_least; /* TSC cycles, of earlier runs (watch.h); 0: none */
 	uint32_t pings, gap_us;
 	uint32_t link_timeout_ms;
 	bool stay;            /* attached after the result, until SIGTERM: for the switch's counters */
 	const char *switch_schedstat; /* of the switch's data thread; NULL: not watched */
+	const char *switch_counters;  /* file of vsw_lcore_counters; NULL: none */
+	int switch_cpu;               /* -1: not watched */
 	const char *vif[BENCH_MAX_ENDS]; /* addresses of raw ends; none: every ethdev */
 	unsigned int nb_vifs;
 	bool cells; /* raw ends write ready-made cells and hardly look at what they get */
@@ -106,8 +110,9 @@ extern volatile int bench_stop; /* set by SIGTERM and SIGINT */
 
 int bench_flood(struct bench *b);     /* also window, load, both, ring */
 int bench_pingpong(struct bench *b);
-/* Needs no ends, but a second lcore. line_only: only a cache line there and back. */
-int bench_limit(const struct bench_opt *opt, bool line_only);
+/* Need no ends, but a second lcore. */
+int bench_limit(const struct bench_opt *opt);
+int bench_look(const struct bench_opt *opt); /* what the cores can do, and how far they are apart */
 
 /* Frames: addresses, type, stamp at 16, and with touch the payload behind it. */
 

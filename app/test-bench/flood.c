@@ -12,12 +12,17 @@
  * Before that, each end sends a few frames slowly, so that a learning switch knows the addresses.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "bench.h"
-#include "window.h"
+#include "histogram.h"
+#include "watch.h"
 
 #define LEARN_ROUNDS 4
 #define LEARN_GAP_US 10000
@@ -26,6 +31,8 @@
 #define CLOSED_STALL_MS 10         /* then what is under way counts as lost */
 #define LOAD_LATE_MAX 256          /* frames that a late sender makes up for */
 #define LOOPS_PER_LOOK 64          /* at the clock */
+#define SETTLE_US 30 /* after a look at the cores (watch.h), until traffic is as it was */
+#define ANY WATCH_PLACES
 
 struct flood {
 	struct bench *b;
@@ -35,11 +42,16 @@ struct flood {
 	int64_t under_way;       /* closed loop, all flows */
 	uint64_t last_progress;  /* TSC */
 	uint64_t load_start, load_sent;
-	/* Of kept windows, of all of them, of the last one, of the one that runs; mode load only. */
-	struct histogram *latency, *all_latency, *window_latency, *live;
-	struct series mpps;
-	struct bench_count total, kept; /* of all windows measured, of the kept ones */
-	double kept_cycles;
+	struct tally { /* of clean windows of one place, and of all windows */
+		struct series mpps;
+		struct bench_count count;
+		double cycles;
+		uint64_t busy, line; /* cycles: of the switch, and of a cache line, sum of windows */
+		struct histogram *latency;
+	} tally[WATCH_PLACES + 1];
+	struct histogram *window_latency, *live; /* mode load: of the last window, of this one */
+	const uint64_t *busy; /* of the switch's lcores: the first of each BENCH_COUNTERS_SIZE bytes */
+	size_t busy_len;
 };
 
 static void
@@ -142,7 +154,7 @@ send_all(struct flood *f)
 
 		if (n == 0)
 			break;
-		if (f->latency != NULL)
+		if (f->live != NULL)
 			e->stamp = rte_rdtsc();
 		n = e->ops->send(e, n);
 		f->under_way += n;
@@ -175,10 +187,10 @@ judge_stall(struct flood *f, uint64_t now)
 
 /* Cycles that it really took. */
 static uint64_t
-run_window(struct flood *f)
+run_window(struct flood *f, uint32_t us)
 {
 	uint64_t start = rte_rdtsc(), now = start;
-	uint64_t cycles = (uint64_t)f->opt->window_us * rte_get_tsc_hz() / 1000000;
+	uint64_t cycles = (uint64_t)us * rte_get_tsc_hz() / 1000000;
 
 	do {
 		for (unsigned int i = 0; i < LOOPS_PER_LOOK; i++) {
@@ -221,48 +233,83 @@ add_count(struct bench_count *to, const struct bench_count *c)
 	to->tx_full += c->tx_full;
 }
 
-struct window { /* the last one: kept when the next is clean as well */
+struct window { /* kept when the next one is of the same place */
 	struct bench_count count;
 	double mpps, cycles;
-	bool clean;
+	uint64_t busy, line;
+	enum watch_place place;
 };
 
 static void
-keep(struct flood *f, const struct window *w)
+keep(struct tally *t, const struct window *w, const struct histogram *latency)
 {
-	f->mpps.kept[f->mpps.nb_kept++] = w->mpps;
-	add_count(&f->kept, &w->count);
-	f->kept_cycles += w->cycles;
-	if (f->latency != NULL)
-		histogram_merge(f->latency, f->window_latency);
+	series_add(&t->mpps, w->mpps);
+	add_count(&t->count, &w->count);
+	t->cycles += w->cycles;
+	t->busy += w->busy;
+	t->line += w->line;
+	if (latency != NULL)
+		histogram_merge(t->latency, latency);
+}
+
+static uint64_t
+busy_cycles(const struct flood *f)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < f->busy_len; i += BENCH_COUNTERS_SIZE)
+		sum += __atomic_load_n(f->busy + i / sizeof(*f->busy), __ATOMIC_RELAXED);
+	return sum;
+}
+
+static struct window
+measure_window(struct flood *f, struct watch *watch)
+{
+	struct window w;
+	uint64_t cycles;
+
+	watch_look(watch);
+	run_window(f, SETTLE_US);
+	sum_ends(f, &w.count);
+	if (f->live != NULL)
+		histogram_clear(f->live);
+	watch_begin(watch);
+	w.busy = busy_cycles(f);
+	cycles = run_window(f, f->opt->window_us);
+	w.busy = busy_cycles(f) - w.busy;
+	w.place = watch_end(watch, cycles);
+	sum_ends(f, &w.count);
+	if (w.count.received == 0) /* a wait is accounted when it ends: one goes on */
+		w.place = WATCH_DIRTY;
+	w.line = watch->line;
+	w.cycles = (double)cycles;
+	w.mpps = (double)w.count.received * (double)rte_get_tsc_hz() / 1e6 / w.cycles;
+	return w;
+}
+
+static bool
+has_enough(const struct flood *f)
+{
+	for (unsigned int place = 0; place < WATCH_PLACES; place++)
+		if (f->tally[place].mpps.nb >= f->opt->windows)
+			return true;
+	return f->tally[ANY].mpps.nb >= f->opt->max_windows;
 }
 
 static void
-measure(struct flood *f, const struct run_delay *delay)
+measure(struct flood *f, struct watch *watch)
 {
-	const struct bench_opt *opt = f->opt;
-	struct window last = { .clean = false };
+	struct window last = { .place = WATCH_DIRTY };
 
-	while (f->mpps.nb_kept < opt->windows && f->mpps.nb_all < opt->max_windows && !bench_stop) {
-		uint64_t waited = run_delay_ns(delay), cycles = run_window(f);
-		struct window w = { .cycles = (double)cycles };
-		double ns = (double)cycles * 1e9 / (double)rte_get_tsc_hz();
+	while (!has_enough(f) && !bench_stop) {
+		struct window w = measure_window(f, watch);
 
-		waited = run_delay_ns(delay) - waited;
-		sum_ends(f, &w.count);
-		w.mpps = (double)w.count.received * 1e3 / ns;
-		/* A wait is accounted when it ends: nothing moved means that one goes on. */
-		w.clean = (double)waited * 1000 < ns * opt->dirty_permille && w.count.received > 0;
-		if (last.clean && w.clean)
-			keep(f, &last);
-		f->mpps.all[f->mpps.nb_all++] = w.mpps;
-		add_count(&f->total, &w.count);
+		if (last.place != WATCH_DIRTY && w.place == last.place)
+			keep(&f->tally[last.place], &last, f->window_latency);
+		keep(&f->tally[ANY], &w, f->live);
 		last = w;
-		if (f->live != NULL) { /* they wait for the next window's verdict */
-			histogram_merge(f->all_latency, f->live);
+		if (f->live != NULL) /* it waits for the next window's verdict */
 			histogram_copy(f->window_latency, f->live);
-			histogram_clear(f->live);
-		}
 	}
 }
 
@@ -280,70 +327,107 @@ lost(const struct bench_count *c)
 }
 
 static void
-report(struct flood *f)
+print_tally(const struct flood *f, unsigned int place, struct tally *t)
 {
-	const struct bench_count *c = f->mpps.nb_kept > 0 ? &f->kept : &f->total;
+	const struct bench_count *c = &t->count;
+	unsigned int n = t->mpps.nb;
+
+	printf("{\"place\": \"%s\", \"windows\": %u, \"line_ns\": %.0f, ",
+	       watch_place_name(place), n,
+	       ratio((double)t->line * 1e9 / (double)rte_get_tsc_hz(), n));
+	series_print(stdout, "mpps", &t->mpps);
+	printf(", \"guest_cycles\": {\"tx\": %.1f, \"rx\": %.1f}, \"busy\": %.3f, \"tx_full\": %.3f",
+	       ratio((double)c->tx_cycles, (double)c->sent),
+	       ratio((double)c->rx_cycles, (double)c->received),
+	       ratio((double)(c->tx_cycles + c->rx_cycles), t->cycles),
+	       ratio((double)c->tx_full, (double)c->tx_tries));
+	if (f->busy != NULL)
+		printf(", \"switch_cycles\": %.1f", ratio((double)t->busy, (double)c->received));
+	if (t->latency != NULL) {
+		printf(", ");
+		histogram_print(stdout, "latency_ns", t->latency);
+	}
+	printf("}");
+}
+
+static void
+report(struct flood *f, const struct watch *watch)
+{
+	const struct bench_count *all = &f->tally[ANY].count;
 
 	printf("result {\"mode\": \"%s\", \"kind\": \"%s\", \"size\": %u, \"imix\": %s, "
 	       "\"touch\": %s, \"ends\": %u, \"flows\": %u, \"macs\": %u, \"burst\": %u, "
-	       "\"desc\": %u, ",
+	       "\"desc\": %u, \"tsc_hz\": %" PRIu64 ", \"loss\": %.4f, \"sent\": %" PRIu64
+	       ", \"received\": %" PRIu64 ", \"foreign\": %" PRIu64 ", \"attach_us\": %" PRIu64 ", ",
 	       f->opt->mode, f->opt->nb_vifs ? "raw" : "ethdev", f->opt->size,
 	       f->opt->imix ? "true" : "false", f->opt->touch ? "true" : "false", f->b->nb_ends,
-	       f->nb_senders, f->opt->macs, f->opt->burst, f->opt->desc);
-	series_print(stdout, "mpps", &f->mpps);
-	printf(", \"windows\": {\"kept\": %u, \"all\": %u}, \"tsc_hz\": %" PRIu64 ", ",
-	       f->mpps.nb_kept, f->mpps.nb_all, rte_get_tsc_hz());
-	printf("\"guest_cycles\": {\"tx\": %.1f, \"rx\": %.1f}, ",
-	       ratio((double)c->tx_cycles, (double)c->sent),
-	       ratio((double)c->rx_cycles, (double)c->received));
-	if (f->mpps.nb_kept > 0)
-		printf("\"busy\": %.3f, ",
-		       ratio((double)(c->tx_cycles + c->rx_cycles), f->kept_cycles));
-	else
-		printf("\"busy\": null, ");
-	printf("\"tx_full\": %.3f, \"loss\": %.4f, \"sent\": %" PRIu64 ", \"received\": %" PRIu64
-	       ", \"foreign\": %" PRIu64 ", \"attach_us\": %" PRIu64,
-	       ratio((double)c->tx_full, (double)c->tx_tries),
-	       lost(&f->total), f->total.sent, f->total.received,
-	       f->total.foreign, f->b->attach_us);
-	if (f->latency != NULL) {
-		printf(", ");
-		histogram_print(stdout, "latency_ns",
-				f->mpps.nb_kept > 0 ? f->latency : f->all_latency);
+	       f->nb_senders, f->opt->macs, f->opt->burst, f->opt->desc, rte_get_tsc_hz(),
+	       lost(all), all->sent, all->received, all->foreign, f->b->attach_us);
+	watch_print(stdout, watch);
+	printf(", \"places\": [");
+	for (unsigned int place = 0; place <= ANY; place++) {
+		printf("%s", place != 0 ? ", " : "");
+		print_tally(f, place, &f->tally[place]);
 	}
-	printf("}\n");
+	printf("]}\n");
 	fflush(stdout);
 }
 
 static int
-make_latency(struct flood *f)
+make_tallies(struct flood *f)
 {
+	for (unsigned int place = 0; place <= ANY; place++) {
+		struct tally *t = &f->tally[place];
+
+		if (series_init(&t->mpps, f->opt->max_windows + 1) != 0)
+			return -ENOMEM;
+		if (f->opt->rate_mpps > 0 && (t->latency = histogram_new()) == NULL)
+			return -ENOMEM;
+	}
 	if (f->opt->rate_mpps <= 0)
 		return 0;
-	f->latency = histogram_new();
-	f->all_latency = histogram_new();
 	f->window_latency = histogram_new();
 	f->live = histogram_new();
-	if (f->latency == NULL || f->all_latency == NULL || f->window_latency == NULL ||
-	    f->live == NULL)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < f->nb_receivers; i++)
-		f->b->end[f->receivers[i]]->latency = f->live;
-	return 0;
+	return f->window_latency != NULL && f->live != NULL ? 0 : -ENOMEM;
 }
 
 static void
-free_latency(struct flood *f)
+free_tallies(struct flood *f)
 {
-	for (unsigned int i = 0; i < f->b->nb_ends; i++)
-		f->b->end[i]->latency = NULL;
+	for (unsigned int place = 0; place <= ANY; place++) {
+		series_fini(&f->tally[place].mpps);
+		histogram_free(f->tally[place].latency);
+	}
 	histogram_free(f->live);
 	histogram_free(f->window_latency);
-	histogram_free(f->all_latency);
-	histogram_free(f->latency);
 }
 
 static int
+map_counters(struct flood *f, const char *path)
+{
+	int fd = path != NULL ? open(path, O_RDONLY | O_CLOEXEC) : -1, rc = 0;
+	struct stat st;
+
+	if (path == NULL)
+		return 0;
+	if (fd < 0 || fstat(fd, &st) != 0)
+		rc = -errno;
+	if (rc == 0) {
+		f->busy_len = (size_t)st.st_size;
+		f->busy = mmap(NULL, f->busy_len, PROT_READ, MAP_SHARED, fd, 0);
+		if (f->busy == MAP_FAILED) {
+			rc = -errno;
+			f->busy = NULL;
+		}
+	}
+	if (rc != 0)
+		fprintf(stderr, "test-bench: counters of the switch, %s: %s\n", path, strerror(-rc));
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+static void
 prepare(struct flood *f)
 {
 	struct bench_count discard;
@@ -353,51 +437,44 @@ prepare(struct flood *f)
 	if (f->opt->macs > 1)
 		teach_macs(f);
 	drain(f, LEARN_GAP_US);
-	if (make_latency(f) != 0)
-		return -ENOMEM;
+	for (unsigned int i = 0; i < f->nb_receivers; i++)
+		f->b->end[f->receivers[i]]->latency = f->live;
 	f->load_start = f->last_progress = rte_rdtsc();
 	for (unsigned int i = 0; i < f->opt->warm_windows && !bench_stop; i++)
-		run_window(f);
+		run_window(f, f->opt->window_us);
 	sum_ends(f, &discard);
-	if (f->live != NULL)
-		histogram_clear(f->live);
-	return 0;
 }
 
 int
 bench_flood(struct bench *b)
 {
 	struct flood *f = calloc(1, sizeof(*f));
-	struct run_delay delay = { .nb = 0 };
+	struct watch watch;
 	int rc;
 
 	if (f == NULL)
 		return -ENOMEM;
 	f->b = b;
 	f->opt = b->opt;
-	rc = series_init(&f->mpps, b->opt->max_windows + 1);
-	if (rc != 0)
-		goto free_flood;
-	rc = run_delay_open(&delay, b->opt->switch_schedstat);
-	if (rc != 0) {
-		fprintf(stderr, "test-bench: run delay of %s: %s\n",
-			b->opt->switch_schedstat ? b->opt->switch_schedstat : "this thread",
-			strerror(-rc));
-		goto fini_series;
-	}
-	rc = prepare(f);
+	rc = make_tallies(f);
+	if (rc == 0)
+		rc = map_counters(f, b->opt->switch_counters);
+	if (rc == 0)
+		rc = watch_open(&watch, b->opt, b->opt->switch_schedstat, b->opt->switch_cpu);
 	if (rc == 0) {
+		prepare(f);
 		printf("test-bench: measuring\n");
 		fflush(stdout);
-		measure(f, &delay);
-		report(f);
-		rc = f->total.received > 0 ? 0 : -EIO;
+		measure(f, &watch);
+		report(f, &watch);
+		rc = f->tally[ANY].count.received > 0 ? 0 : -EIO;
+		watch_close(&watch);
 	}
-	free_latency(f);
-	run_delay_close(&delay);
-fini_series:
-	series_fini(&f->mpps);
-free_flood:
+	for (unsigned int i = 0; i < b->nb_ends; i++)
+		b->end[i]->latency = NULL;
+	if (f->busy != NULL)
+		munmap((void *)(uintptr_t)f->busy, f->busy_len);
+	free_tallies(f);
 	free(f);
 	return rc;
 }

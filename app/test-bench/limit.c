@@ -5,8 +5,8 @@
 /*
  * What this machine can do at best, so that the distance to it is always visible:
  *
- *   line    one cache line there and back between two cores: twice that is the least round trip
- *           through a switch
+ *   look    how fast the cores are when nobody shares them, and a cache line there and back: twice that is
+ *           the least round trip through a switch (watch.h)
  *   relay   the main lcore writes frames into slots of one ring and reads them from another, the
  *           second lcore copies them from one to the other and does nothing else: no checks, no
  *           look-up, no headers. The same cache lines cross between the same cores as in a switch
@@ -14,7 +14,7 @@
  *   wake    a thread that waits in epoll_wait() on the second lcore is woken by an eventfd after a
  *           rest of opt->gap_us: below that no switch that sleeps can be woken
  *
- * Needs a second lcore. Both threads are ours, so both run delays are known.
+ * Needs a second lcore.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -31,17 +31,20 @@
 #include <rte_pause.h>
 
 #include "bench.h"
-#include "window.h"
+#include "histogram.h"
+#include "watch.h"
 
-#define LINE_PINGS 200000u
+#define LOOK_WINDOWS 1000u
 #define SLOT_ALIGN 64u
 #define RELAY_BURST 32u
 #define START_TIMEOUT_MS 1000
+#define SETTLE_US 30 /* after a look at the cores */
 #define RING_SMALL 256u
 #define RING_LARGE 1024u
 #define WAKES 100u
 #define WAKE_GAP_US 20000u
 #define WAKE_TIMEOUT_MS 100u
+#define ANY WATCH_PLACES
 
 struct ring { /* single producer, single consumer, free-running indices */
 	uint32_t prod __rte_aligned(128);
@@ -53,32 +56,19 @@ struct limit {
 	const struct bench_opt *opt;
 	struct ring to, from; /* seen from the relay's other side: to the relay, from it */
 	uint32_t size, bytes, stride; /* slots; copied per frame; distance of slots */
-	uint64_t line[2][16] __rte_aligned(128);
 	uint64_t relayed, relay_cycles; /* atomic, written by the relay once per burst */
 	uint32_t relay_tid;             /* atomic */
 	uint32_t stop;                  /* atomic */
-	struct series mpps;
-	uint64_t kept_frames, kept_cycles, all_frames, all_cycles; /* of the relay, in windows */
+	struct tally { /* of clean windows of one place, and of all windows */
+		struct series mpps;
+		uint64_t frames, cycles, line; /* of the relay; of a cache line, sum of windows */
+	} tally[WATCH_PLACES + 1];
 	uint64_t sum;
 	int kick_fd, epfd;
 	uint64_t woken; /* atomic: TSC of the sleeper when it runs again */
 };
 
 /* --- The second lcore --- */
-
-static int
-line_echo(void *arg)
-{
-	struct limit *l = arg;
-
-	__atomic_store_n(&l->relay_tid, (uint32_t)gettid(), __ATOMIC_RELEASE);
-	for (uint64_t i = 1; !__atomic_load_n(&l->stop, __ATOMIC_RELAXED);) {
-		if (__atomic_load_n(&l->line[0][0], __ATOMIC_ACQUIRE) != i)
-			continue; /* no pause: it would be part of the time */
-		__atomic_store_n(&l->line[1][0], i++, __ATOMIC_RELEASE);
-	}
-	return 0;
-}
 
 static unsigned int
 relay_burst(struct limit *l, uint32_t *at)
@@ -141,56 +131,39 @@ sleeper(void *arg)
 
 /* --- The main lcore --- */
 
-/* Launch fn on the second lcore and watch its run delay as well as ours. */
+/* Launch fn on the second lcore. */
 static int
-launch(struct limit *l, lcore_function_t *fn, struct run_delay *delay)
+launch(struct limit *l, lcore_function_t *fn)
 {
-	unsigned int lcore = rte_get_next_lcore(-1, 1, 0);
 	uint64_t deadline = rte_rdtsc() + rte_get_tsc_hz() / 1000 * START_TIMEOUT_MS;
-	char path[64];
 
 	l->stop = 0;
 	l->relay_tid = 0;
-	if (rte_eal_remote_launch(fn, l, lcore) != 0)
+	if (rte_eal_remote_launch(fn, l, rte_get_next_lcore(-1, 1, 0)) != 0)
 		return -EBUSY;
 	while (__atomic_load_n(&l->relay_tid, __ATOMIC_ACQUIRE) == 0)
 		if (rte_rdtsc() > deadline)
 			return -ETIMEDOUT;
-	snprintf(path, sizeof(path), "/proc/self/task/%u/schedstat", l->relay_tid);
-	return run_delay_open(delay, path);
+	return 0;
 }
 
 static void
-finish(struct limit *l, struct run_delay *delay)
+finish(struct limit *l)
 {
 	__atomic_store_n(&l->stop, 1, __ATOMIC_RELAXED);
 	rte_eal_mp_wait_lcore();
-	run_delay_close(delay);
 }
 
+/* Of the second lcore; -1: it has no CPU of its own. */
 static int
-measure_line(struct limit *l)
+second_cpu(void)
 {
-	struct histogram *h = histogram_new();
-	struct run_delay delay = { .nb = 0 };
-	int rc = h != NULL ? launch(l, line_echo, &delay) : -ENOMEM;
+	rte_cpuset_t cpus = rte_lcore_cpuset(rte_get_next_lcore(-1, 1, 0));
 
-	for (uint64_t i = 1; rc == 0 && i <= LINE_PINGS && !bench_stop; i++) {
-		uint64_t start = rte_rdtsc();
-
-		__atomic_store_n(&l->line[0][0], i, __ATOMIC_RELEASE);
-		while (__atomic_load_n(&l->line[1][0], __ATOMIC_ACQUIRE) != i && !bench_stop)
-			;
-		histogram_add(h, rte_rdtsc() - start);
-	}
-	finish(l, &delay);
-	if (rc == 0) {
-		printf("result {\"mode\": \"limit\", \"what\": \"line\", ");
-		histogram_print(stdout, "rtt_ns", h);
-		printf("}\n");
-	}
-	histogram_free(h);
-	return rc;
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &cpus))
+			return CPU_COUNT(&cpus) == 1 ? cpu : -1;
+	return -1;
 }
 
 /* From just before the kick to the first instruction behind epoll_wait(). */
@@ -220,7 +193,6 @@ measure_wake(struct limit *l)
 {
 	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
 	struct histogram *h = histogram_new();
-	struct run_delay delay = { .nb = 0 };
 	int rc = 0;
 
 	l->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -229,10 +201,10 @@ measure_wake(struct limit *l)
 	    epoll_ctl(l->epfd, EPOLL_CTL_ADD, l->kick_fd, &ev) != 0)
 		rc = -ENOMEM;
 	if (rc == 0)
-		rc = launch(l, sleeper, &delay);
+		rc = launch(l, sleeper);
 	for (uint32_t i = 0; rc == 0 && i < WAKES && !bench_stop; i++)
 		rc = wake_once(l, h);
-	finish(l, &delay);
+	finish(l);
 	if (rc == 0) {
 		printf("result {\"mode\": \"limit\", \"what\": \"wake\", \"gap_us\": %u, ",
 		       l->opt->gap_us != 0 ? l->opt->gap_us : WAKE_GAP_US);
@@ -296,68 +268,83 @@ receive_burst(struct limit *l, uint32_t *cons)
 }
 
 struct relay_window {
-	uint64_t frames, cycles; /* of the relay */
+	uint64_t frames, cycles, line; /* of the relay; of a cache line */
 	double mpps;
-	bool clean;
+	enum watch_place place;
 };
 
-static struct relay_window
-relay_window(struct limit *l, const struct run_delay *delay, uint32_t *prod, uint32_t *cons)
+/* Frames that came back, in so many microseconds. */
+static uint64_t
+run_relay(struct limit *l, uint32_t us, uint32_t *prod, uint32_t *cons, uint64_t *cycles)
 {
-	uint64_t length = (uint64_t)l->opt->window_us * rte_get_tsc_hz() / 1000000;
-	uint64_t waited = run_delay_ns(delay), start = rte_rdtsc(), now, received = 0;
-	struct relay_window w = {
-		.frames = __atomic_load_n(&l->relayed, __ATOMIC_RELAXED),
-		.cycles = __atomic_load_n(&l->relay_cycles, __ATOMIC_RELAXED),
-	};
-	double ns;
+	uint64_t length = (uint64_t)us * rte_get_tsc_hz() / 1000000;
+	uint64_t start = rte_rdtsc(), now, received = 0;
 
 	do {
 		send_burst(l, prod);
 		received += receive_burst(l, cons);
 		now = rte_rdtsc();
 	} while (now - start < length);
+	*cycles = now - start;
+	return received;
+}
+
+static struct relay_window
+relay_window(struct limit *l, struct watch *watch, uint32_t *prod, uint32_t *cons)
+{
+	struct relay_window w;
+	uint64_t received, cycles;
+
+	watch_look(watch);
+	run_relay(l, SETTLE_US, prod, cons, &cycles);
+	watch_begin(watch);
+	w.frames = __atomic_load_n(&l->relayed, __ATOMIC_RELAXED);
+	w.cycles = __atomic_load_n(&l->relay_cycles, __ATOMIC_RELAXED);
+	received = run_relay(l, l->opt->window_us, prod, cons, &cycles);
 	w.frames = __atomic_load_n(&l->relayed, __ATOMIC_RELAXED) - w.frames;
 	w.cycles = __atomic_load_n(&l->relay_cycles, __ATOMIC_RELAXED) - w.cycles;
-	ns = (double)(now - start) * 1e9 / (double)rte_get_tsc_hz();
-	w.mpps = (double)received * 1e3 / ns;
-	w.clean = (double)(run_delay_ns(delay) - waited) * 1000 < ns * l->opt->dirty_permille &&
-		  received > 0;
+	w.place = watch_end(watch, cycles);
+	if (received == 0)
+		w.place = WATCH_DIRTY;
+	w.line = watch->line;
+	w.mpps = (double)received * (double)rte_get_tsc_hz() / 1e6 / (double)cycles;
 	return w;
 }
 
 static void
-relay_windows(struct limit *l, const struct run_delay *delay)
+keep(struct tally *t, const struct relay_window *w)
 {
-	struct relay_window last = { .clean = false };
-	uint32_t prod = 0, cons = 0;
-
-	l->kept_frames = l->kept_cycles = l->all_frames = l->all_cycles = 0;
-	for (uint32_t i = 0; i < l->opt->warm_windows && !bench_stop; i++)
-		relay_window(l, delay, &prod, &cons);
-	while (l->mpps.nb_kept < l->opt->windows && l->mpps.nb_all < l->opt->max_windows &&
-	       !bench_stop) {
-		struct relay_window w = relay_window(l, delay, &prod, &cons);
-
-		if (last.clean && w.clean) {
-			l->mpps.kept[l->mpps.nb_kept++] = last.mpps;
-			l->kept_frames += last.frames;
-			l->kept_cycles += last.cycles;
-		}
-		l->mpps.all[l->mpps.nb_all++] = w.mpps;
-		l->all_frames += w.frames;
-		l->all_cycles += w.cycles;
-		last = w;
-	}
+	series_add(&t->mpps, w->mpps);
+	t->frames += w->frames;
+	t->cycles += w->cycles;
+	t->line += w->line;
 }
 
-/* On the relay's core, per frame. */
-static double
-relay_cycles_per_frame(const struct limit *l)
+static bool
+has_enough(const struct limit *l)
 {
-	if (l->kept_frames > 0)
-		return (double)l->kept_cycles / (double)l->kept_frames;
-	return l->all_frames > 0 ? (double)l->all_cycles / (double)l->all_frames : 0;
+	for (unsigned int place = 0; place < WATCH_PLACES; place++)
+		if (l->tally[place].mpps.nb >= l->opt->windows)
+			return true;
+	return l->tally[ANY].mpps.nb >= l->opt->max_windows;
+}
+
+static void
+relay_windows(struct limit *l, struct watch *watch)
+{
+	struct relay_window last = { .place = WATCH_DIRTY };
+	uint32_t prod = 0, cons = 0;
+
+	for (uint32_t i = 0; i < l->opt->warm_windows && !bench_stop; i++)
+		relay_window(l, watch, &prod, &cons);
+	while (!has_enough(l) && !bench_stop) {
+		struct relay_window w = relay_window(l, watch, &prod, &cons);
+
+		if (last.place != WATCH_DIRTY && w.place == last.place)
+			keep(&l->tally[last.place], &last);
+		keep(&l->tally[ANY], &w);
+		last = w;
+	}
 }
 
 static int
@@ -372,55 +359,112 @@ make_rings(struct limit *l, uint32_t bytes, uint32_t size)
 	return l->to.slots != NULL && l->from.slots != NULL ? 0 : -ENOMEM;
 }
 
+static double
+per(uint64_t sum, double n)
+{
+	return n > 0 ? (double)sum / n : 0;
+}
+
+static void
+print_relay(struct limit *l, const struct watch *watch)
+{
+	printf("result {\"mode\": \"limit\", \"what\": \"relay\", \"bytes\": %u, \"slots\": %u, "
+	       "\"tsc_hz\": %" PRIu64 ", ", l->bytes, l->size, rte_get_tsc_hz());
+	watch_print(stdout, watch);
+	printf(", \"places\": [");
+	for (unsigned int place = 0; place <= ANY; place++) {
+		struct tally *t = &l->tally[place];
+		double ns = per(t->line, t->mpps.nb) * 1e9 / (double)rte_get_tsc_hz();
+
+		printf("%s{\"place\": \"%s\", \"windows\": %u, \"line_ns\": %.0f, \"cycles\": %.1f, ",
+		       place != 0 ? ", " : "", watch_place_name(place), t->mpps.nb, ns,
+		       per(t->cycles, (double)t->frames));
+		series_print(stdout, "mpps", &t->mpps);
+		printf("}");
+	}
+	printf("]}\n");
+	fflush(stdout);
+}
+
 static int
 measure_relay(struct limit *l, uint32_t bytes, uint32_t size)
 {
-	struct run_delay delay = { .nb = 0 };
-	int rc = series_init(&l->mpps, l->opt->max_windows + 1);
+	struct watch watch;
+	char path[64];
+	int rc = make_rings(l, bytes, size);
 
+	memset(l->tally, 0, sizeof(l->tally));
+	for (unsigned int place = 0; rc == 0 && place <= ANY; place++)
+		rc = series_init(&l->tally[place].mpps, l->opt->max_windows + 1);
 	if (rc == 0)
-		rc = make_rings(l, bytes, size);
+		rc = launch(l, relay);
+	snprintf(path, sizeof(path), "/proc/self/task/%u/schedstat", l->relay_tid);
 	if (rc == 0)
-		rc = launch(l, relay, &delay);
+		rc = watch_open(&watch, l->opt, path, second_cpu());
 	if (rc == 0) {
-		relay_windows(l, &delay);
-		finish(l, &delay);
-		printf("result {\"mode\": \"limit\", \"what\": \"relay\", \"bytes\": %u, "
-		       "\"slots\": %u, \"cycles\": %.1f, \"tsc_hz\": %" PRIu64
-		       ", \"windows\": {\"kept\": %u, \"all\": %u}, ",
-		       bytes, size, relay_cycles_per_frame(l), rte_get_tsc_hz(), l->mpps.nb_kept, l->mpps.nb_all);
-		series_print(stdout, "mpps", &l->mpps);
-		printf("}\n");
-		fflush(stdout);
+		relay_windows(l, &watch);
+		print_relay(l, &watch);
+		watch_close(&watch);
 	}
+	finish(l);
 	rte_free(l->to.slots);
 	rte_free(l->from.slots);
-	series_fini(&l->mpps);
+	for (unsigned int place = 0; place <= ANY; place++)
+		series_fini(&l->tally[place].mpps);
 	return rc;
 }
 
+static bool
+has_second_lcore(const struct bench_opt *opt)
+{
+	if (rte_lcore_count() >= 2)
+		return true;
+	fprintf(stderr, "test-bench: mode %s needs two lcores, as in --lcores 0@0,1@1\n", opt->mode);
+	return false;
+}
+
 int
-bench_limit(const struct bench_opt *opt, bool line_only)
+bench_look(const struct bench_opt *opt)
+{
+	unsigned int seen[WATCH_PLACES + 1] = { 0 };
+	struct watch watch;
+	int rc;
+
+	if (!has_second_lcore(opt))
+		return -EINVAL;
+	rc = watch_open(&watch, opt, NULL, second_cpu());
+	if (rc != 0)
+		return rc;
+	for (unsigned int i = 0; i < LOOK_WINDOWS && !bench_stop; i++) {
+		watch_look(&watch);
+		watch_begin(&watch);
+		rte_delay_us_block(opt->window_us);
+		seen[watch_end(&watch, rte_get_tsc_hz())]++;
+	}
+	printf("result {\"mode\": \"look\", \"near\": %u, \"far\": %u, ", seen[WATCH_NEAR],
+	       seen[WATCH_FAR]);
+	watch_print(stdout, &watch);
+	printf("}\n");
+	watch_close(&watch);
+	return 0;
+}
+
+int
+bench_limit(const struct bench_opt *opt)
 {
 	static const uint32_t bytes[] = { 64, 128, 1500 }; /* 60, 64 and 1500 B frames */
 	struct limit *l;
-	int rc;
+	int rc = 0;
 
-	if (rte_lcore_count() < 2) {
-		fprintf(stderr, "test-bench: limit needs two lcores, as in --lcores 0@0,1@1\n");
+	if (!has_second_lcore(opt))
 		return -EINVAL;
-	}
 	l = rte_zmalloc(NULL, sizeof(*l), 128);
 	if (l == NULL)
 		return -ENOMEM;
 	l->opt = opt;
-	rc = measure_line(l);
-	for (unsigned int i = 0; i < 2 * RTE_DIM(bytes) && rc == 0 && !line_only; i++) {
+	for (unsigned int i = 0; i < 2 * RTE_DIM(bytes) && rc == 0; i++)
 		rc = measure_relay(l, bytes[i / 2], i % 2 == 0 ? RING_SMALL : RING_LARGE);
-		if (rc == 0)
-			rc = measure_line(l); /* have the CPUs of a virtual machine moved? */
-	}
-	if (rc == 0 && !line_only)
+	if (rc == 0)
 		rc = measure_wake(l);
 	rte_free(l);
 	return rc;

@@ -46,7 +46,7 @@ usage(FILE *out)
 		"  pingpong   one frame there and one back\n"
 		"  hold       attach everything, do nothing until SIGTERM\n"
 		"  limit      no switch: cache lines between two lcores\n"
-		"  line       only the first part of it: a cache line there and back\n"
+		"  look       how fast the cores are, and how far from each other, for a second\n"
 		"ends: every ethdev of the EAL, or instead\n"
 		"  --vif ADDRESS       a VIF by lib/vif and its stock rings; may be repeated\n"
 		"frames:\n"
@@ -66,12 +66,17 @@ usage(FILE *out)
 		"  --inline BYTES      raw ends: longer frames go by DMA\n"
 		"  --cells             raw ends that cost next to nothing: the switch is measured\n"
 		"windows:\n"
-		"  --windows N         clean ones wanted (default 250)\n"
-		"  --max-windows N     then give up (default 1000)\n"
-		"  --warm N            first ones that don't count (default 50)\n"
-		"  --window-us N       length (default 4000)\n"
+		"  --windows N         clean ones wanted, all near or all far (default 100)\n"
+		"  --max-windows N     then give up (default 2500)\n"
+		"  --warm N            first ones that don't count (default 200)\n"
+		"  --window-us N       length (default 500)\n"
 		"  --dirty N           permille of run delay that spoil a window (default 10)\n"
-		"  --switch-schedstat PATH  of the switch's data thread: its run delay counts too\n"
+		"  --core-least N --line-least N  \"core\" and \"line\" of \"watch\" in earlier results\n"
+		"the switch:\n"
+		"  --switch-cpu N      CPU of its data thread: is its core ours, how far is it?\n"
+		"  --switch-schedstat PATH  of its data thread: its run delay counts too\n"
+		"  --switch-counters PATH   its counters-file: busy cycles in clean windows\n"
+		"otherwise:\n"
 		"  --link-timeout-ms N (default 10000)\n"
 		"  --stay              stay attached after the result, until SIGTERM\n");
 }
@@ -85,6 +90,8 @@ static const struct option longs[] = {
 	{ "buf", 1, 0, 'B' }, { "mbufs", 1, 0, 'M' }, { "inline", 1, 0, 'i' }, { "cells", 0, 0, 'c' },
 	{ "windows", 1, 0, 'w' }, { "max-windows", 1, 0, 'W' }, { "warm", 1, 0, 'H' },
 	{ "window-us", 1, 0, 'u' }, { "dirty", 1, 0, 'D' }, { "switch-schedstat", 1, 0, 'S' },
+	{ "core-least", 1, 0, 'C' }, { "line-least", 1, 0, 'L' }, { "switch-cpu", 1, 0, 'P' },
+	{ "switch-counters", 1, 0, 'K' },
 	{ "link-timeout-ms", 1, 0, 'l' }, { "stay", 0, 0, 'y' }, { "help", 0, 0, 'h' },
 	{ 0, 0, 0, 0 } };
 
@@ -123,6 +130,10 @@ take_option(struct bench_opt *o, int c)
 	case 'u': o->window_us = v; break;
 	case 'D': o->dirty_permille = v; break;
 	case 'S': o->switch_schedstat = optarg; break;
+	case 'C': o->core_least = v; break;
+	case 'L': o->line_least = v; break;
+	case 'P': o->switch_cpu = (int)v; break;
+	case 'K': o->switch_counters = optarg; break;
 	case 'l': o->link_timeout_ms = v; break;
 	case 'y': o->stay = true; break;
 	case 'h': usage(stdout); exit(0);
@@ -134,7 +145,7 @@ take_option(struct bench_opt *o, int c)
 static bool
 mode_is_known(const char *mode)
 {
-	static const char *const modes[] = { "flood", "load", "pingpong", "hold", "limit", "line" };
+	static const char *const modes[] = { "flood", "load", "pingpong", "hold", "limit", "look" };
 
 	for (unsigned int i = 0; i < RTE_DIM(modes); i++)
 		if (strcmp(mode, modes[i]) == 0)
@@ -148,7 +159,7 @@ wrong_option(const struct bench_opt *o)
 	if (o->mode == NULL)
 		return "--mode is missing";
 	if (!mode_is_known(o->mode))
-		return "--mode must be flood, load, pingpong, hold, limit or line";
+		return "--mode must be flood, load, pingpong, hold, limit or look";
 	if (o->size < BENCH_MIN_SIZE || o->size > BENCH_MAX_SIZE)
 		return "--size must be 24 to 9018";
 	if (o->imix && o->buf_size < 1514)
@@ -279,8 +290,8 @@ int
 main(int argc, char **argv)
 {
 	static struct bench_opt opt = { .size = 64, .burst = 32, .macs = 1, .desc = 1024,
-					.windows = 250, .max_windows = 1000, .warm_windows = 50,
-					.window_us = 4000, .dirty_permille = 10, .pings = 50000,
+					.windows = 100, .max_windows = 2500, .warm_windows = 200,
+					.window_us = 500, .switch_cpu = -1, .dirty_permille = 10, .pings = 50000,
 					.link_timeout_ms = 10000 };
 	static struct bench b = { .opt = &opt };
 	int n, rc;
@@ -295,8 +306,8 @@ main(int argc, char **argv)
 	}
 	signal(SIGTERM, on_signal);
 	signal(SIGINT, on_signal);
-	if (strcmp(opt.mode, "limit") == 0 || strcmp(opt.mode, "line") == 0) {
-		rc = bench_limit(&opt, strcmp(opt.mode, "line") == 0);
+	if (strcmp(opt.mode, "limit") == 0 || strcmp(opt.mode, "look") == 0) {
+		rc = strcmp(opt.mode, "limit") == 0 ? bench_limit(&opt) : bench_look(&opt);
 	} else {
 		rc = open_ends(&b);
 		if (rc == 0)

@@ -5,7 +5,8 @@
 /*
  * Round trips: one frame from end 0 to end 1, one back, nothing else under way. Reported are the
  * round trip and its first half alone; with opt->gap_us between round trips everything has gone to
- * sleep, and the first half is what waking up costs. Batches are judged as windows are (window.h).
+ * sleep, and the first half is what waking up costs: then nobody looks at the cores, who would wake
+ * them. Otherwise batches are judged as windows are (watch.h).
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -13,23 +14,30 @@
 #include <unistd.h>
 
 #include "bench.h"
-#include "window.h"
+#include "histogram.h"
+#include "watch.h"
 
 #define WARM_PINGS 200
 #define WARM_GAP_PINGS 3
 #define LOST_MAX 1000
 #define PING_TIMEOUT_MS 100
 #define TEACH_ROUNDS 4
+#define SETTLE_PINGS 50 /* after a look at the cores */
 #define TEACH_GAP_US 20000
+#define ANY WATCH_PLACES
 
 struct pingpong {
 	struct end *a, *z;
 	const struct bench_opt *opt;
 	uint64_t id, lost, timeout_tsc;
-	struct histogram *rtt, *one_way;           /* kept */
-	struct histogram *all_rtt, *all_way;       /* all, for when none was kept */
-	struct histogram *batch_rtt, *batch_way;   /* being measured */
-	struct histogram *last_rtt, *last_way;     /* clean so far: the next batch decides */
+	struct tally { /* of clean windows of one place, and of all windows */
+		struct times {
+			struct histogram *rtt, *one_way;
+		} times;
+		unsigned int windows;
+		uint64_t line; /* cycles of a cache line, sum of windows */
+	} tally[WATCH_PLACES + 1];
+	struct times batch, last; /* being measured; clean so far, and the next batch decides */
 };
 
 /* One frame from one end to the other; false: lost. */
@@ -62,8 +70,8 @@ ping(struct pingpong *p)
 	middle = rte_rdtsc();
 	if (!hop(p, p->z, p->a, middle))
 		goto lost;
-	histogram_add(p->batch_rtt, rte_rdtsc() - start);
-	histogram_add(p->batch_way, middle - start);
+	histogram_add(p->batch.rtt, rte_rdtsc() - start);
+	histogram_add(p->batch.one_way, middle - start);
 	return;
 lost:
 	p->lost++;
@@ -88,113 +96,136 @@ teach(struct pingpong *p)
 	for (unsigned int i = 0; i < warm && !bench_stop; i++)
 		ping(p);
 	p->lost = 0;
-	histogram_clear(p->batch_rtt);
-	histogram_clear(p->batch_way);
 }
 
-static void
-swap(struct histogram **a, struct histogram **b)
-{
-	struct histogram *h = *a;
-
-	*a = *b;
-	*b = h;
-}
-
-/* One batch, at least one ping. True: nobody waited for a CPU. */
-static bool
-run_batch(struct pingpong *p, const struct run_delay *delay)
+/* One batch, at least one ping. */
+static enum watch_place
+run_batch(struct pingpong *p, struct watch *watch)
 {
 	uint64_t length = (uint64_t)p->opt->window_us * rte_get_tsc_hz() / 1000000;
-	uint64_t waited = run_delay_ns(delay), start = rte_rdtsc();
-	double ns;
+	uint64_t start;
 
-	histogram_clear(p->batch_rtt);
-	histogram_clear(p->batch_way);
+	if (p->opt->gap_us == 0)
+		watch_look(watch);
+	for (unsigned int i = 0; i < SETTLE_PINGS && p->opt->gap_us == 0; i++)
+		ping(p);
+	watch_begin(watch);
+	histogram_clear(p->batch.rtt);
+	histogram_clear(p->batch.one_way);
+	start = rte_rdtsc();
 	do {
 		ping(p);
 	} while (rte_rdtsc() - start < length && p->opt->gap_us == 0 && !bench_stop);
-	ns = (double)(rte_rdtsc() - start) * 1e9 / (double)rte_get_tsc_hz();
-	waited = run_delay_ns(delay) - waited;
-	return p->opt->gap_us != 0 || (double)waited * 1000 < ns * p->opt->dirty_permille;
+	return p->opt->gap_us == 0 ? watch_end(watch, rte_rdtsc() - start) : WATCH_DIRTY;
 }
 
 static void
-measure(struct pingpong *p, const struct run_delay *delay, unsigned int *kept, unsigned int *all)
+keep(struct tally *t, const struct times *times, uint64_t line)
 {
-	bool last_clean = false;
+	histogram_merge(t->times.rtt, times->rtt);
+	histogram_merge(t->times.one_way, times->one_way);
+	t->windows++;
+	t->line += line;
+}
 
-	while (histogram_count(p->rtt) < p->opt->pings && *all < p->opt->max_windows &&
-	       p->lost < LOST_MAX && !bench_stop) {
-		bool clean = run_batch(p, delay);
+static bool
+has_enough(const struct pingpong *p)
+{
+	bool slept = p->opt->gap_us != 0;
 
-		(*all)++;
-		if (last_clean && clean) {
-			histogram_merge(p->rtt, p->last_rtt);
-			histogram_merge(p->one_way, p->last_way);
-			(*kept)++;
-		}
-		histogram_merge(p->all_rtt, p->batch_rtt);
-		histogram_merge(p->all_way, p->batch_way);
-		swap(&p->batch_rtt, &p->last_rtt);
-		swap(&p->batch_way, &p->last_way);
-		last_clean = clean;
+	for (unsigned int place = slept ? ANY : 0; place < (slept ? ANY + 1 : WATCH_PLACES); place++)
+		if (histogram_count(p->tally[place].times.rtt) >= p->opt->pings)
+			return true;
+	return p->tally[ANY].windows >= p->opt->max_windows || p->lost >= LOST_MAX;
+}
+
+static void
+measure(struct pingpong *p, struct watch *watch)
+{
+	enum watch_place last = WATCH_DIRTY;
+	uint64_t last_line = 0;
+
+	while (!has_enough(p) && !bench_stop) {
+		enum watch_place place = run_batch(p, watch);
+		struct times times = p->last;
+
+		if (last != WATCH_DIRTY && place == last)
+			keep(&p->tally[last], &p->last, last_line);
+		keep(&p->tally[ANY], &p->batch, watch->line);
+		p->last = p->batch;
+		p->batch = times;
+		last = place;
+		last_line = watch->line;
 	}
 }
 
 static void
-report(const struct pingpong *p, const struct bench *b, unsigned int kept, unsigned int all)
+report(const struct pingpong *p, const struct bench *b, const struct watch *watch)
 {
 	printf("result {\"mode\": \"pingpong\", \"kind\": \"%s\", \"size\": %u, \"gap_us\": %u, "
-	       "\"desc\": %u, ",
-	       p->opt->nb_vifs ? "raw" : "ethdev", p->opt->size, p->opt->gap_us, p->opt->desc);
-	histogram_print(stdout, "rtt_ns", kept > 0 ? p->rtt : p->all_rtt);
-	printf(", ");
-	histogram_print(stdout, "one_way_ns", kept > 0 ? p->one_way : p->all_way);
-	printf(", \"lost\": %" PRIu64 ", \"windows\": {\"kept\": %u, \"all\": %u}, "
-	       "\"tsc_hz\": %" PRIu64 ", \"attach_us\": %" PRIu64 "}\n",
-	       p->lost, kept, all, rte_get_tsc_hz(), b->attach_us);
+	       "\"desc\": %u, \"lost\": %" PRIu64 ", \"tsc_hz\": %" PRIu64
+	       ", \"attach_us\": %" PRIu64 ", ",
+	       p->opt->nb_vifs ? "raw" : "ethdev", p->opt->size, p->opt->gap_us, p->opt->desc,
+	       p->lost, rte_get_tsc_hz(), b->attach_us);
+	watch_print(stdout, watch);
+	printf(", \"places\": [");
+	for (unsigned int place = 0; place <= ANY; place++) {
+		const struct tally *t = &p->tally[place];
+		double ns = (double)t->line * 1e9 / (double)rte_get_tsc_hz();
+
+		printf("%s{\"place\": \"%s\", \"windows\": %u, \"line_ns\": %.0f, ",
+		       place != 0 ? ", " : "", watch_place_name(place), t->windows,
+		       t->windows != 0 ? ns / t->windows : 0);
+		histogram_print(stdout, "rtt_ns", t->times.rtt);
+		printf(", ");
+		histogram_print(stdout, "one_way_ns", t->times.one_way);
+		printf("}");
+	}
+	printf("]}\n");
 	fflush(stdout);
 }
 
 static int
-make_histograms(struct pingpong *p, struct histogram **all[])
+make_times(struct times *t)
 {
-	for (unsigned int i = 0; all[i] != NULL; i++) {
-		*all[i] = histogram_new();
-		if (*all[i] == NULL)
-			return -ENOMEM;
-	}
-	p->timeout_tsc = rte_get_tsc_hz() / 1000 * PING_TIMEOUT_MS;
-	return 0;
+	t->rtt = histogram_new();
+	t->one_way = histogram_new();
+	return t->rtt != NULL && t->one_way != NULL ? 0 : -ENOMEM;
+}
+
+static void
+free_times(struct times *t)
+{
+	histogram_free(t->rtt);
+	histogram_free(t->one_way);
 }
 
 int
 bench_pingpong(struct bench *b)
 {
 	struct pingpong p = { .a = b->end[0], .z = b->end[1], .opt = b->opt };
-	struct histogram **histograms[] = { &p.rtt, &p.one_way, &p.all_rtt, &p.all_way,
-					    &p.batch_rtt, &p.batch_way, &p.last_rtt, &p.last_way,
-					    NULL };
-	unsigned int kept = 0, all = 0;
-	struct run_delay delay;
-	int rc = run_delay_open(&delay, b->opt->switch_schedstat);
+	struct watch watch;
+	int rc = make_times(&p.batch);
 
-	if (rc != 0) {
-		fprintf(stderr, "test-bench: run delay: %s\n", strerror(-rc));
-		return rc;
-	}
-	rc = make_histograms(&p, histograms);
+	p.timeout_tsc = rte_get_tsc_hz() / 1000 * PING_TIMEOUT_MS;
+	if (rc == 0)
+		rc = make_times(&p.last);
+	for (unsigned int place = 0; rc == 0 && place <= ANY; place++)
+		rc = make_times(&p.tally[place].times);
+	if (rc == 0)
+		rc = watch_open(&watch, b->opt, b->opt->switch_schedstat, b->opt->switch_cpu);
 	if (rc == 0) {
 		teach(&p);
 		printf("test-bench: measuring\n");
 		fflush(stdout);
-		measure(&p, &delay, &kept, &all);
-		report(&p, b, kept, all);
-		rc = histogram_count(p.all_rtt) > 0 ? 0 : -EIO;
+		measure(&p, &watch);
+		report(&p, b, &watch);
+		rc = histogram_count(p.tally[ANY].times.rtt) > 0 ? 0 : -EIO;
+		watch_close(&watch);
 	}
-	for (unsigned int i = 0; histograms[i] != NULL; i++)
-		histogram_free(*histograms[i]);
-	run_delay_close(&delay);
+	free_times(&p.batch);
+	free_times(&p.last);
+	for (unsigned int place = 0; place <= ANY; place++)
+		free_times(&p.tally[place].times);
 	return rc;
 }

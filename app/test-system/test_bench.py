@@ -23,8 +23,10 @@ BENCH_SWEEP = os.path.join(ROOT, "usertools", "bench-sweep")
 BENCH_TCP = os.path.join(ROOT, "usertools", "bench-tcp")
 SELF_TEST_S = 120
 EXIT_LACKS = 3
-ROUND_FIELDS = {"mode", "kind", "size", "mpps", "windows", "guest_cycles", "busy", "tx_full",
-                "loss", "sent", "received", "tsc_hz", "switch", "value"}
+ROUND_FIELDS = {"mode", "kind", "size", "places", "watch", "loss", "sent", "received", "tsc_hz",
+                "switch", "value"}
+PART_FIELDS = {"place", "windows", "line_ns", "mpps", "guest_cycles", "busy", "tx_full",
+               "switch_cycles", "value"}
 ROW_FIELDS = {"measure", "switch", "unit", "value", "bottleneck", "switch_cycles_counted",
               "switch_cycles_from_rate", "guest_cycles", "total_cycles", "p99", "p999", "windows"}
 
@@ -52,10 +54,15 @@ def check_results(results):
         expect(row["value"]["max"] >= 0, row)
     for entry in results["raw"]:
         for one in entry["rounds"]:
+            expect([part["place"] for part in one["places"]] == ["near", "far", "any"], one)
+            everything = one["places"][-1]
             if one["mode"] == "pingpong":
-                expect(one["rtt_ns"]["n"] > 0 and one["one_way_ns"]["n"] > 0, one)
+                expect(everything["rtt_ns"]["n"] > 0 and everything["one_way_ns"]["n"] > 0, one)
                 continue
             expect(ROUND_FIELDS <= set(one), f"{ROUND_FIELDS - set(one)} missing in {one}")
+            expect(PART_FIELDS <= set(everything), f"{PART_FIELDS - set(everything)} missing: {one}")
+            # Read in the switch's own lcores file, window by window.
+            expect(0 < everything["switch_cycles"] < 1e6, everything)
             # The switch is asked when measuring has begun, on a busy machine long after that.
             expect(one["received"] > 0 and one["switch"]["frames"] >= one["received"] / 50, one)
 
@@ -106,7 +113,7 @@ def tcp(tap, build):
 
 def limit(tap, lab):
     """The machine's own limits, next to which the targets are printed."""
-    with tap.case("test-bench --mode limit wakes, copies and passes a line"):
+    with tap.case("test-bench --mode limit wakes and copies"):
         eal = lab.eal_args("limit", 64)
         cpus = sorted(os.sched_getaffinity(0))
         eal[eal.index("--lcores") + 1] = f"0@{cpus[0]},1@{cpus[-1]}"
@@ -114,23 +121,51 @@ def limit(tap, lab):
                         "--warm", "1", "--max-windows", "8"], timeout_s=SELF_TEST_S)
         found = [json.loads(text) for text in
                  re.findall(r"^result (\{.*\})$", done.stdout, re.MULTILINE)]
-        expect([one["what"] for one in found] == ["line", *["relay", "line"] * 6, "wake"], done.stdout)
+        expect([one["what"] for one in found] == [*["relay"] * 6, "wake"], done.stdout)
+        for relay in found[:-1]:
+            expect(relay["places"][-1]["mpps"]["median"] > 0, relay)
+            expect(relay["places"][-1]["line_ns"] > 0, relay)
         expect(found[-1]["wake_ns"]["n"] == 100 and found[-1]["wake_ns"]["p50"] > 0, found[-1])
+
+
+def look(tap, lab):
+    with tap.case("test-bench --mode look tells how fast cores are, and how far apart"):
+        eal = lab.eal_args("look", 64)
+        cpus = sorted(os.sched_getaffinity(0))
+        eal[eal.index("--lcores") + 1] = f"0@{cpus[0]},1@{cpus[-1]}"
+        done = lab.run([lab.program("test-bench"), *eal, "--", "--mode", "look"])
+        found = json.loads(re.search(r"^result (\{.*\})$", done.stdout, re.MULTILINE)[1])
+        expect(found["watch"]["core"] > 0 and found["watch"]["windows"] == 1000, found)
+        expect(found["near"] + found["far"] + found["watch"]["shared"] + found["watch"]["late"] >= 1000,
+               f"each window is near, far, shared or late: {found}")
+
+
+def measured(core, **places):
+    """A result with windows, and nanoseconds of a line, by what test-bench took the place for."""
+    return {"watch": {"core": core}, "places": [
+        *({"place": place, "windows": windows, "line_ns": line_ns}
+          for place, (windows, line_ns) in places.items()), {"place": "any", "windows": 100, "line_ns": 300}]}
 
 
 def places(tap):
     """Which results are compared."""
-    near, far, moved = ({"line_ns": lines} for lines in ([120, 139], [503, 529], [129, 516]))
-    unknown = {"line_ns": [None, 120]}
-    with tap.case("only results with the CPUs equally far apart are compared"):
-        told = distance.Places([near, far, moved, unknown])
-        expect([told.of(one) for one in (near, far, moved, unknown)] == ["near", "far", None, None],
-               "told apart")
-        expect(told.choose([[near, far, far], [far, moved]]) == "far", "most of each switch")
+    near, far, both = (measured(2700, **{"near": (50, 120)}), measured(2700, far=(9, 510)),
+                       measured(2710, near=(20, 130), far=(40, 500)))
+    early = measured(2700, near=(50, 505)) # when nobody had seen near ones
+    shared = measured(3600, near=(90, 125)) # when nobody had seen a core alone
+    few = measured(2700, near=(7, 120))
+    with tap.case("only clean windows with the CPUs equally far apart are compared"):
+        told = distance.Places([near, far, both, early, shared, few])
+
+        def windows(place):
+            return [part and part["windows"] for part in
+                    (told.part(one, place) for one in (near, far, both, early, shared, few))]
+        expect(windows("near") == [50, None, 20, None, None, None], windows("near"))
+        expect(windows("far") == [None, 9, 40, 50, None, None], windows("far"))
+        expect(windows(None) == [100] * 6, windows(None))
+        expect(told.choose([[near, far, far], [far, both]]) == "far", "most of each switch")
         expect(told.choose([[near], [far]]) is None, "no place of both")
-        alike = distance.Places([{"line_ns": [120, 139]}, {"line_ns": [119, 150]}])
-        expect(alike.of({"line_ns": [120, 150]}) == "near", "nothing to tell apart")
-        expect(distance.Places([]).choose([[{}]]) == "near", "nothing measured")
+        expect(distance.fullest(both)["line_ns"] == 500, "most windows")
 
 
 def wrong_options(tap, lab):
@@ -152,6 +187,7 @@ def main():
     with Lab("bench-options", memory="nohuge") as lab:
         wrong_options(tap, lab)
         limit(tap, lab)
+        look(tap, lab)
         places(tap)
         build = lab.build
     self_test(tap, build)

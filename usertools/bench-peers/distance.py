@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 the NFE authors
-"""How far the two CPUs are from each other, and which results may be compared.
+"""What the cores were like while something was measured, and which results may be compared.
 
-A virtual machine's CPUs move on their host: within seconds a cache line takes several times as long
-from one to the other, and every switch with it. So a line is timed between any two measurements. A
-result is "near" or "far" if both of its neighbours are, and only results of one place are compared.
+A virtual machine's CPUs move on their host, and share their cores with others, from one millisecond to
+the next. test-bench looks at them in each window (app/test-bench/watch.h) and reports what it saw near
+and far apart: each result has "places", parts with "place", "windows", "line_ns" and what was measured
+there. "any" is all windows, the disturbed ones too. Only parts of one place are compared.
 """
 import json
 import re
@@ -12,50 +13,84 @@ import re
 import machine
 import measures
 import switches
-from lab import Lab, LabError
+from lab import Lab
 
-DISTINCT = 1.6  # greatest over least time of a line: below that all results are of one place
+FAR = 2           # a cache line's way there and back over the least one, as in watch.c
+SHARED = 1.2      # likewise, of the loop that fills a core
+MIN_WINDOWS = 8   # of a part, to be compared
+
+least = {"core": 0, "line": 0} # TSC cycles that test-bench has seen so far
 
 
-def line_ns():
-    """Nanoseconds of a cache line there and back, now; None: it could not be measured."""
+def see(result):
+    """What cores can do is known the better, the more results were seen. Returns the result."""
+    for key, known in least.items():
+        seen = result.get("watch", {}).get(key, 0)
+        if seen and not 0 < known < seen:
+            least[key] = seen
+    return result
+
+
+def options():
+    """What test-bench should know."""
+    return ["--core-least", str(least["core"]), "--line-least", str(least["line"])]
+
+
+def look():
+    """At the cores, before anything is measured."""
     guest, switch = machine.cpus()
-    with Lab("line", memory="nohuge") as lab:
+    with Lab("look", memory="nohuge") as lab:
         argv = [lab.program("test-bench"),
-                *switches.eal(lab, "line", 16, f"0@{guest},1@{switch}"), "--", "--mode", "line"]
-        process = lab.start("line", argv)
+                *switches.eal(lab, "look", 16, f"0@{guest},1@{switch}"), "--", "--mode", "look",
+                *options()]
+        process = lab.start("look", argv)
         machine.prioritise(process)
-        try:
-            process.wait(measures.RESULT_S)
-        except LabError:
-            return None
+        process.wait(measures.RESULT_S)
         found = re.search(r"^result (\{.*\})$", process.log(), re.MULTILINE)
-        return json.loads(found[1])["rtt_ns"]["p50"] if found else None
+        return see(json.loads(found[1]))
+
+
+def flat(result, part):
+    """A result as if its part were all of it."""
+    return {**{key: value for key, value in result.items() if key != "places"}, **part}
+
+
+def fullest(result):
+    """The part with most clean windows; of all windows, if none was clean."""
+    clean = [part for part in result["places"] if part["place"] != "any" and part["windows"]]
+    return flat(result, max(clean, key=lambda part: part["windows"]) if clean
+                else next(part for part in result["places"] if part["place"] == "any"))
 
 
 class Places:
-    """Tells near from far by all results of a run, each of which has "line_ns": [before, after]."""
+    """Of all results of a run: the least that any of them saw tells near from far."""
 
     def __init__(self, results):
-        lines = [ns for result in results for ns in result.get("line_ns", ()) if ns]
+        watched = [one for one in results if one.get("watch", {}).get("core")]
+        self.core = min((one["watch"]["core"] for one in watched), default=0)
+        lines = [part["line_ns"] for one in watched for part in one["places"]
+                 if part["place"] != "any" and part["line_ns"]]
         self.least, self.greatest = min(lines, default=0), max(lines, default=0)
-        self.border = (self.least * self.greatest) ** 0.5
-        self.distinct = self.greatest > DISTINCT * self.least
 
-    def of(self, result):
-        """"near", "far", or None: the CPUs moved meanwhile. All are "near" if nothing differs."""
-        lines = result.get("line_ns", ())
-        if not self.distinct:
-            return "near"
-        if len(lines) != 2 or None in lines:
-            return None
-        sides = {ns > self.border for ns in lines}
-        return None if len(sides) == 2 else "far" if sides.pop() else "near"
+    def part(self, result, place):
+        """The result at this place, flat; None: too few windows. place None: all windows."""
+        if place is None:
+            return flat(result, next(part for part in result["places"] if part["place"] == "any"))
+        if result.get("watch", {}).get("core", 0) > SHARED * self.core:
+            return None # when it was measured, nobody knew yet what a core can do
+        there = [part for part in result["places"] if part["place"] != "any" and
+                 part["windows"] >= MIN_WINDOWS and
+                 place == ("near" if part["line_ns"] < FAR * self.least or not self.least else "far")]
+        return flat(result, max(there, key=lambda part: part["windows"])) if there else None
+
+    def parts(self, results, place):
+        found = [self.part(result, place) for result in results]
+        return [part for part in found if part is not None]
 
     def choose(self, groups):
         """The place in which each group of results (one per switch and measure that are compared)
         has most; None: in neither has each at least one."""
-        counts = {place: min((sum(self.of(one) == place for one in group) for group in groups),
-                             default=0) for place in ("near", "far")}
+        counts = {place: min((len(self.parts(group, place)) for group in groups), default=0)
+                  for place in ("near", "far")}
         best = max(counts, key=counts.get)
         return best if counts[best] > 0 else None

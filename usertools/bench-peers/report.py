@@ -31,6 +31,17 @@ def from_rate(result):
     return result["tsc_hz"] / result["value"] / 1e6 if result.get("value") else None
 
 
+def counted(result):
+    """Busy cycles per frame by the switch's own counter: ours are read in the very windows; others
+    count disturbed time too, but cannot have been busy for longer than the clean windows took."""
+    if "switch_cycles" in result:
+        return result["switch_cycles"]
+    cycles = result.get("switch", {}).get("cycles")
+    if cycles is None or "mpps" not in result:
+        return cycles
+    return min(cycles, from_rate(result) or cycles)
+
+
 def families(results):
     """(name, {(measure, switch): results}) of what is compared: a measure, or all that differ in a
     count only."""
@@ -43,21 +54,21 @@ def families(results):
 
 
 class Row:
-    """One switch in one measure, over all rounds of one place (distance.py)."""
+    """One switch in one measure, over the parts of all rounds at one place (distance.py)."""
 
     def __init__(self, measure, switch, results, place=None):
         self.measure, self.switch, self.place = measure, switch, place
         self.value = spread([result["value"] for result in results])
         where = [bottleneck(result, switch.netns is not None) for result in results]
         self.bottleneck = max(set(where), key=where.count) if where else None
-        self.counted = spread([result.get("switch", {}).get("cycles") for result in results])
+        self.counted = spread([counted(result) for result in results])
         self.rate = spread([from_rate(result) for result in results]) \
             if self.bottleneck == "switch" and measure.unit == "Mpps" else None
         self.guest = spread([sum(result["guest_cycles"].values()) for result in results
                              if "guest_cycles" in result])
-        self.kept = sum(result.get("windows", {}).get("kept", 0) for result in results)
-        self.all = sum(result.get("windows", {}).get("all", 0) for result in results)
-        times = [result[self.times] for result in results if self.times in result]
+        self.kept = sum(result["windows"] for result in results)
+        self.all = sum(result.get("watch", {}).get("windows", 0) for result in results)
+        times = [result[self.times] for result in results if result.get(self.times)]
         self.p99 = spread([one["p99"] for one in times])
         self.p999 = spread([one["p999"] for one in times])
         self.rounds = len(results)
@@ -164,7 +175,8 @@ def print_limits(limits, places, out):
     """The machine's own limits, median over rounds of one place."""
     if places.least:
         print(f"\nlimit: a cache line there and back {places.least:.0f} to "
-              f"{places.greatest:.0f} ns; a round trip through a switch takes two", file=out)
+              f"{places.greatest:.0f} ns, mean of the windows of a result; a round trip through a "
+              "switch takes two", file=out)
     wakes = [result["wake_ns"] for result in limits if result["what"] == "wake"]
     if wakes:
         print(f"limit: a thread in epoll_wait, woken by an eventfd after a rest, runs after "
@@ -172,9 +184,10 @@ def print_limits(limits, places, out):
               f"{statistics.median(w['p99'] for w in wakes) / 1000:.1f} us (p99)", file=out)
     relays = {}
     for r in limits:
-        if r["what"] == "relay":
-            place = places.of(r) or "moved"
-            relays.setdefault((r["bytes"], r["slots"], place), []).append(r)
+        for place in ("near", "far") if r["what"] == "relay" else ():
+            part = places.part(r, place)
+            if part:
+                relays.setdefault((r["bytes"], r["slots"], place), []).append(part)
     for (size, slots, place), some in sorted(relays.items()):
         print(f"limit: bare copy of {size} B, rings of {slots}, CPUs {place}: "
               f"{statistics.median(r['mpps']['median'] for r in some):.2f} Mpps, "
@@ -218,8 +231,8 @@ class Targets:
         it, as (what, value in units of ours); those that were not measured are None."""
         if ours is None or not other:
             return
-        if not any(row.place for row in self.rows if row.measure.name == measure):
-            self.lines.append(f"unknown {what}: no rounds with the CPUs equally far apart")
+        if not any(row.place or not row.all for row in self.rows if row.measure.name == measure):
+            self.lines.append(f"unknown {what}: no clean windows with the CPUs equally far apart")
             return
         ratio = ours / other
         met = ratio >= limit if least else ratio <= limit
@@ -266,8 +279,8 @@ class Targets:
             "flood-1500", lambda row: 1 / row.value["median"] if row.value["median"] else None)
         self.judge("flood-1500", f"{name}: 1500 B throughput", median(own),
                    1 / best if best else None, 1.4, True, self.off("flood-1500", name, median))
-        bare = [r["cycles"] for r in self.limits if r.get("bytes") == 1500 and own and
-                (own.place is None or self.places.of(r) == own.place)]
+        bare = [part["cycles"] for part in self.places.parts(
+            [r for r in self.limits if r.get("bytes") == 1500 and own], own and own.place)]
         self.judge("flood-1500", f"{name}: 1500 B, cycles over the bare copy", self.cycles(own),
                    statistics.median(bare) if bare else None, 1.25, False,
                    self.off("flood-1500", name, self.cycles))

@@ -8,6 +8,7 @@ measured at each. A Probe is one run of test-bench and the points of curves that
 import time
 
 import machine
+import measures
 import switches
 
 LONG_GAP_US = 20000
@@ -39,17 +40,18 @@ class SweptSwitch(switches.Nfe):
 
 
 class Probe:
-    """One run of test-bench at one value. curves: {(chart, unit, label): y of its result}."""
+    """One run of test-bench at one value. curves: {(chart, unit, label): y of a part of its result}
+    (distance.py)."""
 
     def __init__(self, args, curves, cells=False, watch=True):
         self.args, self.curves, self.cells, self.watch = args, curves, cells, watch
 
     def run(self, ctx, args):
         ctx.switch.cells = self.cells
-        result = ctx.guest([0, 1], [*self.args(ctx.windows), "--desc", str(ctx.switch.desc),
-                                    "--max-windows", str(4 * ctx.windows), *args],
-                           watch=self.watch)
-        return result, {curve: take(result) for curve, take in self.curves.items()}
+        tries = measures.MAX_WINDOWS if self.watch else 4
+        return ctx.guest([0, 1], [*self.args(ctx.windows), "--desc", str(ctx.switch.desc),
+                                  "--max-windows", str(tries * ctx.windows), *args],
+                         watch=self.watch)
 
 
 def median_mpps(result):
@@ -69,7 +71,8 @@ def flood(size, cells=False):
 def rtt(size=64):
     touch = ["--touch"] if size > 64 else []
     return Probe(lambda windows: ["--mode", "pingpong", "--size", str(size), "--windows",
-                                  str(windows), "--pings", str(100 * windows), *touch],
+                                  str(windows), "--pings",
+                                  str(measures.PINGS_PER_WINDOW * windows), *touch],
                  {("round-trip", "ns", f"{size} B, p50"): lambda result: result["rtt_ns"]["p50"],
                   ("round-trip", "ns", f"{size} B, p99"): lambda result: result["rtt_ns"]["p99"]})
 

@@ -78,6 +78,10 @@ class Switch:
         """Options of test-bench that do the same without an ethdev."""
         return []
 
+    def args_of_watch(self):
+        """Options of test-bench that let it see what the switch does."""
+        return []
+
     def begin(self):
         """Measuring begins."""
 
@@ -122,6 +126,9 @@ class Nfe(Switch):
 
     def vdev(self, number, port):
         return f"net_nfe{number},socket={self.lab.socket(f'p{port}')}{self.devargs}"
+
+    def args_of_watch(self):
+        return ["--switch-counters", os.path.join(self.lab.socket_dir, "lcores")]
 
     def counters(self):
         lcores = self.lab.telemetry(self.process, "/switch/lcores")

@@ -2,16 +2,14 @@
  * Copyright (c) 2026 the NFE authors
  */
 
-/* Run delay of threads, histograms of cycles, medians over windows. */
+/* See histogram.h. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <rte_cycles.h>
 
-#include "window.h"
+#include "histogram.h"
 
 #define HIST_SUB_LOG2 5u /* 32 steps per power of two: 3 % */
 #define HIST_SUB (1u << HIST_SUB_LOG2)
@@ -21,52 +19,6 @@ struct histogram {
 	uint64_t n, max;
 	uint64_t bin[HIST_BINS];
 };
-
-int
-run_delay_open(struct run_delay *d, const char *other_path)
-{
-	d->nb = 0;
-	d->fd[d->nb] = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
-	if (d->fd[d->nb] < 0)
-		return -errno;
-	d->nb++;
-	if (other_path == NULL)
-		return 0;
-	d->fd[d->nb] = open(other_path, O_RDONLY | O_CLOEXEC);
-	if (d->fd[d->nb] < 0) {
-		int rc = -errno;
-
-		run_delay_close(d);
-		return rc;
-	}
-	d->nb++;
-	return 0;
-}
-
-uint64_t
-run_delay_ns(const struct run_delay *d)
-{
-	uint64_t sum = 0;
-
-	for (unsigned int i = 0; i < d->nb; i++) {
-		char text[96], *end;
-		ssize_t n = pread(d->fd[i], text, sizeof(text) - 1, 0);
-
-		if (n <= 0)
-			continue; /* the switch has ended: its frames will say so */
-		text[n] = '\0';
-		strtoull(text, &end, 10); /* time on the CPU */
-		sum += strtoull(end, NULL, 10);
-	}
-	return sum;
-}
-
-void
-run_delay_close(struct run_delay *d)
-{
-	while (d->nb > 0)
-		close(d->fd[--d->nb]);
-}
 
 struct histogram *
 histogram_new(void)
@@ -176,22 +128,24 @@ histogram_print(FILE *out, const char *name, const struct histogram *h)
 int
 series_init(struct series *s, unsigned int size)
 {
-	memset(s, 0, sizeof(*s));
+	s->nb = 0;
 	s->size = size;
-	s->kept = calloc(size, sizeof(*s->kept));
-	s->all = calloc(size, sizeof(*s->all));
-	if (s->kept != NULL && s->all != NULL)
-		return 0;
-	series_fini(s);
-	return -ENOMEM;
+	s->value = calloc(size, sizeof(*s->value));
+	return s->value != NULL ? 0 : -ENOMEM;
 }
 
 void
 series_fini(struct series *s)
 {
-	free(s->kept);
-	free(s->all);
-	s->kept = s->all = NULL;
+	free(s->value);
+	s->value = NULL;
+}
+
+void
+series_add(struct series *s, double value)
+{
+	if (s->nb < s->size)
+		s->value[s->nb++] = value;
 }
 
 static int
@@ -205,14 +159,11 @@ compare(const void *a, const void *b)
 void
 series_print(FILE *out, const char *name, struct series *s)
 {
-	double *v = s->nb_kept > 0 ? s->kept : s->all;
-	unsigned int n = s->nb_kept > 0 ? s->nb_kept : s->nb_all;
-
-	if (n == 0) {
+	if (s->nb == 0) {
 		fprintf(out, "\"%s\": null", name);
 		return;
 	}
-	qsort(v, n, sizeof(*v), compare);
-	fprintf(out, "\"%s\": {\"median\": %.4f, \"p10\": %.4f, \"p90\": %.4f}", name, v[n / 2],
-		v[n / 10], v[n * 9 / 10]);
+	qsort(s->value, s->nb, sizeof(*s->value), compare);
+	fprintf(out, "\"%s\": {\"median\": %.4f, \"p10\": %.4f, \"p90\": %.4f}", name,
+		s->value[s->nb / 2], s->value[s->nb / 10], s->value[s->nb * 9 / 10]);
 }

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/* See watch.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+#include <rte_pause.h>
+
+#include "watch.h"
+
+#define LOOPS 2000u   /* a microsecond */
+#define TRIES 3u      /* the least counts: an interrupt is no neighbour */
+#define SHARED 1.15   /* times the least: a neighbour makes it 1.3 to 1.7 */
+#define FAR 2         /* times the least: 4 was seen */
+#define LINE_PINGS 8u /* the least counts */
+#define LOOK_US 300u  /* until the helper has its CPU and both have looked; else the window is dirty */
+
+static uint64_t
+time_loop(void)
+{
+	uint64_t least = UINT64_MAX, a = 1, b = 2, c = 3, d = 4, e = 5, f = 6;
+
+	for (unsigned int try = 0; try < TRIES; try++) {
+		uint64_t start = rte_rdtsc();
+
+		for (unsigned int i = 0; i < LOOPS; i++) {
+			a += 3, b += 3, c += 3, d += 3, e ^= a, f ^= b;
+			__asm__ volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d), "+r"(e), "+r"(f));
+		}
+		least = RTE_MIN(least, rte_rdtsc() - start);
+	}
+	return least;
+}
+
+/* Until *what is value. False: not before end. */
+static bool
+await(const uint64_t *what, uint64_t value, uint64_t end)
+{
+	while (__atomic_load_n(what, __ATOMIC_ACQUIRE) != value)
+		if (rte_rdtsc() > end)
+			return false;
+	return true;
+}
+
+static uint64_t
+look_ends(void)
+{
+	return rte_rdtsc() + rte_get_tsc_hz() / 1000000 * LOOK_US;
+}
+
+static void *
+helper_main(void *arg)
+{
+	struct watch *w = arg;
+
+	while (sem_wait(&w->go) == 0 && !__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE)) {
+		uint64_t turn = __atomic_load_n(&w->turn, __ATOMIC_ACQUIRE), end = look_ends();
+
+		__atomic_store_n(&w->ready, turn, __ATOMIC_RELEASE);
+		__atomic_store_n(&w->other, time_loop(), __ATOMIC_RELAXED);
+		for (uint64_t i = 1; i <= LINE_PINGS && await(&w->ping, turn + i, end); i++)
+			__atomic_store_n(&w->pong, turn + i, __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+static bool
+start_helper(struct watch *w, int cpu)
+{
+	struct sched_param param = { .sched_priority = sched_get_priority_min(SCHED_FIFO) };
+	pthread_attr_t attr;
+	cpu_set_t cpus;
+	int rc;
+
+	if (cpu < 0)
+		return false;
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	pthread_attr_init(&attr);
+	pthread_attr_setaffinity_np(&attr, sizeof(cpus), &cpus);
+	pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED);
+	pthread_attr_setschedpolicy(&attr, SCHED_FIFO);
+	pthread_attr_setschedparam(&attr, &param);
+	rc = pthread_create(&w->helper, &attr, helper_main, w);
+	pthread_attr_destroy(&attr);
+	if (rc != 0)
+		fprintf(stderr, "test-bench: CPU %d is not watched: %s\n", cpu, strerror(rc));
+	return rc == 0;
+}
+
+int
+watch_open(struct watch *w, const struct bench_opt *opt, const char *schedstat, int cpu)
+{
+	memset(w, 0, sizeof(*w));
+	sem_init(&w->go, 0, 0);
+	w->opt = opt;
+	w->core_least = opt->core_least != 0 ? opt->core_least : UINT64_MAX;
+	w->line_least = opt->line_least != 0 ? opt->line_least : UINT64_MAX;
+	w->schedstat[0] = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+	w->schedstat[1] = schedstat != NULL ? open(schedstat, O_RDONLY | O_CLOEXEC) : -1;
+	if (w->schedstat[0] < 0 || (schedstat != NULL && w->schedstat[1] < 0)) {
+		int rc = -errno;
+
+		fprintf(stderr, "test-bench: run delay of %s: %s\n",
+			w->schedstat[0] < 0 ? "this thread" : schedstat, strerror(-rc));
+		watch_close(w);
+		return rc;
+	}
+	w->has_helper = start_helper(w, cpu);
+	return 0;
+}
+
+void
+watch_close(struct watch *w)
+{
+	if (w->has_helper) {
+		__atomic_store_n(&w->stop, true, __ATOMIC_RELEASE);
+		sem_post(&w->go);
+		pthread_join(w->helper, NULL);
+		w->has_helper = false;
+	}
+	sem_destroy(&w->go);
+	for (unsigned int i = 0; i < RTE_DIM(w->schedstat); i++)
+		if (w->schedstat[i] >= 0)
+			close(w->schedstat[i]);
+	w->schedstat[0] = w->schedstat[1] = -1;
+}
+
+static uint64_t
+run_delay_ns(const struct watch *w)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < RTE_DIM(w->schedstat); i++) {
+		char text[96], *end;
+		ssize_t n = pread(w->schedstat[i], text, sizeof(text) - 1, 0);
+
+		if (n <= 0)
+			continue; /* none, or the switch has ended: its frames will say so */
+		text[n] = '\0';
+		strtoull(text, &end, 10); /* time on the CPU */
+		sum += strtoull(end, NULL, 10);
+	}
+	return sum;
+}
+
+/* Cycles of a cache line there and back; 0: the helper went away. */
+static uint64_t
+time_line(struct watch *w, uint64_t end)
+{
+	uint64_t least = UINT64_MAX;
+
+	for (uint64_t i = 1; i <= LINE_PINGS; i++) {
+		uint64_t start = rte_rdtsc();
+
+		__atomic_store_n(&w->ping, w->turn + i, __ATOMIC_RELEASE);
+		if (!await(&w->pong, w->turn + i, end))
+			return 0;
+		least = RTE_MIN(least, rte_rdtsc() - start);
+	}
+	return least;
+}
+
+void
+watch_look(struct watch *w)
+{
+	uint64_t end = look_ends();
+
+	w->own = w->line = 0;
+	if (w->has_helper) {
+		__atomic_store_n(&w->turn, w->turn + 2 * LINE_PINGS, __ATOMIC_RELEASE);
+		sem_post(&w->go);
+		if (await(&w->ready, w->turn, end)) {
+			w->own = time_loop();
+			w->line = time_line(w, end);
+		}
+	} else {
+		w->own = time_loop();
+	}
+}
+
+void
+watch_begin(struct watch *w)
+{
+	w->waited = run_delay_ns(w);
+}
+
+/* Were the cores ours? What is known of them grows. */
+static bool
+cores_were_ours(struct watch *w)
+{
+	uint64_t slower = w->own, limit;
+
+	if (w->own == 0 || (w->has_helper && w->line == 0))
+		return false;
+	w->core_least = RTE_MIN(w->core_least, w->own);
+	if (w->has_helper) {
+		uint64_t other = __atomic_load_n(&w->other, __ATOMIC_RELAXED);
+
+		w->core_least = RTE_MIN(w->core_least, other);
+		slower = RTE_MAX(slower, other);
+	}
+	limit = (uint64_t)((double)w->core_least * SHARED);
+	return slower <= limit;
+}
+
+enum watch_place
+watch_end(struct watch *w, uint64_t cycles)
+{
+	double ns = (double)cycles * 1e9 / (double)rte_get_tsc_hz();
+	bool late = (double)(run_delay_ns(w) - w->waited) * 1000 >= ns * w->opt->dirty_permille;
+	bool ours = cores_were_ours(w);
+
+	w->windows++;
+	w->late += late;
+	w->shared += !ours;
+	if (late || !ours)
+		return WATCH_DIRTY;
+	if (!w->has_helper)
+		return WATCH_NEAR;
+	/* Not while a core is shared: the other CPU may be what it is shared with. */
+	w->line_least = RTE_MIN(w->line_least, w->line);
+	return w->line < FAR * w->line_least ? WATCH_NEAR : WATCH_FAR;
+}
+
+const char *
+watch_place_name(unsigned int place)
+{
+	static const char *const names[] = { "near", "far", "any" };
+
+	return names[place];
+}
+
+void
+watch_print(FILE *out, const struct watch *w)
+{
+	fprintf(out, "\"watch\": {\"core\": %" PRIu64 ", \"line\": %" PRIu64
+		", \"windows\": %u, \"shared\": %u, \"late\": %u}",
+		w->core_least == UINT64_MAX ? 0 : w->core_least,
+		w->line_least == UINT64_MAX ? 0 : w->line_least, w->windows, w->shared, w->late);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * When a measurement counts. Time is cut into windows of half a millisecond, and before each both CPUs are
+ * looked at, for some ten microseconds:
+ *
+ *   core   a loop of independent instructions that fills a core. It takes half as long again while the
+ *          host gives the other hardware thread of this core to somebody else, for milliseconds, and
+ *          so does all that we measure. No account of our kernel says so.
+ *   line   a cache line there and back. The CPUs of a virtual machine move on their host: it takes
+ *          120 or 520 ns, and every switch is as much slower.
+ *
+ * A window is clean if no thread waited for its CPU in it (run delay, second field of schedstat), if
+ * both loops took about as little as ever, and if the next window is clean too and of the same place:
+ * near, or far. The two are reported apart.
+ *
+ *   guest's CPU, caller      |  switch's CPU, helper (SCHED_FIFO: before the switch; sleeps otherwise)
+ *   sem_post(go)             |  sem_wait(go)
+ *   ready == turn?           |  ready = turn
+ *   own = time_loop()        |  other = time_loop()
+ *   ping = n, pong == n?     |  ping == n? pong = n
+ */
+#ifndef WATCH_H
+#define WATCH_H
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <rte_common.h>
+
+#include "bench.h"
+
+enum watch_place { WATCH_NEAR, WATCH_FAR, WATCH_DIRTY };
+#define WATCH_PLACES 2
+
+struct watch {
+	const struct bench_opt *opt;
+	int schedstat[2]; /* of the calling thread and the other one; -1: none */
+	uint64_t waited;  /* ns, until the window began */
+	uint64_t core_least, line_least; /* TSC cycles, as far as is known */
+	uint64_t own, line;              /* of this window; 0: not known */
+	unsigned int windows, shared, late; /* of which a core was shared, somebody waited */
+	bool has_helper;
+	pthread_t helper;
+	sem_t go;
+	bool stop;       /* atomic */
+	uint64_t turn;   /* atomic: the number of the look, times LINE_PINGS of watch.c */
+	uint64_t ping __rte_cache_aligned;  /* atomic */
+	uint64_t ready __rte_cache_aligned; /* atomic, and those below: of the helper */
+	uint64_t pong, other;
+};
+
+/* Watches the calling thread, the one behind schedstat (/proc/PID/task/TID/schedstat, NULL: none), and
+ * cpu (-1: none, and all windows are near). cpu takes the right to a real-time priority: without it,
+ * that one is not watched. 0 or negative errno. */
+int watch_open(struct watch *w, const struct bench_opt *opt, const char *schedstat, int cpu);
+void watch_close(struct watch *w);
+void watch_look(struct watch *w);
+/* A window begins. Not at once: the switch waits for its CPU while we look at that, and the kernel
+ * accounts a wait when it ends. */
+void watch_begin(struct watch *w);
+/* It ends, after so many cycles. */
+enum watch_place watch_end(struct watch *w, uint64_t cycles);
+const char *watch_place_name(unsigned int place);
+/* "watch": {"core": cycles, "line": cycles, "windows", "shared", "late"}: what opt->core_least and
+ * opt->line_least of later runs may be, and how many windows were not clean and why. */
+void watch_print(FILE *out, const struct watch *w);
+
+#endif /* WATCH_H */
