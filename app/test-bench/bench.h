@@ -92,6 +92,7 @@ struct end { /* first member of each kind's own */
 	uint64_t stamp;       /* what the next frames carry */
 	uint64_t last_stamp;  /* of the last frame received */
 	uint64_t sum;         /* of what was read, so that reading isn't optimised away */
+	bool timed;                /* cycles of bursts are counted, which takes 20 of them */
 	struct histogram *latency; /* NULL: stamps are not times */
 	struct bench_count count;
 };
@@ -113,6 +114,12 @@ int bench_pingpong(struct bench *b);
 /* Need no ends, but a second lcore. */
 int bench_limit(const struct bench_opt *opt);
 int bench_look(const struct bench_opt *opt); /* what the cores can do, and how far they are apart */
+
+static inline uint64_t
+bench_clock(const struct end *end)
+{
+	return end->timed ? rte_rdtsc() : 0;
+}
 
 /* Frames: addresses, type, stamp at 16, and with touch the payload behind it. */
 

@@ -88,7 +88,7 @@ cells_send(struct end *end, unsigned int n)
 {
 	struct end_cells *e = (struct end_cells *)end;
 	struct cells_ring *ring = &e->send;
-	uint64_t start = rte_rdtsc();
+	uint64_t start = bench_clock(end);
 	uint32_t want = RTE_MIN(n, end->opt->burst), sent;
 
 	end->count.tx_tries++;
@@ -107,7 +107,7 @@ cells_send(struct end *end, unsigned int n)
 	end->count.tx_full += sent < want;
 	end->count.sent += sent;
 	if (sent != 0)
-		end->count.tx_cycles += rte_rdtsc() - start;
+		end->count.tx_cycles += bench_clock(end) - start;
 	return sent;
 }
 
@@ -116,7 +116,7 @@ cells_receive(struct end *end)
 {
 	struct end_cells *e = (struct end_cells *)end;
 	struct cells_ring *ring = &e->recv;
-	uint64_t start = rte_rdtsc(), sum = 0;
+	uint64_t start = bench_clock(end), sum = 0;
 	uint32_t n;
 
 	ring->prod = nfe_idx_read(ring->shared_prod); /* R1 */
@@ -132,7 +132,7 @@ cells_receive(struct end *end)
 	ring->r->cons.head = ring->cons;
 	nfe_idx_publish(ring->shared_cons, ring->cons); /* W2 */
 	end->count.received += n / e->nb_cells;
-	end->count.rx_cycles += rte_rdtsc() - start;
+	end->count.rx_cycles += bench_clock(end) - start;
 	return n / e->nb_cells;
 }
 

@@ -66,7 +66,7 @@ static unsigned int
 ethdev_send(struct end *end, unsigned int n)
 {
 	struct end_ethdev *e = (struct end_ethdev *)end;
-	uint64_t start = rte_rdtsc();
+	uint64_t start = bench_clock(end);
 	unsigned int sent;
 
 	if (e->nb_tx == 0 && !fill_burst(e, RTE_MIN(n, end->opt->burst)))
@@ -76,7 +76,7 @@ ethdev_send(struct end *end, unsigned int n)
 	end->count.tx_full += e->nb_tx != 0;
 	end->count.sent += sent;
 	if (sent != 0)
-		end->count.tx_cycles += rte_rdtsc() - start;
+		end->count.tx_cycles += bench_clock(end) - start;
 	return sent;
 }
 
@@ -85,7 +85,7 @@ ethdev_receive(struct end *end)
 {
 	struct end_ethdev *e = (struct end_ethdev *)end;
 	struct rte_mbuf *m[BENCH_MAX_BURST];
-	uint64_t start = rte_rdtsc();
+	uint64_t start = bench_clock(end);
 	unsigned int n, ours = 0;
 
 	n = rte_eth_rx_burst(e->port, 0, m, (uint16_t)end->opt->burst);
@@ -100,7 +100,7 @@ ethdev_receive(struct end *end)
 	rte_pktmbuf_free_bulk(m, n);
 	end->count.received += ours;
 	end->count.foreign += n - ours;
-	end->count.rx_cycles += rte_rdtsc() - start;
+	end->count.rx_cycles += bench_clock(end) - start;
 	return ours;
 }
 

@@ -94,7 +94,7 @@ raw_send(struct end *end, unsigned int n)
 {
 	struct end_raw *e = (struct end_raw *)end;
 	struct rte_ring *ring = vif_send_ring(e->base.vif);
-	uint64_t start = rte_rdtsc();
+	uint64_t start = bench_clock(end);
 	unsigned int want = RTE_MIN(n, end->opt->burst), sent = 0, used = 0, room;
 	unsigned int cells = want * cells_of(e, end->opt->imix ? 64 : end->opt->size);
 	struct rte_ring_zc_data zc;
@@ -111,7 +111,7 @@ raw_send(struct end *end, unsigned int n)
 	end->count.tx_full += sent < want;
 	end->count.sent += sent;
 	if (sent != 0)
-		end->count.tx_cycles += rte_rdtsc() - start;
+		end->count.tx_cycles += bench_clock(end) - start;
 	return sent;
 }
 
@@ -133,7 +133,7 @@ raw_receive(struct end *end)
 {
 	struct end_raw *e = (struct end_raw *)end;
 	struct rte_ring *ring = vif_recv_ring(e->base.vif);
-	uint64_t start = rte_rdtsc();
+	uint64_t start = bench_clock(end);
 	unsigned int n, used = 0, frames = 0, ours = 0, nb_done = 0;
 	uint32_t done[BENCH_MAX_BURST * NFE_MAX_SEGS];
 	struct rte_ring_zc_data zc;
@@ -161,7 +161,7 @@ raw_receive(struct end *end)
 	vif_refill(e->base.vif, BENCH_MAX_BURST);
 	end->count.received += ours;
 	end->count.foreign += frames - ours;
-	end->count.rx_cycles += rte_rdtsc() - start;
+	end->count.rx_cycles += bench_clock(end) - start;
 	return ours;
 }
 

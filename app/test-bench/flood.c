@@ -432,6 +432,8 @@ prepare(struct flood *f)
 {
 	struct bench_count discard;
 
+	for (unsigned int i = 0; i < f->b->nb_ends; i++)
+		f->b->end[i]->timed = true;
 	teach_addresses(f);
 	make_flows(f);
 	if (f->opt->macs > 1)

@@ -21,6 +21,7 @@
 #define WARM_GAP_PINGS 3
 #define LOST_MAX 1000
 #define PING_TIMEOUT_MS 100
+#define POLLS_PER_LOOK 64 /* at the clock */
 #define TEACH_ROUNDS 4
 #define SETTLE_PINGS 50 /* after a look at the cores */
 #define TEACH_GAP_US 20000
@@ -48,12 +49,12 @@ hop(struct pingpong *p, struct end *from, struct end *to, uint64_t start)
 	while (from->ops->send(from, 1) == 0)
 		if (rte_rdtsc() - start > p->timeout_tsc || bench_stop)
 			return false;
-	for (;;) {
-		if (to->ops->receive(to) != 0 && to->last_stamp == p->id)
-			return true;
-		if (rte_rdtsc() - start > p->timeout_tsc || bench_stop)
-			return false;
-	}
+	do {
+		for (unsigned int i = 0; i < POLLS_PER_LOOK; i++)
+			if (to->ops->receive(to) != 0 && to->last_stamp == p->id)
+				return true;
+	} while (rte_rdtsc() - start <= p->timeout_tsc && !bench_stop);
+	return false;
 }
 
 static void
