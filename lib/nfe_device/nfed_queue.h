@@ -61,6 +61,14 @@ nfed_queue_ready(struct nfed_queue *q, uint32_t want)
 	return known >= want && known <= q->capacity ? (int32_t)known : nfed_queue_avail(q);
 }
 
+/* All that was known of is consumed, and the host has published no more. Who polls many queues asks
+ * this first; the rest is for nfed_queue_ready(). */
+static inline bool
+nfed_queue_is_empty(const struct nfed_queue *q)
+{
+	return q->prod == q->cons && nfe_idx_read(q->host_idx) == q->cons;
+}
+
 /*
  * Room for at least want cells in RQ; looks at the host's consumer only when what it knows does
  * not suffice. R2. Negative: the host's consumer is ahead of our producer or too far behind.
