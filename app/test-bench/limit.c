@@ -10,7 +10,8 @@
  *   relay   the main lcore writes frames into slots of one ring and reads them from another, the
  *           second lcore copies them from one to the other and does nothing else: no checks, no
  *           look-up, no headers. The same cache lines cross between the same cores as in a switch
- *           that copies once.
+ *           that copies once. Then one frame at a time, there and back: what is left of a round trip when
+ *           nothing is done on the way
  *   wake    a thread that waits in epoll_wait() on the second lcore is woken by an eventfd after a
  *           rest of opt->gap_us: below that no switch that sleeps can be woken
  *
@@ -39,6 +40,7 @@
 #define RELAY_BURST 32u
 #define START_TIMEOUT_MS 1000
 #define SETTLE_US 30 /* after a look at the cores */
+#define SETTLE_PINGS 50u
 #define RING_SMALL 256u
 #define RING_LARGE 1024u
 #define WAKES 100u
@@ -62,7 +64,10 @@ struct limit {
 	struct tally { /* of clean windows of one place, and of all windows */
 		struct series mpps;
 		uint64_t frames, cycles, line; /* of the relay; of a cache line, sum of windows */
+		struct histogram *rtt;
+		unsigned int rtt_windows;
 	} tally[WATCH_PLACES + 1];
+	struct histogram *rtt, *last_rtt; /* of this window, of the last one */
 	uint64_t sum;
 	int kick_fd, epfd;
 	uint64_t woken; /* atomic: TSC of the sleeper when it runs again */
@@ -240,10 +245,10 @@ read_slot(struct limit *l, const uint8_t *slot)
 }
 
 static void
-send_burst(struct limit *l, uint32_t *prod)
+send_some(struct limit *l, uint32_t *prod, uint32_t most)
 {
 	uint32_t room = l->size - (*prod - __atomic_load_n(&l->to.cons, __ATOMIC_ACQUIRE));
-	uint32_t n = RTE_MIN(room, RELAY_BURST);
+	uint32_t n = RTE_MIN(room, most);
 
 	for (uint32_t i = 0; i < n; i++)
 		write_slot(l, l->to.slots + (size_t)((*prod + i) & (l->size - 1)) * l->stride,
@@ -281,7 +286,7 @@ run_relay(struct limit *l, uint32_t us, uint32_t *prod, uint32_t *cons, uint64_t
 	uint64_t start = rte_rdtsc(), now, received = 0;
 
 	do {
-		send_burst(l, prod);
+		send_some(l, prod, RELAY_BURST);
 		received += receive_burst(l, cons);
 		now = rte_rdtsc();
 	} while (now - start < length);
@@ -330,20 +335,69 @@ has_enough(const struct limit *l)
 }
 
 static void
-relay_windows(struct limit *l, struct watch *watch)
+relay_windows(struct limit *l, struct watch *watch, uint32_t *prod, uint32_t *cons)
 {
 	struct relay_window last = { .place = WATCH_DIRTY };
-	uint32_t prod = 0, cons = 0;
 
 	for (uint32_t i = 0; i < l->opt->warm_windows && !bench_stop; i++)
-		relay_window(l, watch, &prod, &cons);
+		relay_window(l, watch, prod, cons);
 	while (!has_enough(l) && !bench_stop) {
-		struct relay_window w = relay_window(l, watch, &prod, &cons);
+		struct relay_window w = relay_window(l, watch, prod, cons);
 
 		if (last.place != WATCH_DIRTY && w.place == last.place)
 			keep(&l->tally[last.place], &last);
 		keep(&l->tally[ANY], &w);
 		last = w;
+	}
+	while (*cons != *prod && !bench_stop)
+		receive_burst(l, cons);
+}
+
+/* A round trip of one frame, each way through the relay. */
+static enum watch_place
+rtt_window(struct limit *l, struct watch *watch, uint32_t *prod, uint32_t *cons)
+{
+	uint64_t length = (uint64_t)l->opt->window_us * rte_get_tsc_hz() / 1000000, begin = 0;
+	unsigned int n = 0;
+
+	watch_look(watch);
+	do { /* the first ones settle */
+		uint64_t start = rte_rdtsc();
+
+		if (n++ == SETTLE_PINGS) {
+			histogram_clear(l->rtt);
+			watch_begin(watch);
+			begin = start = rte_rdtsc();
+		}
+		for (unsigned int way = 0; way < 2; way++) {
+			send_some(l, prod, 1);
+			while (receive_burst(l, cons) == 0)
+				if (bench_stop)
+					return WATCH_DIRTY;
+		}
+		histogram_add(l->rtt, rte_rdtsc() - start);
+	} while (n <= SETTLE_PINGS || rte_rdtsc() - begin < length);
+	return watch_end(watch, rte_rdtsc() - begin);
+}
+
+static void
+rtt_windows(struct limit *l, struct watch *watch, uint32_t *prod, uint32_t *cons)
+{
+	enum watch_place last = WATCH_DIRTY;
+
+	for (uint32_t i = 0; i < l->opt->max_windows && !bench_stop &&
+	     l->tally[WATCH_NEAR].rtt_windows < l->opt->windows &&
+	     l->tally[WATCH_FAR].rtt_windows < l->opt->windows; i++) {
+		enum watch_place place = rtt_window(l, watch, prod, cons);
+
+		if (last != WATCH_DIRTY && place == last) {
+			histogram_merge(l->tally[last].rtt, l->last_rtt);
+			l->tally[last].rtt_windows++;
+		}
+		histogram_merge(l->tally[ANY].rtt, l->rtt);
+		l->tally[ANY].rtt_windows++;
+		histogram_copy(l->last_rtt, l->rtt);
+		last = place;
 	}
 }
 
@@ -380,6 +434,8 @@ print_relay(struct limit *l, const struct watch *watch)
 		       place != 0 ? ", " : "", watch_place_name(place), t->mpps.nb, ns,
 		       per(t->cycles, (double)t->frames));
 		series_print(stdout, "mpps", &t->mpps);
+		printf(", ");
+		histogram_print(stdout, "rtt_ns", t->rtt);
 		printf("}");
 	}
 	printf("]}\n");
@@ -389,28 +445,42 @@ print_relay(struct limit *l, const struct watch *watch)
 static int
 measure_relay(struct limit *l, uint32_t bytes, uint32_t size)
 {
+	uint32_t prod = 0, cons = 0;
 	struct watch watch;
 	char path[64];
 	int rc = make_rings(l, bytes, size);
 
 	memset(l->tally, 0, sizeof(l->tally));
-	for (unsigned int place = 0; rc == 0 && place <= ANY; place++)
+	for (unsigned int place = 0; rc == 0 && place <= ANY; place++) {
 		rc = series_init(&l->tally[place].mpps, l->opt->max_windows + 1);
+		l->tally[place].rtt = histogram_new();
+		if (l->tally[place].rtt == NULL)
+			rc = -ENOMEM;
+	}
+	l->rtt = histogram_new();
+	l->last_rtt = histogram_new();
+	if (l->rtt == NULL || l->last_rtt == NULL)
+		rc = -ENOMEM;
 	if (rc == 0)
 		rc = launch(l, relay);
 	snprintf(path, sizeof(path), "/proc/self/task/%u/schedstat", l->relay_tid);
 	if (rc == 0)
 		rc = watch_open(&watch, l->opt, path, second_cpu());
 	if (rc == 0) {
-		relay_windows(l, &watch);
+		relay_windows(l, &watch, &prod, &cons);
+		rtt_windows(l, &watch, &prod, &cons);
 		print_relay(l, &watch);
 		watch_close(&watch);
 	}
 	finish(l);
 	rte_free(l->to.slots);
 	rte_free(l->from.slots);
-	for (unsigned int place = 0; place <= ANY; place++)
+	histogram_free(l->rtt);
+	histogram_free(l->last_rtt);
+	for (unsigned int place = 0; place <= ANY; place++) {
 		series_fini(&l->tally[place].mpps);
+		histogram_free(l->tally[place].rtt);
+	}
 	return rc;
 }
 

@@ -191,7 +191,9 @@ def print_limits(limits, places, out):
     for (size, slots, place), some in sorted(relays.items()):
         print(f"limit: bare copy of {size} B, rings of {slots}, CPUs {place}: "
               f"{statistics.median(r['mpps']['median'] for r in some):.2f} Mpps, "
-              f"{statistics.median(r['cycles'] for r in some):.0f} cycles on the switch's core",
+              f"{statistics.median(r['cycles'] for r in some):.0f} cycles on the switch's core; "
+              "there and back "
+              f"{statistics.median(r['rtt_ns']['p50'] for r in some if r['rtt_ns']):.0f} ns",
               file=out)
 
 
