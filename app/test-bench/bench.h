@@ -148,6 +148,39 @@ frame_len(const struct end *end)
 	return end->opt->imix ? imix[end->seq % 12] : end->opt->size;
 }
 
+/* A line per turn: loops of a word per turn took 60 cycles more or less for 1500 B by where the
+ * linker put them. */
+#define FRAME_WORDS 8u
+
+static inline void
+payload_write(uint8_t *at, const uint8_t *end, uint64_t word)
+{
+	for (; at + 8 * FRAME_WORDS <= end; at += 8 * FRAME_WORDS)
+		for (unsigned int k = 0; k < FRAME_WORDS; k++)
+			memcpy(at + 8 * k, &word, 8);
+	for (; at + 8 <= end; at += 8)
+		memcpy(at, &word, 8);
+}
+
+static inline uint64_t
+payload_read(const uint8_t *at, const uint8_t *end)
+{
+	uint64_t sum[FRAME_WORDS] = { 0 }, word;
+
+	for (; at + 8 * FRAME_WORDS <= end; at += 8 * FRAME_WORDS)
+		for (unsigned int k = 0; k < FRAME_WORDS; k++) {
+			memcpy(&word, at + 8 * k, 8);
+			sum[k] += word;
+		}
+	for (; at + 8 <= end; at += 8) {
+		memcpy(&word, at, 8);
+		sum[0] += word;
+	}
+	for (unsigned int k = 1; k < FRAME_WORDS; k++)
+		sum[0] += sum[k];
+	return sum[0];
+}
+
 static inline void
 frame_write(struct end *end, uint8_t *frame, uint32_t len)
 {
@@ -161,8 +194,7 @@ frame_write(struct end *end, uint8_t *frame, uint32_t len)
 	*(uint16_t *)(frame + 14) = 0;
 	memcpy(frame + 16, &end->stamp, 8);
 	if (end->opt->touch)
-		for (uint32_t i = 24; i + 8 <= len; i += 8)
-			memcpy(frame + i, &end->seq, 8);
+		payload_write(frame + 24, frame + len, end->seq);
 	end->seq++;
 }
 
@@ -172,17 +204,14 @@ void histogram_add(struct histogram *h, uint64_t cycles);
 static inline bool
 frame_read(struct end *end, const uint8_t *frame, uint32_t len)
 {
-	uint64_t word, sum = 0;
+	uint64_t sum = 0;
 
 	if (unlikely(len < BENCH_MIN_SIZE ||
 		     *(const rte_be16_t *)(frame + 12) != RTE_BE16(BENCH_ETHER_TYPE)))
 		return false;
 	memcpy(&end->last_stamp, frame + 16, 8);
 	if (end->opt->touch)
-		for (uint32_t i = 0; i + 8 <= len; i += 8) {
-			memcpy(&word, frame + i, 8);
-			sum += word;
-		}
+		sum = payload_read(frame, frame + len);
 	end->sum += sum + end->last_stamp;
 	if (end->latency != NULL)
 		histogram_add(end->latency, rte_rdtsc() - end->last_stamp);

@@ -29,7 +29,6 @@
 #include <rte_lcore.h>
 #include <rte_malloc.h>
 #include <rte_memcpy.h>
-#include <rte_pause.h>
 
 #include "bench.h"
 #include "histogram.h"
@@ -58,15 +57,18 @@ struct limit {
 	const struct bench_opt *opt;
 	struct ring to, from; /* seen from the relay's other side: to the relay, from it */
 	uint32_t size, bytes, stride; /* slots; copied per frame; distance of slots */
-	uint64_t relayed, relay_cycles; /* atomic, written by the relay once per burst */
-	uint32_t relay_tid;             /* atomic */
-	uint32_t stop;                  /* atomic */
+	uint32_t room_seen; /* of to.cons */
+	uint32_t stop;      /* atomic */
+	uint32_t relay_tid; /* atomic */
+	struct { /* atomic, written by the relay once per burst */
+		uint64_t relayed, cycles;
+	} count __rte_aligned(128);
 	struct tally { /* of clean windows of one place, and of all windows */
 		struct series mpps;
 		uint64_t frames, cycles, line; /* of the relay; of a cache line, sum of windows */
 		struct histogram *rtt;
 		unsigned int rtt_windows;
-	} tally[WATCH_PLACES + 1];
+	} tally[WATCH_PLACES + 1] __rte_aligned(128);
 	struct histogram *rtt, *last_rtt; /* of this window, of the last one */
 	uint64_t sum;
 	int kick_fd, epfd;
@@ -75,24 +77,36 @@ struct limit {
 
 /* --- The second lcore --- */
 
-static unsigned int
-relay_burst(struct limit *l, uint32_t *at)
+static uint8_t *
+slot_of(const struct limit *l, const struct ring *r, uint32_t index)
 {
-	uint32_t ready = __atomic_load_n(&l->to.prod, __ATOMIC_ACQUIRE) - *at, n;
-	uint32_t room;
+	return r->slots + (size_t)(index & (l->size - 1)) * l->stride;
+}
 
-	if (ready == 0)
+/* An index of the other side is read when what is known of it doesn't suffice, as in every switch. */
+struct relay {
+	uint32_t at, prod, cons; /* own index in both rings; of to and from, as far as is known */
+};
+
+static unsigned int
+relay_burst(struct limit *l, struct relay *r)
+{
+	uint32_t n;
+
+	if (r->prod - r->at < RELAY_BURST)
+		r->prod = __atomic_load_n(&l->to.prod, __ATOMIC_ACQUIRE);
+	n = RTE_MIN(r->prod - r->at, RELAY_BURST);
+	if (n == 0)
 		return 0;
-	room = l->size - (*at - __atomic_load_n(&l->from.cons, __ATOMIC_ACQUIRE));
-	n = RTE_MIN(RTE_MIN(ready, room), RELAY_BURST);
-	for (uint32_t i = 0; i < n; i++) {
-		size_t slot = (size_t)((*at + i) & (l->size - 1)) * l->stride;
-
-		rte_memcpy(l->from.slots + slot, l->to.slots + slot, l->bytes);
-	}
-	*at += n;
-	__atomic_store_n(&l->from.prod, *at, __ATOMIC_RELEASE);
-	__atomic_store_n(&l->to.cons, *at, __ATOMIC_RELEASE);
+	if (l->size - (r->at - r->cons) < n)
+		r->cons = __atomic_load_n(&l->from.cons, __ATOMIC_ACQUIRE);
+	n = RTE_MIN(l->size - (r->at - r->cons), n);
+	for (uint32_t i = 0; i < n; i++)
+		rte_memcpy(slot_of(l, &l->from, r->at + i), slot_of(l, &l->to, r->at + i),
+			   l->bytes);
+	r->at += n;
+	__atomic_store_n(&l->from.prod, r->at, __ATOMIC_RELEASE);
+	__atomic_store_n(&l->to.cons, r->at, __ATOMIC_RELEASE);
 	return n;
 }
 
@@ -101,21 +115,19 @@ relay(void *arg)
 {
 	struct limit *l = arg;
 	uint64_t relayed = 0, busy = 0;
-	uint32_t at = 0;
+	struct relay r = { 0 };
 
 	__atomic_store_n(&l->relay_tid, (uint32_t)gettid(), __ATOMIC_RELEASE);
 	while (!__atomic_load_n(&l->stop, __ATOMIC_RELAXED)) {
 		uint64_t start = rte_rdtsc();
-		unsigned int n = relay_burst(l, &at);
+		unsigned int n = relay_burst(l, &r);
 
-		if (n == 0) {
-			rte_pause();
+		if (n == 0)
 			continue;
-		}
 		relayed += n;
 		busy += rte_rdtsc() - start;
-		__atomic_store_n(&l->relayed, relayed, __ATOMIC_RELAXED);
-		__atomic_store_n(&l->relay_cycles, busy, __ATOMIC_RELAXED);
+		__atomic_store_n(&l->count.relayed, relayed, __ATOMIC_RELAXED);
+		__atomic_store_n(&l->count.cycles, busy, __ATOMIC_RELAXED);
 	}
 	return 0;
 }
@@ -226,33 +238,17 @@ measure_wake(struct limit *l)
 }
 
 static void
-write_slot(struct limit *l, uint8_t *slot, uint64_t value)
-{
-	for (uint32_t i = 0; i + 8 <= l->bytes; i += 8)
-		memcpy(slot + i, &value, 8);
-}
-
-static void
-read_slot(struct limit *l, const uint8_t *slot)
-{
-	uint64_t word, sum = 0;
-
-	for (uint32_t i = 0; i + 8 <= l->bytes; i += 8) {
-		memcpy(&word, slot + i, 8);
-		sum += word;
-	}
-	l->sum += sum;
-}
-
-static void
 send_some(struct limit *l, uint32_t *prod, uint32_t most)
 {
-	uint32_t room = l->size - (*prod - __atomic_load_n(&l->to.cons, __ATOMIC_ACQUIRE));
-	uint32_t n = RTE_MIN(room, most);
+	uint32_t n;
+
+	if (l->size - (*prod - l->room_seen) < most)
+		l->room_seen = __atomic_load_n(&l->to.cons, __ATOMIC_ACQUIRE);
+	n = RTE_MIN(l->size - (*prod - l->room_seen), most);
 
 	for (uint32_t i = 0; i < n; i++)
-		write_slot(l, l->to.slots + (size_t)((*prod + i) & (l->size - 1)) * l->stride,
-			   *prod + i);
+		payload_write(slot_of(l, &l->to, *prod + i), slot_of(l, &l->to, *prod + i) + l->bytes,
+			      *prod + i);
 	*prod += n;
 	if (n != 0)
 		__atomic_store_n(&l->to.prod, *prod, __ATOMIC_RELEASE);
@@ -265,7 +261,8 @@ receive_burst(struct limit *l, uint32_t *cons)
 	uint32_t n = RTE_MIN(ready, RELAY_BURST);
 
 	for (uint32_t i = 0; i < n; i++)
-		read_slot(l, l->from.slots + (size_t)((*cons + i) & (l->size - 1)) * l->stride);
+		l->sum += payload_read(slot_of(l, &l->from, *cons + i),
+				       slot_of(l, &l->from, *cons + i) + l->bytes);
 	*cons += n;
 	if (n != 0)
 		__atomic_store_n(&l->from.cons, *cons, __ATOMIC_RELEASE);
@@ -303,11 +300,11 @@ relay_window(struct limit *l, struct watch *watch, uint32_t *prod, uint32_t *con
 	watch_look(watch);
 	run_relay(l, SETTLE_US, prod, cons, &cycles);
 	watch_begin(watch);
-	w.frames = __atomic_load_n(&l->relayed, __ATOMIC_RELAXED);
-	w.cycles = __atomic_load_n(&l->relay_cycles, __ATOMIC_RELAXED);
+	w.frames = __atomic_load_n(&l->count.relayed, __ATOMIC_RELAXED);
+	w.cycles = __atomic_load_n(&l->count.cycles, __ATOMIC_RELAXED);
 	received = run_relay(l, l->opt->window_us, prod, cons, &cycles);
-	w.frames = __atomic_load_n(&l->relayed, __ATOMIC_RELAXED) - w.frames;
-	w.cycles = __atomic_load_n(&l->relay_cycles, __ATOMIC_RELAXED) - w.cycles;
+	w.frames = __atomic_load_n(&l->count.relayed, __ATOMIC_RELAXED) - w.frames;
+	w.cycles = __atomic_load_n(&l->count.cycles, __ATOMIC_RELAXED) - w.cycles;
 	w.place = watch_end(watch, cycles);
 	if (received == 0)
 		w.place = WATCH_DIRTY;
@@ -407,7 +404,8 @@ make_rings(struct limit *l, uint32_t bytes, uint32_t size)
 	l->bytes = bytes;
 	l->size = size;
 	l->stride = RTE_ALIGN_CEIL(bytes, SLOT_ALIGN);
-	l->relayed = l->relay_cycles = 0;
+	l->count.relayed = l->count.cycles = 0;
+	l->room_seen = 0;
 	l->to = (struct ring){ .slots = rte_zmalloc(NULL, (size_t)size * l->stride, 4096) };
 	l->from = (struct ring){ .slots = rte_zmalloc(NULL, (size_t)size * l->stride, 4096) };
 	return l->to.slots != NULL && l->from.slots != NULL ? 0 : -ENOMEM;
