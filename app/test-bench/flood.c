@@ -288,12 +288,12 @@ measure_window(struct flood *f, struct watch *watch)
 }
 
 static bool
-has_enough(const struct flood *f)
+has_enough(const struct flood *f, const struct watch *watch)
 {
 	for (unsigned int place = 0; place < WATCH_PLACES; place++)
 		if (f->tally[place].mpps.nb >= f->opt->windows)
 			return true;
-	return f->tally[ANY].mpps.nb >= f->opt->max_windows;
+	return watch_gives_up(watch, f->tally[ANY].mpps.nb);
 }
 
 static void
@@ -301,7 +301,7 @@ measure(struct flood *f, struct watch *watch)
 {
 	struct window last = { .place = WATCH_DIRTY };
 
-	while (!has_enough(f) && !bench_stop) {
+	while (!has_enough(f, watch) && !bench_stop) {
 		struct window w = measure_window(f, watch);
 
 		if (last.place != WATCH_DIRTY && w.place == last.place)

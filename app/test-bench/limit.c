@@ -323,12 +323,12 @@ keep(struct tally *t, const struct relay_window *w)
 }
 
 static bool
-has_enough(const struct limit *l)
+has_enough(const struct limit *l, const struct watch *watch)
 {
 	for (unsigned int place = 0; place < WATCH_PLACES; place++)
 		if (l->tally[place].mpps.nb >= l->opt->windows)
 			return true;
-	return l->tally[ANY].mpps.nb >= l->opt->max_windows;
+	return watch_gives_up(watch, l->tally[ANY].mpps.nb);
 }
 
 static void
@@ -338,7 +338,7 @@ relay_windows(struct limit *l, struct watch *watch, uint32_t *prod, uint32_t *co
 
 	for (uint32_t i = 0; i < l->opt->warm_windows && !bench_stop; i++)
 		relay_window(l, watch, prod, cons);
-	while (!has_enough(l) && !bench_stop) {
+	while (!has_enough(l, watch) && !bench_stop) {
 		struct relay_window w = relay_window(l, watch, prod, cons);
 
 		if (last.place != WATCH_DIRTY && w.place == last.place)

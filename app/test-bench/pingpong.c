@@ -130,14 +130,16 @@ keep(struct tally *t, const struct times *times, uint64_t line)
 }
 
 static bool
-has_enough(const struct pingpong *p)
+has_enough(const struct pingpong *p, const struct watch *watch)
 {
 	bool slept = p->opt->gap_us != 0;
 
 	for (unsigned int place = slept ? ANY : 0; place < (slept ? ANY + 1 : WATCH_PLACES); place++)
 		if (histogram_count(p->tally[place].times.rtt) >= p->opt->pings)
 			return true;
-	return p->tally[ANY].windows >= p->opt->max_windows || p->lost >= LOST_MAX;
+	return (slept ? p->tally[ANY].windows >= p->opt->max_windows
+		      : watch_gives_up(watch, p->tally[ANY].windows)) ||
+	       p->lost >= LOST_MAX;
 }
 
 static void
@@ -146,7 +148,7 @@ measure(struct pingpong *p, struct watch *watch)
 	enum watch_place last = WATCH_DIRTY;
 	uint64_t last_line = 0;
 
-	while (!has_enough(p) && !bench_stop) {
+	while (!has_enough(p, watch) && !bench_stop) {
 		enum watch_place place = run_batch(p, watch);
 		struct times times = p->last;
 

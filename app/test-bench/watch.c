@@ -134,6 +134,15 @@ watch_close(struct watch *w)
 	w->schedstat[0] = w->schedstat[1] = -1;
 }
 
+bool
+watch_gives_up(const struct watch *w, unsigned int windows)
+{
+	uint64_t us = (rte_rdtsc() - w->first) / (rte_get_tsc_hz() / 1000000);
+
+	return windows >= w->opt->max_windows ||
+	       (w->windows != 0 && us > 2 * (uint64_t)w->opt->window_us * w->opt->max_windows);
+}
+
 static uint64_t
 run_delay_ns(const struct watch *w)
 {
@@ -174,6 +183,8 @@ watch_look(struct watch *w)
 {
 	uint64_t end = look_ends();
 
+	if (w->windows == 0)
+		w->first = rte_rdtsc();
 	w->own = w->line = 0;
 	if (w->has_helper) {
 		__atomic_store_n(&w->turn, w->turn + 2 * LINE_PINGS, __ATOMIC_RELEASE);

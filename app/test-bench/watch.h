@@ -41,6 +41,7 @@ enum watch_place { WATCH_NEAR, WATCH_FAR, WATCH_DIRTY };
 struct watch {
 	const struct bench_opt *opt;
 	int schedstat[2]; /* of the calling thread and the other one; -1: none */
+	uint64_t first;   /* TSC: the first look */
 	uint64_t waited;  /* ns, until the window began */
 	uint64_t core_least, line_least; /* TSC cycles, as far as is known */
 	uint64_t own, line;              /* of this window; 0: not known */
@@ -60,6 +61,8 @@ struct watch {
  * that one is not watched. 0 or negative errno. */
 int watch_open(struct watch *w, const struct bench_opt *opt, const char *schedstat, int cpu);
 void watch_close(struct watch *w);
+/* opt->max_windows were tried, or that took twice as long as they are: a slow switch makes them long. */
+bool watch_gives_up(const struct watch *w, unsigned int windows);
 void watch_look(struct watch *w);
 /* A window begins. Not at once: the switch waits for its CPU while we look at that, and the kernel
  * accounts a wait when it ends. */
