@@ -407,6 +407,7 @@ put_same(struct sink *s, uint32_t i, uint32_t end, uint32_t len_max, struct put_
 	return frames;
 }
 
+/* Frames that came one after the other: runs of inline ones as they are, others one by one. */
 static void
 put_run(struct sink *s, const struct vsw_node *run, struct put_count *n)
 {

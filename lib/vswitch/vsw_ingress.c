@@ -32,15 +32,16 @@ drop(struct parse *p, enum nfe_stat why, uint32_t cells)
 }
 
 /*
- * Are all cells of this message here? 0: yes. If the guest has published them but they lie beyond
- * the snapshot, leave the message for the next turn (*more). Otherwise it was published in part,
- * and all that is published goes with it (4.11), be it beyond the snapshot.
+ * Of the cells that this message needs some are not in the snapshot. If the guest has published them,
+ * it is left for the next turn: 0. Otherwise it was published in part, and all that is published
+ * goes with it (4.11), be it beyond the snapshot.
  */
-static enum nfe_stat
-whole(const struct parse *p, uint32_t need, bool *more)
+static uint32_t
+cut_off(struct parse *p, uint32_t need)
 {
-	*more = p->first + need > p->cells && need <= p->avail - p->first;
-	return p->first + need > p->cells ? NFE_STAT_from_drop_truncated : 0;
+	uint32_t published = p->avail - p->first;
+
+	return need <= published ? 0 : drop(p, NFE_STAT_from_drop_truncated, published);
 }
 
 /*
@@ -88,14 +89,12 @@ static uint32_t
 refuse_inline(struct parse *p)
 {
 	uint32_t len = p->lc->cells[p->first].in.len;
-	bool more;
 
 	if (len < NFE_MIN_FRAME)
 		return drop(p, NFE_STAT_from_drop_runt, 1);
 	if (len > p->c->inline_to_device)
 		return drop(p, NFE_STAT_from_drop_giant, 1);
-	whole(p, nfe_inline_cells(len), &more);
-	return more ? 0 : drop(p, NFE_STAT_from_drop_truncated, p->avail - p->first);
+	return cut_off(p, nfe_inline_cells(len));
 }
 
 /* 4.3, 4.5. Translate segment i of the message; 0 or why the frame is dropped. */
@@ -141,12 +140,11 @@ parse_dma(struct parse *p)
 	struct vsw_frame *f;
 	uint64_t len = NFE_HDR_COPY;
 	enum nfe_stat why;
-	bool more;
 
 	if (unlikely(nsegs == 0 || nsegs > p->c->max_segs))
 		return drop(p, NFE_STAT_from_drop_segs, 1);
-	if (unlikely(whole(p, cells, &more)))
-		return more ? 0 : drop(p, NFE_STAT_from_drop_truncated, p->avail - p->first);
+	if (unlikely(p->first + cells > p->cells))
+		return cut_off(p, cells);
 	if (m->flags == 0 && unlikely(check_hints(p, m, NFE_HDR_COPY) != 0))
 		return drop(p, NFE_STAT_from_drop_reserved, cells);
 	why = parse_segment(p, m->tx.key, m->tx.offset, m->tx.len, &seg[0]);
