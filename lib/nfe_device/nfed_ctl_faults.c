@@ -11,43 +11,32 @@
  * the guest may ask for, with an allowance of its own (nfed_dma_map.c): it doesn't count here.
  * What data lcores suffer is vsw_faults.c's.
  */
-#include <sys/resource.h>
-
 #include "nfed_clock.h"
+#include "nfed_faults.h"
 #include "nfed_internal.h"
 
 #define AT_ONCE 2048    /* our own first touches of memory included */
 #define PER_S 500
-#define MAJOR_COST 100  /* a fault that waits for a disk, in minor ones */
 
 static const struct nfed_allowance_limit limit = { AT_ONCE, 1000 * AT_ONCE / PER_S };
-
-static uint64_t
-faults_now(void)
-{
-	struct rusage usage = { 0 };
-
-	getrusage(RUSAGE_THREAD, &usage);
-	return (uint64_t)usage.ru_minflt + (uint64_t)usage.ru_majflt * MAJOR_COST;
-}
 
 void
 nfed_ctl_faults_begin(struct nfed_ctl_faults *f)
 {
 	f->caused = 0;
-	f->seen = faults_now();
+	f->seen = nfed_faults_of_thread();
 }
 
 void
 nfed_ctl_faults_pause(struct nfed_ctl_faults *f)
 {
-	f->caused += faults_now() - f->seen;
+	f->caused += nfed_faults_of_thread() - f->seen;
 }
 
 void
 nfed_ctl_faults_resume(struct nfed_ctl_faults *f)
 {
-	f->seen = faults_now();
+	f->seen = nfed_faults_of_thread();
 }
 
 bool

@@ -22,9 +22,9 @@
  *
  * Runs on the data lcore.
  */
-#include <sys/resource.h>
-
 #include <rte_cycles.h>
+
+#include <nfed_faults.h>
 
 #include "vsw_internal.h"
 
@@ -35,7 +35,6 @@
 #define GUEST_PER_S 500   /* that a guest may cause for ever, on each lcore */
 #define GUEST_AT_ONCE 2048
 #define LAZY_PAGE_SHIFT 21 /* and one per hugepage */
-#define MAJOR_COST 100    /* a fault that waits for a disk, in minor ones */
 #define WELCOME 64        /* first touches for a new channel; faults that its guest has at least */
 #define WELCOMES_PER_S 1
 #define WELCOMES_AT_ONCE 4 /* guests may follow each other within a second */
@@ -56,16 +55,6 @@ vsw_faults_init(struct vsw *sw)
 	};
 }
 
-/* Of the calling thread so far. */
-static uint64_t
-faults_now(void)
-{
-	struct rusage usage = { 0 };
-
-	getrusage(RUSAGE_THREAD, &usage);
-	return (uint64_t)usage.ru_minflt + (uint64_t)usage.ru_majflt * MAJOR_COST;
-}
-
 void
 vsw_faults_look(struct vsw_lcore *lc)
 {
@@ -74,7 +63,7 @@ vsw_faults_look(struct vsw_lcore *lc)
 
 	if (lc->now - lc->faults_looked < sw->fault_look_tsc)
 		return;
-	now = faults_now();
+	now = nfed_faults_of_thread();
 	more = lc->faults_looked == 0 ? 0 : now - lc->faults_seen;
 	lc->faults_looked = lc->now;
 	lc->faults_seen = now;
@@ -101,7 +90,7 @@ vsw_faults_welcome(struct vsw_lcore *lc, const struct vsw_port *port)
 void
 vsw_faults_mark(struct vsw_lcore *lc)
 {
-	lc->faults_marked = faults_now();
+	lc->faults_marked = nfed_faults_of_thread();
 }
 
 void
