@@ -451,11 +451,22 @@ vsw_lcore_main(void *arg)
 	return 0;
 }
 
+/* On the lcore's NUMA node; elsewhere, if there is no memory. */
+static void *
+zmalloc_near(unsigned int lcore_id, size_t n, size_t size)
+{
+	int node = (int)rte_lcore_to_socket_id(lcore_id);
+	void *p = rte_zmalloc_socket(NULL, n * size, RTE_CACHE_LINE_SIZE, node);
+
+	return p != NULL ? p : rte_zmalloc(NULL, n * size, RTE_CACHE_LINE_SIZE);
+}
+
 int
 vsw_lcore_init(struct vsw *sw, unsigned int index)
 {
 	unsigned int chans = sw->nb_slots;
-	struct vsw_lcore *lc = rte_zmalloc(NULL, sizeof(*lc), RTE_CACHE_LINE_SIZE);
+	unsigned int id = sw->conf.lcores[index], ports = sw->conf.max_ports;
+	struct vsw_lcore *lc = zmalloc_near(id, 1, sizeof(*lc));
 	struct epoll_event ev = { .events = EPOLLIN };
 
 	if (lc == NULL)
@@ -463,7 +474,7 @@ vsw_lcore_init(struct vsw *sw, unsigned int index)
 	sw->lcore[index] = lc;
 	lc->sw = sw;
 	lc->index = index;
-	lc->lcore_id = sw->conf.lcores[index];
+	lc->lcore_id = id;
 	lc->counters = sw->conf.counters != NULL ? &sw->conf.counters[index] : &lc->own_counters;
 	lc->counters->lcore = lc->lcore_id;
 	lc->rounds = 1;
@@ -473,16 +484,16 @@ vsw_lcore_init(struct vsw *sw, unsigned int index)
 	rte_spinlock_init(&lc->own);
 	lc->epfd = epoll_create1(EPOLL_CLOEXEC);
 	lc->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	lc->cnt = rte_zmalloc(NULL, sw->conf.max_ports * sizeof(*lc->cnt), RTE_CACHE_LINE_SIZE);
-	lc->flood = rte_zmalloc(NULL, sw->conf.max_ports * sizeof(*lc->flood), 0);
-	lc->faults = rte_zmalloc(NULL, sw->conf.max_ports * sizeof(*lc->faults), 0);
-	lc->welcomes = rte_zmalloc(NULL, sw->conf.max_ports * sizeof(*lc->welcomes), 0);
-	lc->stage = rte_zmalloc(NULL, chans * sizeof(*lc->stage), RTE_CACHE_LINE_SIZE);
-	lc->dsts = rte_zmalloc(NULL, VSW_NODES * sizeof(*lc->dsts), RTE_CACHE_LINE_SIZE);
-	lc->all = rte_zmalloc(NULL, chans * sizeof(*lc->all), 0);
-	lc->share = rte_zmalloc(NULL, sw->conf.max_ports * sizeof(*lc->share), RTE_CACHE_LINE_SIZE);
-	lc->active = rte_zmalloc(NULL, sw->conf.max_ports * sizeof(*lc->active), 0);
-	lc->uplinks = rte_zmalloc(NULL, sw->conf.max_ports * sizeof(*lc->uplinks), 0);
+	lc->cnt = zmalloc_near(id, ports, sizeof(*lc->cnt));
+	lc->flood = zmalloc_near(id, ports, sizeof(*lc->flood));
+	lc->faults = zmalloc_near(id, ports, sizeof(*lc->faults));
+	lc->welcomes = zmalloc_near(id, ports, sizeof(*lc->welcomes));
+	lc->stage = zmalloc_near(id, chans, sizeof(*lc->stage));
+	lc->dsts = zmalloc_near(id, VSW_NODES, sizeof(*lc->dsts));
+	lc->all = zmalloc_near(id, chans, sizeof(*lc->all));
+	lc->share = zmalloc_near(id, ports, sizeof(*lc->share));
+	lc->active = zmalloc_near(id, ports, sizeof(*lc->active));
+	lc->uplinks = zmalloc_near(id, ports, sizeof(*lc->uplinks));
 	if (lc->epfd < 0 || lc->wake_fd < 0 || lc->cnt == NULL || lc->flood == NULL ||
 	    lc->faults == NULL || lc->welcomes == NULL || lc->stage == NULL || lc->dsts == NULL ||
 	    lc->all == NULL || lc->share == NULL || lc->active == NULL || lc->uplinks == NULL)
