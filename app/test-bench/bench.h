@@ -50,7 +50,7 @@ struct bench_opt {
 	uint32_t warm_windows;
 	uint32_t window_us;
 	uint32_t dirty_permille; /* run delay above this share makes a window dirty */
-	uint64_t core_least, line_least; /* TSC cycles, of earlier runs (watch.h); 0: none */
+	uint64_t core_least; /* TSC cycles, of earlier runs (watch.h); 0: none */
 	uint32_t pings, gap_us;
 	uint32_t link_timeout_ms;
 	bool stay;            /* attached after the result, until SIGTERM: for the switch's counters */

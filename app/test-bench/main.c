@@ -71,7 +71,7 @@ usage(FILE *out)
 		"  --warm N            first ones that don't count (default 200)\n"
 		"  --window-us N       length (default 500)\n"
 		"  --dirty N           permille of run delay that spoil a window (default 10)\n"
-		"  --core-least N --line-least N  \"core\" and \"line\" of \"watch\" in earlier results\n"
+		"  --core-least N      \"core\" of \"watch\" in earlier results\n"
 		"the switch:\n"
 		"  --switch-cpu N      CPU of its data thread: is its core ours, how far is it?\n"
 		"  --switch-schedstat PATH  of its data thread: its run delay counts too\n"
@@ -90,7 +90,7 @@ static const struct option longs[] = {
 	{ "buf", 1, 0, 'B' }, { "mbufs", 1, 0, 'M' }, { "inline", 1, 0, 'i' }, { "cells", 0, 0, 'c' },
 	{ "windows", 1, 0, 'w' }, { "max-windows", 1, 0, 'W' }, { "warm", 1, 0, 'H' },
 	{ "window-us", 1, 0, 'u' }, { "dirty", 1, 0, 'D' }, { "switch-schedstat", 1, 0, 'S' },
-	{ "core-least", 1, 0, 'C' }, { "line-least", 1, 0, 'L' }, { "switch-cpu", 1, 0, 'P' },
+	{ "core-least", 1, 0, 'C' }, { "switch-cpu", 1, 0, 'P' },
 	{ "switch-counters", 1, 0, 'K' },
 	{ "link-timeout-ms", 1, 0, 'l' }, { "stay", 0, 0, 'y' }, { "help", 0, 0, 'h' },
 	{ 0, 0, 0, 0 } };
@@ -131,7 +131,6 @@ take_option(struct bench_opt *o, int c)
 	case 'D': o->dirty_permille = v; break;
 	case 'S': o->switch_schedstat = optarg; break;
 	case 'C': o->core_least = v; break;
-	case 'L': o->line_least = v; break;
 	case 'P': o->switch_cpu = (int)v; break;
 	case 'K': o->switch_counters = optarg; break;
 	case 'l': o->link_timeout_ms = v; break;

@@ -19,7 +19,8 @@
 #define LOOPS 2000u   /* a microsecond */
 #define TRIES 3u      /* the least counts: an interrupt is no neighbour */
 #define SHARED 1.15   /* times the least: a neighbour makes it 1.3 to 1.7 */
-#define FAR 2         /* times the least: 4 was seen */
+#define FAR_NS 200    /* there and back: within a cluster of cores 60 to 130, beyond it 250 to 550 */
+#define SIBLING_NS 40 /* so near are only the two threads of one core */
 #define LINE_PINGS 8u /* the least counts */
 #define LOOK_US 300u  /* until the helper has its CPU and both have looked; else the window is dirty */
 
@@ -103,7 +104,6 @@ watch_open(struct watch *w, const struct bench_opt *opt, const char *schedstat, 
 	sem_init(&w->go, 0, 0);
 	w->opt = opt;
 	w->core_least = opt->core_least != 0 ? opt->core_least : UINT64_MAX;
-	w->line_least = opt->line_least != 0 ? opt->line_least : UINT64_MAX;
 	w->schedstat[0] = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
 	w->schedstat[1] = schedstat != NULL ? open(schedstat, O_RDONLY | O_CLOEXEC) : -1;
 	if (w->schedstat[0] < 0 || (schedstat != NULL && w->schedstat[1] < 0)) {
@@ -204,7 +204,13 @@ watch_begin(struct watch *w)
 	w->waited = run_delay_ns(w);
 }
 
-/* Were the cores ours? What is known of them grows. */
+static uint64_t
+line_cycles(uint64_t ns)
+{
+	return rte_get_tsc_hz() * ns / 1000000000;
+}
+
+/* Were the cores ours, one each? What is known of them grows. */
 static bool
 cores_were_ours(struct watch *w)
 {
@@ -220,7 +226,7 @@ cores_were_ours(struct watch *w)
 		slower = RTE_MAX(slower, other);
 	}
 	limit = (uint64_t)((double)w->core_least * SHARED);
-	return slower <= limit;
+	return slower <= limit && (!w->has_helper || w->line >= line_cycles(SIBLING_NS));
 }
 
 enum watch_place
@@ -235,11 +241,7 @@ watch_end(struct watch *w, uint64_t cycles)
 	w->shared += !ours;
 	if (late || !ours)
 		return WATCH_DIRTY;
-	if (!w->has_helper)
-		return WATCH_NEAR;
-	/* Not while a core is shared: the other CPU may be what it is shared with. */
-	w->line_least = RTE_MIN(w->line_least, w->line);
-	return w->line < FAR * w->line_least ? WATCH_NEAR : WATCH_FAR;
+	return w->line < line_cycles(FAR_NS) ? WATCH_NEAR : WATCH_FAR;
 }
 
 const char *
@@ -253,8 +255,7 @@ watch_place_name(unsigned int place)
 void
 watch_print(FILE *out, const struct watch *w)
 {
-	fprintf(out, "\"watch\": {\"core\": %" PRIu64 ", \"line\": %" PRIu64
+	fprintf(out, "\"watch\": {\"core\": %" PRIu64
 		", \"windows\": %u, \"shared\": %u, \"late\": %u}",
-		w->core_least == UINT64_MAX ? 0 : w->core_least,
-		w->line_least == UINT64_MAX ? 0 : w->line_least, w->windows, w->shared, w->late);
+		w->core_least == UINT64_MAX ? 0 : w->core_least, w->windows, w->shared, w->late);
 }

@@ -10,7 +10,7 @@
  *          host gives the other hardware thread of this core to somebody else, for milliseconds, and
  *          so does all that we measure. No account of our kernel says so.
  *   line   a cache line there and back. The CPUs of a virtual machine move on their host: it takes
- *          120 or 520 ns, and every switch is as much slower.
+ *          80 or 350 ns and every switch is as much slower, or 20, and then they share a core.
  *
  * A window is clean if no thread waited for its CPU in it (run delay, second field of schedstat), if
  * both loops took about as little as ever, and if the next window is clean too and of the same place:
@@ -43,8 +43,8 @@ struct watch {
 	int schedstat[2]; /* of the calling thread and the other one; -1: none */
 	uint64_t first;   /* TSC: the first look */
 	uint64_t waited;  /* ns, until the window began */
-	uint64_t core_least, line_least; /* TSC cycles, as far as is known */
-	uint64_t own, line;              /* of this window; 0: not known */
+	uint64_t core_least; /* TSC cycles, as far as is known */
+	uint64_t own, line;  /* of this window; 0: not known */
 	unsigned int windows, shared, late; /* of which a core was shared, somebody waited */
 	bool has_helper;
 	pthread_t helper;
@@ -70,8 +70,8 @@ void watch_begin(struct watch *w);
 /* It ends, after so many cycles. */
 enum watch_place watch_end(struct watch *w, uint64_t cycles);
 const char *watch_place_name(unsigned int place);
-/* "watch": {"core": cycles, "line": cycles, "windows", "shared", "late"}: what opt->core_least and
- * opt->line_least of later runs may be, and how many windows were not clean and why. */
+/* "watch": {"core": cycles, "windows", "shared", "late"}: what opt->core_least of later runs may be, and
+ * how many windows were not clean and why. */
 void watch_print(FILE *out, const struct watch *w);
 
 #endif /* WATCH_H */

@@ -15,25 +15,23 @@ import measures
 import switches
 from lab import Lab
 
-FAR = 2           # a cache line's way there and back over the least one, as in watch.c
-SHARED = 1.2      # likewise, of the loop that fills a core
+SHARED = 1.2      # of the loop that fills a core, over its least time, as in watch.c
 MIN_WINDOWS = 8   # of a part, to be compared
 
-least = {"core": 0, "line": 0} # TSC cycles that test-bench has seen so far
+least = {"core": 0} # TSC cycles that test-bench has seen so far
 
 
 def see(result):
-    """What cores can do is known the better, the more results were seen. Returns the result."""
-    for key, known in least.items():
-        seen = result.get("watch", {}).get(key, 0)
-        if seen and not 0 < known < seen:
-            least[key] = seen
+    """What a core can do is known the better, the more results were seen. Returns the result."""
+    seen = result.get("watch", {}).get("core", 0)
+    if seen and not 0 < least["core"] < seen:
+        least["core"] = seen
     return result
 
 
 def options():
     """What test-bench should know."""
-    return ["--core-least", str(least["core"]), "--line-least", str(least["line"])]
+    return ["--core-least", str(least["core"])]
 
 
 def look():
@@ -63,7 +61,7 @@ def fullest(result):
 
 
 class Places:
-    """Of all results of a run: the least that any of them saw tells near from far."""
+    """Of all results of a run."""
 
     def __init__(self, results):
         watched = [one for one in results if one.get("watch", {}).get("core")]
@@ -74,23 +72,22 @@ class Places:
 
     def part(self, result, place):
         """The result at this place, flat; None: too few windows. place None: all windows."""
-        if place is None:
-            return flat(result, next(part for part in result["places"] if part["place"] == "any"))
-        if result.get("watch", {}).get("core", 0) > SHARED * self.core:
+        if result.get("watch", {}).get("core", 0) > SHARED * self.core and place:
             return None # when it was measured, nobody knew yet what a core can do
-        there = [part for part in result["places"] if part["place"] != "any" and
-                 part["windows"] >= MIN_WINDOWS and
-                 place == ("near" if part["line_ns"] < FAR * self.least or not self.least else "far")]
-        return flat(result, max(there, key=lambda part: part["windows"])) if there else None
+        wanted = place or "any"
+        part = next(part for part in result["places"] if part["place"] == wanted)
+        return flat(result, part) if place is None or part["windows"] >= MIN_WINDOWS else None
 
     def parts(self, results, place):
         found = [self.part(result, place) for result in results]
         return [part for part in found if part is not None]
 
     def choose(self, groups):
-        """The place in which each group of results (one per switch and measure that are compared)
-        has most; None: in neither has each at least one."""
-        counts = {place: min((len(self.parts(group, place)) for group in groups), default=0)
-                  for place in ("near", "far")}
+        """The place at which most groups of results (one per switch and measure that are compared) have
+        some, and of two such the one with more results; None: there is none."""
+        counts = {}
+        for place in ("near", "far"):
+            found = [len(self.parts(group, place)) for group in groups]
+            counts[place] = (sum(n > 0 for n in found), sum(found))
         best = max(counts, key=counts.get)
-        return best if counts[best] > 0 else None
+        return best if counts[best][0] > 0 else None
