@@ -185,6 +185,8 @@ def places(tap):
         expect(told.choose([[near, far, far], [far, both]]) == "far", "most of each switch")
         expect(told.choose([[near], [both], [far]]) == "near", "most switches, then near")
         expect(told.choose([[shared]]) is None, "no place")
+        idle = {"value": 1, "places": [{"place": "any", "windows": 0, "value": 1}]}
+        expect(told.choose([[idle]]) is None and told.part(idle, None)["value"] == 1, "not watched")
         expect(distance.fullest(both)["line_ns"] == 500, "most windows")
 
 

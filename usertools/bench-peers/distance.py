@@ -75,8 +75,10 @@ class Places:
         if result.get("watch", {}).get("core", 0) > SHARED * self.core and place:
             return None # when it was measured, nobody knew yet what a core can do
         wanted = place or "any"
-        part = next(part for part in result["places"] if part["place"] == wanted)
-        return flat(result, part) if place is None or part["windows"] >= MIN_WINDOWS else None
+        for part in result["places"]: # what nobody watches has no clean ones
+            if part["place"] == wanted and (place is None or part["windows"] >= MIN_WINDOWS):
+                return flat(result, part)
+        return None
 
     def parts(self, results, place):
         found = [self.part(result, place) for result in results]
