@@ -143,8 +143,9 @@ def limit(tap, lab):
                  re.findall(r"^result (\{.*\})$", done.stdout, re.MULTILINE)]
         expect([one["what"] for one in found] == [*["relay"] * 6, "wake"], done.stdout)
         for relay in found[:-1]:
-            expect(relay["places"][-1]["mpps"]["median"] > 0, relay)
-            expect(relay["places"][-1]["line_ns"] > 0, relay)
+            everything = relay["places"][-1] # on a busy machine nothing moves in many windows
+            expect(everything["cycles"] > 0 and everything["rtt_ns"]["n"] > 0, relay)
+            expect(everything["line_ns"] > 0, relay)
         expect(found[-1]["wake_ns"]["n"] == 100 and found[-1]["wake_ns"]["p50"] > 0, found[-1])
 
 

@@ -232,8 +232,10 @@ class Targets:
     def judge(self, measure, what, ours, other, limit, least, *beside):
         """In measure, ours/other must be at least (or at most) limit. beside: figures that explain
         it, as (what, value in units of ours); those that were not measured are None."""
-        if ours is None and other is None:
-            return
+        rows = [row for row in self.rows if row.measure.name == measure and row.value]
+        if not any(what.startswith(f"{row.switch.name}:") for row in rows) or (
+                not other and all(row.switch.ours for row in rows)):
+            return # not asked for
         if ours is None or not other:
             self.lines.append(f"unknown {what}: no clean windows with the CPUs equally far apart")
             return
