@@ -103,15 +103,17 @@ create_switch(struct vifsw *s, struct vsw_conf *conf)
 		conf->max_channels += s->config->vifs[i].max_queues != 0 ?
 			s->config->vifs[i].max_queues : nfed_limits_default.max_channels;
 	rc = pick_lcores(conf);
-	if (rc == 0)
-		rc = vifsw_counters_open(s->config->socket_dir, conf->nb_lcores, &conf->counters);
 	if (rc != 0)
 		return rc;
+	s->counters_fd = vifsw_counters_open(s->config->socket_dir, conf->nb_lcores, &conf->counters);
+	if (s->counters_fd < 0)
+		return s->counters_fd;
 	rc = vsw_create(conf, &s->sw);
 	if (rc != 0) {
 		vifsw_log_error("switch of %u ports on %u data lcores cannot be made: %s",
 				conf->max_ports, conf->nb_lcores, strerror(-rc));
-		vifsw_counters_close(s->config->socket_dir, conf->nb_lcores, conf->counters);
+		vifsw_counters_close(s->config->socket_dir, conf->nb_lcores, conf->counters,
+				     s->counters_fd);
 		return rc;
 	}
 	vsw_set_log(s->sw, log_switch_line);
@@ -192,7 +194,7 @@ stop_control:
 	vifsw_control_stop(s);
 destroy_switch:
 	vsw_destroy(s->sw);
-	vifsw_counters_close(s->config->socket_dir, conf.nb_lcores, conf.counters);
+	vifsw_counters_close(s->config->socket_dir, conf.nb_lcores, conf.counters, s->counters_fd);
 	return rc;
 }
 

@@ -49,13 +49,14 @@ int vifsw_options_config(const char *path, const char *socket_dir, struct vifsw_
 /* Exclusive lock of the socket directory, made if it is missing. *lock_fd is held open as long as
  * the sockets are ours. -EWOULDBLOCK: another vif-switch has it (logged with its pid). */
 int vifsw_dir_lock(const char *dir, int *lock_fd);
-/* SOCKET_DIR/lcores, mapped: a struct vsw_lcore_counters for each data lcore, in their order. Anybody may
- * read it. Negative errno, logged. */
+/* SOCKET_DIR/lcores, mapped: a struct vsw_lcore_counters for each data lcore, in their order. A link to
+ * memory of this process, to be read by root and by its own user. Gives a descriptor that is open
+ * as long as it is there; negative errno, logged. */
 #define VIFSW_COUNTERS "lcores"
 int vifsw_counters_open(const char *dir, unsigned int nb_lcores,
 			struct vsw_lcore_counters **counters);
 void vifsw_counters_close(const char *dir, unsigned int nb_lcores,
-			  struct vsw_lcore_counters *counters);
+			  struct vsw_lcore_counters *counters, int fd);
 /* Raise the limit of open files towards the hard limit; -EMFILE if the VIFs need more. */
 int vifsw_raise_nofile(const struct vifsw_config *config);
 /* What each VIF may have of descriptors and memory maps. With the EAL running, so that its own maps
@@ -81,6 +82,7 @@ struct vifsw {
 	unsigned int nb_attached;
 	unsigned int nb_learning; /* uplinks that learn */
 	unsigned int nb_lcores;
+	int counters_fd;
 	uint64_t start_ms;
 	int signal_fd, timer_fd;
 	bool busy_timer; /* the timer runs at its fast pace */

@@ -74,28 +74,24 @@ vifsw_dir_lock(const char *dir, int *lock_fd)
 	return 0;
 }
 
-/* A new file each time: who has mapped the one of a switch that was killed keeps its last counters. */
+/* Memory behind fd, and a link to it. Not a file of the directory: on a disk its pages are written
+ * back, and a data lcore would wait for that. Its size is sealed, so nobody can cut it off. */
 static int
-make_counters(const char *path, size_t len, void **p)
+make_counters(const char *path, size_t len, int fd, void **p)
 {
-	int fd, rc = 0;
+	char target[32];
 
-	if (unlink(path) != 0 && errno != ENOENT)
+	if (ftruncate(fd, (off_t)len) != 0 || fchmod(fd, 0644) != 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0)
 		return -errno;
-	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	if (fd < 0)
+	snprintf(target, sizeof(target), "/proc/%ld/fd/%d", (long)getpid(), fd);
+	if ((unlink(path) != 0 && errno != ENOENT) || symlink(target, path) != 0)
 		return -errno;
-	if (ftruncate(fd, (off_t)len) != 0) {
-		rc = -errno;
-	} else {
-		*p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
-		if (*p == MAP_FAILED)
-			rc = -errno;
-	}
-	close(fd);
-	if (rc != 0)
-		unlink(path);
-	return rc;
+	*p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+	if (*p != MAP_FAILED)
+		return 0;
+	unlink(path);
+	return -ENOMEM;
 }
 
 static void
@@ -108,27 +104,32 @@ int
 vifsw_counters_open(const char *dir, unsigned int nb_lcores, struct vsw_lcore_counters **counters)
 {
 	char path[VIFSW_PATH_MAX + sizeof(VIFSW_COUNTERS) + 1];
+	int fd = memfd_create("vif-switch-" VIFSW_COUNTERS, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	void *p = NULL;
 	int rc;
 
 	counters_path(path, sizeof(path), dir);
-	rc = make_counters(path, nb_lcores * sizeof(**counters), &p);
+	rc = fd < 0 ? -errno : make_counters(path, nb_lcores * sizeof(**counters), fd, &p);
 	if (rc != 0) {
 		vifsw_log_error("%s: cannot be made: %s", path, strerror(-rc));
+		if (fd >= 0)
+			close(fd);
 		return rc;
 	}
 	*counters = p;
-	return 0;
+	return fd;
 }
 
 void
-vifsw_counters_close(const char *dir, unsigned int nb_lcores, struct vsw_lcore_counters *counters)
+vifsw_counters_close(const char *dir, unsigned int nb_lcores, struct vsw_lcore_counters *counters,
+		     int fd)
 {
 	char path[VIFSW_PATH_MAX + sizeof(VIFSW_COUNTERS) + 1];
 
 	counters_path(path, sizeof(path), dir);
 	unlink(path);
 	munmap(counters, nb_lcores * sizeof(*counters));
+	close(fd);
 }
 
 static uint64_t
