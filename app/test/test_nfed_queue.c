@@ -331,14 +331,17 @@ host_index_is_read_when_needed_only(void)
 	uint32_t host = 10, dev = 0;
 	struct nfed_queue q = { .host_idx = &host, .dev_idx = &dev, .mask = 15, .capacity = 16 };
 
+	TEST_TRUE(!nfed_queue_is_empty(&q));
 	TEST_EQ(nfed_queue_ready(&q, 4), 10);
 	host = 12;
 	TEST_EQ(nfed_queue_ready(&q, 4), 10);
 	q.cons = 8; /* 2 are known */
 	TEST_EQ(nfed_queue_ready(&q, 4), 4);
 	q.cons = 12;
+	TEST_TRUE(nfed_queue_is_empty(&q));
 	TEST_EQ(nfed_queue_ready(&q, 4), 0);
 	host = 12 + 17;
+	TEST_TRUE(!nfed_queue_is_empty(&q)); /* so the lie is found out */
 	TEST_EQ(nfed_queue_ready(&q, 4), -1);
 	TEST_EQ(nfed_queue_ready(&q, 4), -1); /* what was refused is not "known" */
 	return TEST_OK;

@@ -62,7 +62,7 @@ nfed_queue_ready(struct nfed_queue *q, uint32_t want)
 }
 
 /* All that was known of is consumed, and the host has published no more. Who polls many queues asks
- * this first; the rest is for nfed_queue_ready(). */
+ * this first. A hint: nfed_queue_ready() reads the index again (R1), and checks what it read. */
 static inline bool
 nfed_queue_is_empty(const struct nfed_queue *q)
 {
