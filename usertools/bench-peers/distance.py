@@ -15,7 +15,7 @@ import measures
 import switches
 from lab import Lab
 
-SHARED = 1.2      # of the loop that fills a core, over its least time, as in watch.c
+SHARED = 1.15     # of the loop that fills a core, over its least time, as in watch.c
 MIN_WINDOWS = 8   # of a part, to be compared
 
 least = {"core": 0} # TSC cycles that test-bench has seen so far
