@@ -245,7 +245,6 @@ send_some(struct limit *l, uint32_t *prod, uint32_t most)
 	if (l->size - (*prod - l->room_seen) < most)
 		l->room_seen = __atomic_load_n(&l->to.cons, __ATOMIC_ACQUIRE);
 	n = RTE_MIN(l->size - (*prod - l->room_seen), most);
-
 	for (uint32_t i = 0; i < n; i++)
 		payload_write(slot_of(l, &l->to, *prod + i), slot_of(l, &l->to, *prod + i) + l->bytes,
 			      *prod + i);
