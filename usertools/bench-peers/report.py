@@ -190,12 +190,12 @@ def print_limits(limits, places, out):
             if part:
                 relays.setdefault((r["bytes"], r["slots"], place), []).append(part)
     for (size, slots, place), some in sorted(relays.items()):
+        rtts = [r["rtt_ns"]["p50"] for r in some if r["rtt_ns"]] # its windows are others
+        back = f"{statistics.median(rtts):.0f} ns" if rtts else "not measured so"
         print(f"limit: bare copy of {size} B, rings of {slots}, CPUs {place}: "
               f"{statistics.median(r['mpps']['median'] for r in some):.2f} Mpps, "
               f"{statistics.median(r['cycles'] for r in some):.0f} cycles on the switch's core; "
-              "there and back "
-              f"{statistics.median(r['rtt_ns']['p50'] for r in some if r['rtt_ns']):.0f} ns",
-              file=out)
+              f"there and back {back}", file=out)
 
 
 def median(row):
