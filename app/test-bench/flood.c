@@ -330,11 +330,8 @@ static void
 print_tally(const struct flood *f, unsigned int place, struct tally *t)
 {
 	const struct bench_count *c = &t->count;
-	unsigned int n = t->mpps.nb;
 
-	printf("{\"place\": \"%s\", \"windows\": %u, \"line_ns\": %.0f, ",
-	       watch_place_name(place), n,
-	       ratio((double)t->line * 1e9 / (double)rte_get_tsc_hz(), n));
+	watch_print_place(stdout, place, t->mpps.nb, t->line);
 	series_print(stdout, "mpps", &t->mpps);
 	printf(", \"guest_cycles\": {\"tx\": %.1f, \"rx\": %.1f}, \"busy\": %.3f, \"tx_full\": %.3f",
 	       ratio((double)c->tx_cycles, (double)c->sent),

@@ -410,12 +410,6 @@ make_rings(struct limit *l, uint32_t bytes, uint32_t size)
 	return l->to.slots != NULL && l->from.slots != NULL ? 0 : -ENOMEM;
 }
 
-static double
-per(uint64_t sum, double n)
-{
-	return n > 0 ? (double)sum / n : 0;
-}
-
 static void
 print_relay(struct limit *l, const struct watch *watch)
 {
@@ -425,11 +419,11 @@ print_relay(struct limit *l, const struct watch *watch)
 	printf(", \"places\": [");
 	for (unsigned int place = 0; place <= ANY; place++) {
 		struct tally *t = &l->tally[place];
-		double ns = per(t->line, t->mpps.nb) * 1e9 / (double)rte_get_tsc_hz();
 
-		printf("%s{\"place\": \"%s\", \"windows\": %u, \"line_ns\": %.0f, \"cycles\": %.1f, ",
-		       place != 0 ? ", " : "", watch_place_name(place), t->mpps.nb, ns,
-		       per(t->cycles, (double)t->frames));
+		printf("%s", place != 0 ? ", " : "");
+		watch_print_place(stdout, place, t->mpps.nb, t->line);
+		printf("\"cycles\": %.1f, ",
+		       t->frames != 0 ? (double)t->cycles / (double)t->frames : 0);
 		series_print(stdout, "mpps", &t->mpps);
 		printf(", ");
 		histogram_print(stdout, "rtt_ns", t->rtt);

@@ -132,14 +132,13 @@ keep(struct tally *t, const struct times *times, uint64_t line)
 static bool
 has_enough(const struct pingpong *p, const struct watch *watch)
 {
-	bool slept = p->opt->gap_us != 0;
+	unsigned int first = p->opt->gap_us != 0 ? ANY : 0; /* without looks all windows are ANY's */
+	unsigned int end = p->opt->gap_us != 0 ? ANY + 1 : WATCH_PLACES;
 
-	for (unsigned int place = slept ? ANY : 0; place < (slept ? ANY + 1 : WATCH_PLACES); place++)
+	for (unsigned int place = first; place < end; place++)
 		if (histogram_count(p->tally[place].times.rtt) >= p->opt->pings)
 			return true;
-	return (slept ? p->tally[ANY].windows >= p->opt->max_windows
-		      : watch_gives_up(watch, p->tally[ANY].windows)) ||
-	       p->lost >= LOST_MAX;
+	return watch_gives_up(watch, p->tally[ANY].windows) || p->lost >= LOST_MAX;
 }
 
 static void
@@ -174,11 +173,9 @@ report(const struct pingpong *p, const struct bench *b, const struct watch *watc
 	printf(", \"places\": [");
 	for (unsigned int place = 0; place <= ANY; place++) {
 		const struct tally *t = &p->tally[place];
-		double ns = (double)t->line * 1e9 / (double)rte_get_tsc_hz();
 
-		printf("%s{\"place\": \"%s\", \"windows\": %u, \"line_ns\": %.0f, ",
-		       place != 0 ? ", " : "", watch_place_name(place), t->windows,
-		       t->windows != 0 ? ns / t->windows : 0);
+		printf("%s", place != 0 ? ", " : "");
+		watch_print_place(stdout, place, t->windows, t->line);
 		histogram_print(stdout, "rtt_ns", t->times.rtt);
 		printf(", ");
 		histogram_print(stdout, "one_way_ns", t->times.one_way);

@@ -244,12 +244,14 @@ watch_end(struct watch *w, uint64_t cycles)
 	return w->line < line_cycles(FAR_NS) ? WATCH_NEAR : WATCH_FAR;
 }
 
-const char *
-watch_place_name(unsigned int place)
+void
+watch_print_place(FILE *out, unsigned int place, unsigned int windows, uint64_t line)
 {
 	static const char *const names[] = { "near", "far", "any" };
+	double ns = (double)line * 1e9 / (double)rte_get_tsc_hz();
 
-	return names[place];
+	fprintf(out, "{\"place\": \"%s\", \"windows\": %u, \"line_ns\": %.0f, ", names[place], windows,
+		windows != 0 ? ns / windows : 0);
 }
 
 void
