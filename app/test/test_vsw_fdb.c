@@ -230,6 +230,30 @@ reader_never_misses_what_stays_while_others_change(void)
 	return TEST_OK;
 }
 
+/* Known in either bucket, and unknown; as many as fit. */
+static int
+addresses_in_bulk_are_found_as_one_by_one(void)
+{
+	uint64_t mac[VSW_FDB_BULK];
+	int32_t port[VSW_FDB_BULK + 1];
+
+	FDB_OPEN();
+	for (uint16_t i = 0; i < MAX_MACS; i++)
+		TEST_EQ(vsw_fdb_add(fdb, MAC(i), i), 0);
+	for (unsigned int n = 0; n <= VSW_FDB_BULK; n++) {
+		for (unsigned int i = 0; i < n; i++)
+			mac[i] = MAC(i * 7 % (2 * MAX_MACS));
+		port[n] = 4711;
+		vsw_fdb_lookup_bulk(fdb, mac, n, port);
+		for (unsigned int i = 0; i < n; i++)
+			TEST_EQ(port[i], i * 7 % (2 * MAX_MACS) < MAX_MACS ?
+						(int32_t)(i * 7 % (2 * MAX_MACS)) : -1);
+		TEST_EQ(port[n], 4711);
+	}
+	FDB_CLOSE();
+	return TEST_OK;
+}
+
 /* Otherwise somebody on the wire could keep VIFs from getting their addresses. */
 static int
 static_address_evicts_a_learned_one_from_a_full_table(void)
@@ -328,6 +352,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(address_and_port_share_a_word_without_mixing),
 	TEST_CASE(static_address_takes_the_slot_of_a_learned_one),
 	TEST_CASE(reader_never_misses_what_stays_while_others_change),
+	TEST_CASE(addresses_in_bulk_are_found_as_one_by_one),
 	TEST_CASE(static_address_evicts_a_learned_one_from_a_full_table),
 	TEST_CASE(every_change_invalidates_caches),
 	TEST_CASE(seeing_an_address_again_leaves_caches_valid),

@@ -87,5 +87,73 @@ cycles_of_a_frame_in_cells(void)
 	return sw_close(&sw);
 }
 
-static const struct test_case cases[] = { TEST_CASE(cycles_of_a_frame_in_cells) };
+/* Address number i of those that lead to the second guest. */
+static uint64_t
+learned_mac(uint32_t i)
+{
+	return UINT64_C(0x020000000012) + ((uint64_t)i << 16);
+}
+
+/* Frames of 60 B in one cell each, to addresses in no order. */
+static uint32_t
+put_frames_to(struct sw_guest *from, uint64_t *random, uint32_t macs)
+{
+	uint8_t dst[8];
+	union nfe_msg m = { .in.type = NFE_MSG_INLINE, .in.len = 60 };
+
+	for (unsigned int i = 0; i < CELLS; i++) {
+		uint64_t mac;
+
+		*random = *random * UINT64_C(6364136223846793005) + 1442695040888963407;
+		mac = learned_mac((uint32_t)(*random >> 33) % macs);
+		memcpy(dst, &mac, sizeof(dst));
+		sw_make_frame(m.bytes + offsetof(struct nfe_msg_inline, frame), 60, dst, from->mac, 1);
+		sw_put_cells(&from->chan[0], &m, 1);
+	}
+	sw_publish(&from->chan[0]);
+	return CELLS;
+}
+
+static int
+compare_cycles(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static int
+cycles_of_a_frame_by_addresses_in_use(void)
+{
+	static const uint32_t addresses[] = { 1, 2, 16, 1000, 64000 };
+	struct vsw_conf conf = {
+		.nb_lcores = 1, .lcores = { 1 }, .idle_us = 10000000, .max_macs = 65536
+	};
+	static uint64_t took[ROUNDS];
+	uint64_t sent = 0, random = 1;
+	struct sw sw;
+
+	SW_DO(sw_open(&sw, &conf));
+	SW_DO(sw_add_guest(&sw, NULL, NULL));
+	SW_DO(sw_add_guest(&sw, NULL, NULL));
+	for (uint32_t i = 0; i < 64000; i++)
+		TEST_EQ(vsw_fdb_learn(sw.vsw->fdb, learned_mac(i), sw.guest[1]->port->id, 1), 0);
+	for (unsigned int k = 0; k < RTE_DIM(addresses); k++) {
+		for (unsigned int r = 0; r < ROUNDS; r++)
+			took[r] = one_turn(&sw, put_frames_to(sw.guest[0], &random, addresses[k]));
+		qsort(took, ROUNDS, sizeof(took[0]), compare_cycles);
+		sent += (uint64_t)ROUNDS * CELLS;
+		/* The least of all had the luckiest lines. */
+		printf("# 60 B, turns of %u, %5u addresses: %5.1f TSC cycles per frame\n", CELLS,
+		       addresses[k], (double)took[ROUNDS / 20] / CELLS);
+	}
+	TEST_EQ(sw_stat(sw.guest[1], NFE_STAT_to_frames), sent);
+	SW_DO(sw_check_identities(&sw));
+	return sw_close(&sw);
+}
+
+static const struct test_case cases[] = {
+	TEST_CASE(cycles_of_a_frame_in_cells),
+	TEST_CASE(cycles_of_a_frame_by_addresses_in_use),
+};
 TEST_SUITE(vsw_perf, cases);

@@ -92,6 +92,8 @@ check_frame(unsigned int at, unsigned int chan)
 	    got.bytes[7] == 0x77) /* from the wire */
 		return TEST_OK;
 	TEST_TRUE(len >= MIN_LEN && from < GUESTS && from != at && kind <= FLOOD);
+	if (kind == UNICAST)
+		TEST_MEM_EQ(got.bytes, run.sw.guest[at]->mac, 6);
 	memcpy(&seq, got.bytes + 14, sizeof(seq));
 	make(len, got.bytes, from, seq, (enum kind)kind);
 	TEST_MEM_EQ(got.bytes, frame, len);

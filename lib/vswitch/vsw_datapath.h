@@ -42,22 +42,22 @@ void vsw_deliver(struct vsw_lcore *lc);
 void vsw_touch(struct vsw_lcore *lc, struct nfed_channel *ch, struct nfed_queue *q,
 	       uint32_t old_idx);
 void vsw_wake(struct vsw_lcore *lc);
-/* Stage a frame for dst. It counts as offered there when it is delivered or dropped. Frames that
- * follow each other to one destination are one run: no list to walk. */
+/* Stage n frames for dst, from number first on. They count as offered there when they are delivered or
+ * dropped. Frames that follow each other to one destination are one run: no list to walk. */
 static inline void
-vsw_stage(struct vsw_lcore *lc, struct vsw_dst *dst, unsigned int frame)
+vsw_stage(struct vsw_lcore *lc, struct vsw_dst *dst, unsigned int first, unsigned int n)
 {
 	struct vsw_stage *st = &lc->stage[dst->slot];
-	uint16_t node;
+	uint16_t node, end = (uint16_t)(first + n);
 
-	if (likely(st->head != VSW_NO_NODE && lc->nodes[st->tail].end == frame)) {
-		lc->nodes[st->tail].end++;
+	if (likely(st->head != VSW_NO_NODE && lc->nodes[st->tail].end == first)) {
+		lc->nodes[st->tail].end = end;
 		return;
 	}
 	if (unlikely(lc->nb_nodes == VSW_NODES))
 		vsw_deliver(lc);
 	node = (uint16_t)lc->nb_nodes++;
-	lc->nodes[node] = (struct vsw_node){ (uint16_t)frame, (uint16_t)(frame + 1), VSW_NO_NODE };
+	lc->nodes[node] = (struct vsw_node){ (uint16_t)first, end, VSW_NO_NODE };
 	if (st->head == VSW_NO_NODE) {
 		st->head = node;
 		lc->dsts[lc->nb_dsts++] = dst;
@@ -65,12 +65,6 @@ vsw_stage(struct vsw_lcore *lc, struct vsw_dst *dst, unsigned int frame)
 		lc->nodes[st->tail].next = node;
 	}
 	st->tail = node;
-}
-/* n more frames to where the last one was staged, which was the only one staged since. */
-static inline void
-vsw_stage_more(struct vsw_lcore *lc, const struct vsw_dst *dst, unsigned int n)
-{
-	lc->nodes[lc->stage[dst->slot].tail].end += (uint16_t)n;
 }
 
 /* vsw_copy.c: frame -> flat private memory or buffers */

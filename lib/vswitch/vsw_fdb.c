@@ -79,7 +79,8 @@ fdb_learned(const struct vsw_fdb *fdb, uint32_t pos)
 static uint32_t
 fdb_place(const struct vsw_fdb *fdb, uint64_t mac, uint32_t i)
 {
-	uint32_t bucket = i < VSW_FDB_SLOTS ? vsw_fdb_first(fdb, mac) : vsw_fdb_second(fdb, mac);
+	uint64_t hash = vsw_fdb_hash(fdb, mac);
+	uint32_t bucket = i < VSW_FDB_SLOTS ? vsw_fdb_first(fdb, hash) : vsw_fdb_second(fdb, hash);
 
 	return bucket * VSW_FDB_SLOTS + i % VSW_FDB_SLOTS;
 }
@@ -136,8 +137,9 @@ bucket_used(const struct vsw_fdb_bucket *b)
 static int64_t
 free_slot(const struct vsw_fdb *fdb, uint64_t mac)
 {
-	unsigned int first = bucket_used(&fdb->bucket[vsw_fdb_first(fdb, mac)]);
-	unsigned int second = bucket_used(&fdb->bucket[vsw_fdb_second(fdb, mac)]);
+	uint64_t hash = vsw_fdb_hash(fdb, mac);
+	unsigned int first = bucket_used(&fdb->bucket[vsw_fdb_first(fdb, hash)]);
+	unsigned int second = bucket_used(&fdb->bucket[vsw_fdb_second(fdb, hash)]);
 	uint32_t i = first < VSW_FDB_SLOTS / 2 || first <= second ? 0 : VSW_FDB_SLOTS;
 
 	for (uint32_t end = i + VSW_FDB_SLOTS; i < end; i++)

@@ -12,91 +12,77 @@
 #include "vsw_datapath.h"
 #include "vsw_rss.h"
 
-/* Offer frame number i to port: to be delivered, or dropped with a reason. Gives its destination if
- * that is the same for all frames to this port. */
-static inline struct vsw_dst *
-offer(struct vsw_lcore *lc, struct vsw_port *port, unsigned int i)
+/* Offer n frames from number first on to port: to be delivered, or dropped with a reason. */
+static inline void
+offer(struct vsw_lcore *lc, struct vsw_port *port, unsigned int first, unsigned int n)
 {
 	const struct vsw_rxset *rx;
 
 	if (port->is_uplink) {
-		vsw_stage(lc, &port->uplink->dst, i);
-		return &port->uplink->dst;
+		vsw_stage(lc, &port->uplink->dst, first, n);
+		return;
 	}
 	rx = __atomic_load_n(&port->rx, __ATOMIC_ACQUIRE);
 	if (unlikely(rx == NULL)) {
-		vsw_count(lc, port, NFE_STAT_to_offered, 1);
-		vsw_count(lc, port, NFE_STAT_to_drop_link, 1);
-		return NULL;
+		vsw_count(lc, port, NFE_STAT_to_offered, n);
+		vsw_count(lc, port, NFE_STAT_to_drop_link, n);
+		return;
 	}
 	if (likely(rx->n == 1)) {
-		vsw_stage(lc, &rx->chan[0]->dst, i);
-		return &rx->chan[0]->dst;
+		vsw_stage(lc, &rx->chan[0]->dst, first, n);
+		return;
 	}
-	vsw_stage(lc, &vsw_rss_channel(rx, &lc->frames[i])->dst, i);
-	return NULL;
+	for (unsigned int i = first; i < first + n; i++)
+		vsw_stage(lc, &vsw_rss_channel(rx, &lc->frames[i])->dst, i, 1);
 }
 
 void
 vsw_offer(struct vsw_lcore *lc, struct vsw_port *port, unsigned int frame)
 {
-	offer(lc, port, frame);
+	offer(lc, port, frame, 1);
 }
 
-/* Frame i goes elsewhere than the one after it; so do most of the others, probably: ask for the
- * lines of all their destinations. */
-static __rte_noinline void
-prefetch_rest(struct vsw_lcore *lc, unsigned int i)
+static inline uint64_t
+dst_mac(const struct vsw_lcore *lc, unsigned int i)
 {
-	for (; i < lc->nb_frames; i++)
-		vsw_fdb_prefetch(lc->sw->fdb, vsw_mac_in(lc->frames[i].hdr));
+	return vsw_mac_in(lc->frames[i].hdr);
 }
 
-/* Port of frame i's destination, which is unicast; negative: unknown. */
-static inline int32_t
-look_up(struct vsw_lcore *lc, struct vsw_fdb_cache *cache, uint32_t gen, unsigned int i,
-	uint64_t dst)
+static inline uint64_t
+src_mac(const struct vsw_lcore *lc, unsigned int i)
 {
-	if (likely(cache->mac == dst && cache->gen == gen))
-		return cache->port;
-	if (!lc->prefetched && i + 1 < lc->nb_frames &&
-	    vsw_mac_in(lc->frames[i + 1].hdr) != dst) {
-		prefetch_rest(lc, i);
-		lc->prefetched = true;
-	}
-	return vsw_fdb_cached(lc->sw->fdb, cache, gen, dst);
+	return vsw_mac_in(lc->frames[i].hdr + VSW_MAC_BYTES);
 }
 
-/* Decide for one frame. Its destination if that depends on its addresses alone, else NULL. */
-static inline struct vsw_dst *
-forward_one(struct vsw_lcore *lc, struct vsw_fdb_cache *cache, uint32_t gen, unsigned int i)
+/* Decide for n frames from number first on, which have the same source address, and for whose
+ * destinations the FDB says the same: a port, or negative: unknown. */
+static inline void
+forward_run(struct vsw_lcore *lc, unsigned int first, unsigned int n, int32_t port)
 {
-	const uint8_t *hdr = lc->frames[i].hdr;
-	uint64_t dst = vsw_mac_in(hdr), from = vsw_mac_in(hdr + VSW_MAC_BYTES);
+	uint64_t from = src_mac(lc, first);
 	struct vsw_port *src = lc->src;
-	int32_t port;
 
 	/* A group address in its filter is not the VIF's own. */
 	if (unlikely(src->source_check && (vsw_mac_is_group(from) || !vsw_port_has_mac(src, from)))) {
-		vsw_count(lc, src, NFE_STAT_from_drop_source, 1);
-		return NULL;
+		vsw_count(lc, src, NFE_STAT_from_drop_source, n);
+		return;
 	}
-	port = vsw_mac_is_group(dst) ? -1 : look_up(lc, cache, gen, i, dst);
 	if (unlikely(port < 0)) {
-		vsw_forward_many(lc, dst, i);
-		return NULL;
+		for (unsigned int i = first; i < first + n; i++)
+			vsw_forward_many(lc, dst_mac(lc, i), i);
+		return;
 	}
 	if (unlikely(src->is_uplink && lc->sw->ports[port]->is_uplink)) {
 		/* We are no bridge between uplinks: without a spanning tree it loops. */
-		vsw_count(lc, src, NFE_STAT_from_drop_no_port, 1);
-		return NULL;
+		vsw_count(lc, src, NFE_STAT_from_drop_no_port, n);
+		return;
 	}
 	if (unlikely(port == src->id)) {
-		vsw_count(lc, src, NFE_STAT_from_drop_self, 1);
-		return NULL;
+		vsw_count(lc, src, NFE_STAT_from_drop_self, n);
+		return;
 	}
-	vsw_count(lc, src, NFE_STAT_from_unicast, 1);
-	return offer(lc, lc->sw->ports[port], i);
+	vsw_count(lc, src, NFE_STAT_from_unicast, n);
+	offer(lc, lc->sw->ports[port], first, n);
 }
 
 /* Both addresses in two words that overlap. */
@@ -115,20 +101,50 @@ addresses_high(const uint8_t *hdr)
 	return addresses_low(hdr + 2 * VSW_MAC_BYTES - sizeof(uint64_t));
 }
 
-/* Frames from i on that have the addresses of the one before them; so they go where it went. */
+/* Frames from number first on that have both addresses of that one. */
 static inline unsigned int
-same_addresses(const struct vsw_lcore *lc, unsigned int i)
+same_addresses(const struct vsw_lcore *lc, unsigned int first)
 {
-	const uint8_t *hdr = lc->frames[i - 1].hdr;
-	uint64_t first = addresses_low(hdr), last = addresses_high(hdr);
-	unsigned int n = 0;
+	const uint8_t *hdr = lc->frames[first].hdr;
+	uint64_t low = addresses_low(hdr), high = addresses_high(hdr);
+	unsigned int n = 1;
 
-	for (; i + n < lc->nb_frames; n++) {
-		hdr = lc->frames[i + n].hdr;
-		if (addresses_low(hdr) != first || addresses_high(hdr) != last)
+	for (; first + n < lc->nb_frames; n++) {
+		hdr = lc->frames[first + n].hdr;
+		if (addresses_low(hdr) != low || addresses_high(hdr) != high)
 			break;
 	}
 	return n;
+}
+
+/* Frames from number first on that have its source address, and its answer of the FDB. */
+static inline unsigned int
+same_answer(const struct vsw_lcore *lc, unsigned int first, const int32_t *port)
+{
+	uint64_t from = src_mac(lc, first);
+	unsigned int n = 1;
+
+	while (first + n < lc->nb_frames && port[first + n] == port[first] &&
+	       src_mac(lc, first + n) == from)
+		n++;
+	return n;
+}
+
+/* The frames from number first on have many addresses, probably: look up all of them together. */
+static __rte_noinline void
+forward_mixed(struct vsw_lcore *lc, unsigned int first)
+{
+	uint64_t mac[VSW_MAX_BURST];
+	int32_t port[VSW_MAX_BURST];
+
+	static_assert(VSW_MAX_BURST <= VSW_FDB_BULK, "one bulk for all frames of a turn");
+	for (unsigned int i = first; i < lc->nb_frames; i++)
+		mac[i] = dst_mac(lc, i);
+	vsw_fdb_lookup_bulk(lc->sw->fdb, &mac[first], lc->nb_frames - first, &port[first]);
+	for (unsigned int i = first, n; i < lc->nb_frames; i += n) {
+		n = same_answer(lc, i, port);
+		forward_run(lc, i, n, port[i]);
+	}
 }
 
 void
@@ -136,16 +152,12 @@ vsw_forward(struct vsw_lcore *lc, struct vsw_fdb_cache *cache)
 {
 	uint32_t gen = vsw_fdb_gen(lc->sw->fdb); /* one FDB for the whole turn */
 
-	lc->prefetched = false;
-	for (unsigned int i = 0; i < lc->nb_frames;) {
-		struct vsw_dst *dst = forward_one(lc, cache, gen, i++);
-		unsigned int n;
-
-		if (dst == NULL)
-			continue;
+	for (unsigned int i = 0, n; i < lc->nb_frames; i += n) {
 		n = same_addresses(lc, i);
-		vsw_stage_more(lc, dst, n);
-		vsw_count(lc, lc->src, NFE_STAT_from_unicast, n);
-		i += n;
+		if (n == 1 && i + 1 < lc->nb_frames) {
+			forward_mixed(lc, i);
+			return;
+		}
+		forward_run(lc, i, n, vsw_fdb_cached(lc->sw->fdb, cache, gen, dst_mac(lc, i)));
 	}
 }

@@ -229,7 +229,6 @@ struct vsw_lcore {
 	struct nfed_channel *src_ch; /* NULL: uplink */
 	uint64_t cost; /* bytes of the turn's frames, each copy counted */
 	unsigned int nb_frames, nb_segs, nb_nodes, nb_dsts, nb_touched;
-	bool prefetched; /* what the FDB knows of the destinations */
 	struct vsw_stage *stage; /* by slot */
 	struct vsw_dst **dsts;   /* those with staged frames */
 	struct vsw_touched touched[VSW_NODES + 1];
