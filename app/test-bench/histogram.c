@@ -49,16 +49,13 @@ bin_of(uint64_t v)
 	return (shift + 1) * HIST_SUB + (unsigned int)((v >> shift) - HIST_SUB);
 }
 
-/* Middle of the bin. */
+/* First value of the bin. */
 static uint64_t
-bin_value(unsigned int bin)
+bin_start(unsigned int bin)
 {
-	unsigned int shift;
-
 	if (bin < HIST_SUB)
 		return bin;
-	shift = bin / HIST_SUB - 1;
-	return ((uint64_t)(bin % HIST_SUB + HIST_SUB) << shift) + ((UINT64_C(1) << shift) >> 1);
+	return (uint64_t)(bin % HIST_SUB + HIST_SUB) << (bin / HIST_SUB - 1);
 }
 
 void
@@ -93,22 +90,24 @@ histogram_count(const struct histogram *h)
 }
 
 static double
-to_ns(uint64_t cycles)
+to_ns(double cycles)
 {
-	return (double)cycles * 1e9 / (double)rte_get_tsc_hz();
+	return cycles * 1e9 / (double)rte_get_tsc_hz();
 }
 
+/* Values of a bin are taken as spread evenly over it: a median moves by less than a bin. */
 static double
 quantile_ns(const struct histogram *h, double q)
 {
-	uint64_t want = (uint64_t)((double)h->n * q), seen = 0;
+	double want = (double)h->n * q, seen = 0;
 
-	for (unsigned int i = 0; i < HIST_BINS; i++) {
-		seen += h->bin[i];
-		if (seen > want)
-			return to_ns(bin_value(i));
+	for (unsigned int i = 0; i + 1 < HIST_BINS; seen += (double)h->bin[i++]) {
+		double start = (double)bin_start(i), width = (double)bin_start(i + 1) - start;
+
+		if (seen + (double)h->bin[i] > want)
+			return to_ns(start + width * (want - seen) / (double)h->bin[i]);
 	}
-	return to_ns(h->max);
+	return to_ns((double)h->max);
 }
 
 void
@@ -122,7 +121,7 @@ histogram_print(FILE *out, const char *name, const struct histogram *h)
 	fprintf(out, "{\"n\": %lu, \"p50\": %.0f, \"p90\": %.0f, \"p99\": %.0f, \"p999\": %.0f, "
 		     "\"max\": %.0f}",
 		(unsigned long)h->n, quantile_ns(h, 0.5), quantile_ns(h, 0.9), quantile_ns(h, 0.99),
-		quantile_ns(h, 0.999), to_ns(h->max));
+		quantile_ns(h, 0.999), to_ns((double)h->max));
 }
 
 int

@@ -176,6 +176,32 @@ cell_copy_copies_the_cell_and_not_one_byte_more(void)
 	return TEST_OK;
 }
 
+/* Whatever surrounds the frame: head, frame, zeros up to the end of its last cell (rule 20), and not a
+ * byte behind it. */
+static int
+short_frames_are_put_whole_with_nothing_stale(void)
+{
+	uint8_t around[NFE_CELL_HEAD + NFE_INLINE_SHORT], *frame = around + NFE_CELL_HEAD;
+	static uint8_t cells[NFE_INLINE_SHORT + 2 * NFE_MSG_SIZE] __attribute__((aligned(64)));
+
+	for (unsigned int i = 0; i < sizeof(around); i++)
+		around[i] = (uint8_t)(i * 7 + 1) | 1;
+	for (uint32_t len = NFE_MIN_FRAME; len <= NFE_INLINE_SHORT; len++) {
+		const struct nfe_msg_inline *m = (const struct nfe_msg_inline *)cells;
+		uint32_t all = nfe_inline_cells(len) * NFE_MSG_SIZE;
+
+		memset(cells, 0xa5, sizeof(cells));
+		nfe_put_inline(cells, frame, len);
+		TEST_EQ(m->type, NFE_MSG_INLINE);
+		TEST_EQ(m->flags, 0);
+		TEST_EQ(m->len, len);
+		TEST_MEM_EQ(m->frame, frame, len);
+		for (uint32_t i = NFE_CELL_HEAD + len; i < sizeof(cells); i++)
+			TEST_EQ(cells[i], i < all ? 0 : 0xa5);
+	}
+	return TEST_OK;
+}
+
 static int
 index_read_gives_what_was_published(void)
 {
@@ -582,6 +608,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(dma_cells_hold_the_segments_and_not_one_more),
 	TEST_CASE(key_is_made_of_index_and_tag),
 	TEST_CASE(cell_copy_copies_the_cell_and_not_one_byte_more),
+	TEST_CASE(short_frames_are_put_whole_with_nothing_stale),
 	TEST_CASE(index_read_gives_what_was_published),
 	TEST_CASE(status_word_comes_apart_again),
 	TEST_CASE(counters_have_names_and_texts_of_their_own),

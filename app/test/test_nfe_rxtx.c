@@ -88,8 +88,8 @@ tx_init(struct tx *t)
 		.prod = FIRST_INDEX,
 		.cons = FIRST_INDEX,
 		.free_thresh = 1,
-		.inline_len = 124,
-		.short_len = 124,
+		.inline_len = NFE_INLINE_SHORT,
+		.short_len = NFE_INLINE_SHORT,
 		.inline_max = LONGEST,
 		.max_segs = 1,
 		.max_frame = 1514,
@@ -144,7 +144,7 @@ short_frames_make_cells_without_stale_bytes(void)
 	srand(1);
 	tx_init(&t);
 	for (uint32_t i = 0; i < ROUNDS; i++) {
-		uint32_t len = NFE_MIN_FRAME + i % (124 - NFE_MIN_FRAME + 1), nb;
+		uint32_t len = NFE_MIN_FRAME + i % (NFE_INLINE_SHORT - NFE_MIN_FRAME + 1), nb;
 		struct rte_mbuf *m = make_frame(len);
 
 		TEST_TRUE(m != NULL);
@@ -299,7 +299,7 @@ short_way_receives_as_the_general_one(void)
 	srand(2);
 	rx_init(&a);
 	rx_init(&b);
-	TEST_EQ(a.q.short_len, 124);
+	TEST_EQ(a.q.short_len, NFE_INLINE_SHORT);
 	b.q.short_len = 0;
 	for (uint32_t i = 0; i < ROUNDS; i++) {
 		uint32_t prod = a.status.rq_prod, n = 1 + rand() % 12;
@@ -464,7 +464,7 @@ frames_cut_off_in_their_tag_are_not_stripped(void)
 	return TEST_OK;
 }
 
-/* Cells are copied whole, so a pool with the smallest buffers takes one-cell frames only. */
+/* Cells are copied whole, so small buffers take frames of few cells only. */
 static int
 small_buffers_are_not_overrun(void)
 {
@@ -474,7 +474,12 @@ small_buffers_are_not_overrun(void)
 	r.q.buf_size = NFE_MSG_SIZE;
 	nfe_rx_set_short(&r.q);
 	TEST_EQ(r.q.short_len, NFE_INLINE_ONE);
-	r.q.buf_size = 2 * NFE_MSG_SIZE;
+	r.q.buf_size = NFE_INLINE_ONE + 2 * NFE_MSG_SIZE - 1;
+	nfe_rx_set_short(&r.q);
+	TEST_EQ(r.q.short_len, NFE_INLINE_ONE + NFE_MSG_SIZE);
+	r.q.buf_size++;
+	nfe_rx_set_short(&r.q);
+	TEST_EQ(r.q.short_len, NFE_INLINE_ONE + 2 * NFE_MSG_SIZE);
 	r.q.inline_max = 100;
 	nfe_rx_set_short(&r.q);
 	TEST_EQ(r.q.short_len, 100);
@@ -535,7 +540,7 @@ cycles_to_receive(struct rx *r, uint32_t len)
 static int
 cycles_of_a_short_frame(void)
 {
-	static const uint32_t lens[] = { 60, 64, 124 };
+	static const uint32_t lens[] = { 60, 64, 124, 252 };
 	static uint8_t cells[LONG * NFE_MSG_SIZE] __attribute__((aligned(64)));
 
 	TEST_EQ(setup(), TEST_OK);

@@ -69,7 +69,7 @@ dev_open(struct dev *dev, uint32_t first)
 	vif->info = (struct nfeh_info){ .features = NFE_F_EVENT_IDX, .max_segs = MAX_SEGS,
 					.max_frame = MAX_FRAME, .inline_to_device = 124,
 					.inline_to_host = 124 };
-	vif->inline_limit = 124;
+	vif->inline_limit = vif->info.inline_to_device;
 	*dev = (struct dev){ .base = vif->base };
 	dev->sq = &dev->own[0];
 	dev->rq = &dev->own[1];

@@ -71,7 +71,7 @@ nfe_put_entry(void *entry, uint64_t first, uint64_t second)
 }
 
 #define NFE_CELL_HEAD 4u /* bytes before the frame in its first cell */
-#define NFE_INLINE_SHORT (NFE_INLINE_ONE + NFE_MSG_SIZE) /* bytes of the longest frame for this */
+#define NFE_INLINE_SHORT (NFE_INLINE_ONE + 3 * NFE_MSG_SIZE) /* bytes of the longest frame for this */
 
 typedef uint32_t __attribute__((may_alias)) nfe_cell_head; /* type, flags, length */
 typedef uint64_t nfe_cell __attribute__((vector_size(64), may_alias));
@@ -116,7 +116,7 @@ nfe_cell64_trim(void *cell, unsigned int keep)
 }
 
 /*
- * The one or two cells of a frame of len bytes, at most NFE_INLINE_SHORT. Readable must be
+ * The one to four cells of a frame of len bytes, at most NFE_INLINE_SHORT. Readable must be
  * NFE_CELL_HEAD bytes before the frame and NFE_INLINE_SHORT from its start: whole cells are read of
  * its surroundings, and a mask clears what isn't the frame before anything is stored (rule 20).
  */
@@ -131,10 +131,13 @@ nfe_put_inline(uint8_t *cells, const uint8_t *frame, uint32_t len)
 	*(nfe_cell *)cells = (*(const nfe_cell_anywhere *)(frame - NFE_CELL_HEAD) & not_head &
 			      *(const nfe_cell_anywhere *)(end - NFE_CELL_HEAD - first)) |
 			     head;
-	if (len > NFE_INLINE_ONE)
-		*(nfe_cell *)(cells + NFE_MSG_SIZE) =
-			*(const nfe_cell_anywhere *)(frame + NFE_INLINE_ONE) &
-			*(const nfe_cell_anywhere *)(end - (len - NFE_INLINE_ONE));
+	for (uint32_t at = NFE_INLINE_ONE; at < len; at += NFE_MSG_SIZE) {
+		uint32_t left = len - at < NFE_MSG_SIZE ? len - at : NFE_MSG_SIZE;
+
+		*(nfe_cell *)(cells + NFE_CELL_HEAD + at) =
+			*(const nfe_cell_anywhere *)(frame + at) &
+			*(const nfe_cell_anywhere *)(end - left);
+	}
 }
 
 #endif /* NFE_CELL_H */

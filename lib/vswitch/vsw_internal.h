@@ -228,6 +228,7 @@ struct vsw_lcore {
 	struct vsw_port *src;
 	struct nfed_channel *src_ch; /* NULL: uplink */
 	uint64_t cost; /* bytes of the turn's frames, each copy counted */
+	unsigned int nb_cells; /* made of an uplink's frames */
 	unsigned int nb_frames, nb_segs, nb_nodes, nb_dsts, nb_touched;
 	struct vsw_stage *stage; /* by slot */
 	struct vsw_dst **dsts;   /* those with staged frames */

@@ -43,13 +43,15 @@ learn(struct vsw_lcore *lc, const struct vsw_port *port)
 static const union nfe_msg *
 short_cells(struct vsw_lcore *lc, const struct rte_mbuf *m)
 {
-	static_assert(VSW_UPLINK_BURST * 2 <= VSW_MAX_BURST, "two cells for each of a burst");
-	union nfe_msg *cells = &lc->cells[2 * lc->nb_frames];
+	static_assert(VSW_UPLINK_BURST * (NFE_INLINE_SHORT / NFE_MSG_SIZE + 1) <= VSW_MAX_BURST,
+		      "cells for each of a burst");
+	union nfe_msg *cells = &lc->cells[lc->nb_cells];
 
 	if (m->pkt_len > NFE_INLINE_SHORT || m->data_len != m->pkt_len ||
 	    m->data_off < NFE_CELL_HEAD || m->data_off + NFE_INLINE_SHORT > m->buf_len)
 		return NULL;
 	nfe_put_inline((uint8_t *)cells, rte_pktmbuf_mtod(m, const uint8_t *), m->pkt_len);
+	lc->nb_cells += nfe_inline_cells(m->pkt_len);
 	return cells;
 }
 
@@ -102,7 +104,7 @@ vsw_uplink_poll(struct vsw_lcore *lc, struct vsw_port *port)
 		return 0;
 	lc->src = port;
 	lc->src_ch = NULL;
-	lc->nb_frames = lc->nb_segs = 0;
+	lc->nb_frames = lc->nb_segs = lc->nb_cells = 0;
 	lc->cost = 0;
 	for (uint16_t i = 0; i < n; i++)
 		mbuf_frame(lc, port, m[i]);

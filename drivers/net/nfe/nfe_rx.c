@@ -173,11 +173,12 @@ void
 nfe_rx_set_short(struct nfe_rxq *q)
 {
 	struct rte_mbuf m = { .data_off = RTE_PKTMBUF_HEADROOM, .nb_segs = 1, .port = q->port_id };
+	uint32_t cells = (q->buf_size - NFE_INLINE_ONE) / NFE_MSG_SIZE; /* further ones, copied whole */
 
 	rte_mbuf_refcnt_set(&m, 1);
 	memcpy(&q->rearm, &m.rearm_data, sizeof(q->rearm));
-	q->short_len = q->buf_size < NFE_INLINE_SHORT ? NFE_INLINE_ONE :
-							RTE_MIN(q->inline_max, NFE_INLINE_SHORT);
+	q->short_len = RTE_MIN(RTE_MIN(q->inline_max, NFE_INLINE_SHORT),
+			       NFE_INLINE_ONE + cells * NFE_MSG_SIZE);
 }
 
 static inline void
@@ -186,10 +187,10 @@ rx_short_fill(const struct nfe_rxq *q, struct rte_mbuf *m, const uint8_t *cell, 
 	char *data = (char *)m->buf_addr + RTE_PKTMBUF_HEADROOM;
 
 	rx_mbuf_init(q, m, len);
-	/* Of fixed size, so without a loop: behind the frame there is room. */
+	/* Whole cells, which have a fixed size: behind the frame there is room. */
 	memcpy(data, cell + NFE_CELL_HEAD, NFE_INLINE_ONE);
-	if (len > NFE_INLINE_ONE)
-		memcpy(data + NFE_INLINE_ONE, cell + NFE_MSG_SIZE, NFE_MSG_SIZE);
+	for (uint32_t at = NFE_INLINE_ONE; at < len; at += NFE_MSG_SIZE)
+		memcpy(data + at, cell + NFE_CELL_HEAD + at, NFE_MSG_SIZE);
 }
 
 /* Ask for the next cells of those published, as many as are taken now. */
