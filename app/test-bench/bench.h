@@ -141,11 +141,11 @@ frame_pick(uint64_t seq, uint32_t n)
 }
 
 static inline uint32_t
-frame_len(const struct end *end)
+frame_len(const struct end *end, uint64_t number)
 {
 	static const uint16_t imix[12] = { 64, 594, 64, 64, 594, 64, 1514, 64, 594, 64, 64, 594 };
 
-	return end->opt->imix ? imix[end->seq % 12] : end->opt->size;
+	return end->opt->imix ? imix[number % 12] : end->opt->size;
 }
 
 /* A line per turn: loops of a word per turn took 60 cycles more or less for 1500 B by where the

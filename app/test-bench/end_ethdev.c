@@ -3,8 +3,13 @@
  */
 
 /*
- * Ends on ethdevs: all that the EAL probed, with one queue pair each and one common mbuf pool, the
- * cheapest settings that a driver offers. Nothing here knows which driver it is.
+ * Ends on ethdevs: all that the EAL probed, with one queue pair and one mbuf pool each, as guests are
+ * that share no memory, with the cheapest settings that a driver offers. Nothing here knows which driver
+ * it is.
+ *
+ * With a pool in common a sender would get the buffers that the receiver has just read, and which buffers
+ * come back when would decide more than any switch does: 1500 B, memif zero-copy 7.0 Mpps and 4.8 with a
+ * pool each, examples/vhost 6.1 and 7.1, NFE (with its rotation of then) 7.2 and 5.7.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -34,7 +39,7 @@ fill_burst(struct end_ethdev *e, unsigned int n)
 		return false;
 	for (unsigned int i = 0; i < n; i++) {
 		struct rte_mbuf *m = e->tx[i];
-		uint32_t len = frame_len(&e->end);
+		uint32_t len = frame_len(&e->end, e->end.seq);
 
 		m->data_len = (uint16_t)len;
 		m->pkt_len = len;
@@ -121,6 +126,7 @@ ethdev_close(struct end *end)
 	rte_pktmbuf_free_bulk(&e->tx[e->next_tx], e->nb_tx);
 	rte_eth_dev_stop(e->port);
 	rte_eth_dev_close(e->port);
+	rte_mempool_free(e->pool);
 	free(e);
 }
 
@@ -163,15 +169,40 @@ start_port(uint16_t port, const struct bench_opt *opt, struct rte_mempool *pool)
 	return rc;
 }
 
-static struct end *
-open_port(uint16_t port, const struct bench_opt *opt, struct rte_mempool *pool)
+/* Both queues full, and what the cache may keep. NULL: said why. */
+static struct rte_mempool *
+create_pool(uint16_t port, const struct bench_opt *opt)
 {
-	struct end_ethdev *e = calloc(1, sizeof(*e));
-	struct rte_ether_addr mac;
-	int rc = e != NULL ? start_port(port, opt, pool) : -ENOMEM;
+	unsigned int mbufs = opt->mbufs != 0 ? opt->mbufs :
+					       2 * opt->desc + 2 * BENCH_MAX_BURST + 2 * POOL_CACHE;
+	struct rte_mempool *pool;
+	char name[RTE_MEMPOOL_NAMESIZE];
 
+	snprintf(name, sizeof(name), "bench%u", port);
+	pool = rte_pktmbuf_pool_create(name, mbufs, POOL_CACHE, 0,
+				       (uint16_t)(opt->buf_size + RTE_PKTMBUF_HEADROOM),
+				       SOCKET_ID_ANY);
+	if (pool == NULL)
+		fprintf(stderr, "test-bench: port %u: no memory for %u mbufs of %u bytes\n", port,
+			mbufs, opt->buf_size);
+	return pool;
+}
+
+static struct end *
+open_port(uint16_t port, const struct bench_opt *opt)
+{
+	struct rte_mempool *pool = create_pool(port, opt);
+	struct rte_ether_addr mac;
+	struct end_ethdev *e;
+	int rc;
+
+	if (pool == NULL)
+		return NULL;
+	e = calloc(1, sizeof(*e));
+	rc = e != NULL ? start_port(port, opt, pool) : -ENOMEM;
 	if (rc != 0) {
 		fprintf(stderr, "test-bench: port %u: start failed: %s\n", port, strerror(-rc));
+		rte_mempool_free(pool);
 		free(e);
 		return NULL;
 	}
@@ -188,22 +219,10 @@ open_port(uint16_t port, const struct bench_opt *opt, struct rte_mempool *pool)
 int
 end_ethdev_open_all(const struct bench_opt *opt, struct bench *b)
 {
-	unsigned int ports = rte_eth_dev_count_avail(), mbufs = opt->mbufs;
-	struct rte_mempool *pool;
 	uint16_t port;
 
-	if (mbufs == 0) /* both queues of each port full, and the caches */
-		mbufs = ports * (2 * opt->desc + 2 * BENCH_MAX_BURST) + 4 * POOL_CACHE;
-	pool = rte_pktmbuf_pool_create("bench", RTE_MAX(mbufs, 8191u), POOL_CACHE, 0,
-				       (uint16_t)(opt->buf_size + RTE_PKTMBUF_HEADROOM),
-				       SOCKET_ID_ANY);
-	if (pool == NULL) {
-		fprintf(stderr, "test-bench: no memory for %u mbufs of %u bytes\n", mbufs,
-			opt->buf_size);
-		return -ENOMEM;
-	}
 	RTE_ETH_FOREACH_DEV(port) {
-		struct end *end = open_port(port, opt, pool);
+		struct end *end = open_port(port, opt);
 
 		if (end == NULL)
 			return -EIO;

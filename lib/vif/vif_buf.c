@@ -46,17 +46,6 @@ vif_bufs_fini(struct vif *vif)
 	vif->buf_state = NULL;
 }
 
-bool
-vif_buf_move(const struct vif *vif, uint32_t buf, enum vif_buf_state from, enum vif_buf_state to)
-{
-	/* Relaxed: ownership travels with the stack's and the rings' own release and acquire. */
-	if (buf >= vif->nb_bufs ||
-	    __atomic_load_n(&vif->buf_state[buf], __ATOMIC_RELAXED) != (uint8_t)from)
-		return false;
-	__atomic_store_n(&vif->buf_state[buf], (uint8_t)to, __ATOMIC_RELAXED);
-	return true;
-}
-
 /* What is read on the way down is stale if others were faster: the count of changes says so. */
 unsigned int
 vif_buf_get_burst(struct vif *vif, uint32_t *bufs, unsigned int n)

@@ -74,14 +74,17 @@ put_back:
 	return 0;
 }
 
-/* Buffers of sent messages come back to the stack, all that are held; how many. */
+/* Buffers of sent messages come back to the stack, n of those that are held, the oldest on top. */
 static unsigned int
-give_held(struct vif *vif)
+give_held(struct vif *vif, unsigned int n)
 {
-	unsigned int n = vif->nb_held;
+	uint32_t bufs[VIF_HELD];
 
-	vif_buf_put_burst(vif, vif->held, n);
-	vif->nb_held = 0;
+	for (unsigned int i = 0; i < n; i++)
+		bufs[n - 1 - i] = vif->held[(vif->first_held + i) % VIF_HELD];
+	vif->first_held = (vif->first_held + n) % VIF_HELD;
+	vif->nb_held -= n;
+	vif_buf_put_burst(vif, bufs, n);
 	return n;
 }
 
@@ -96,7 +99,7 @@ send_dma(struct vif *vif, const void *frame, uint32_t len)
 	if (cells == NULL)
 		return -EAGAIN;
 	if (fill_bufs(vif, frame, len, segs) == 0 &&
-	    (give_held(vif) == 0 || fill_bufs(vif, frame, len, segs) == 0))
+	    (give_held(vif, vif->nb_held) == 0 || fill_bufs(vif, frame, len, segs) == 0))
 		return -EAGAIN;
 	vif_msg_dma_segs(vif, cells, n, segs, nb_segs);
 	vif_send_commit(vif, n);
@@ -116,12 +119,14 @@ vif_send(struct vif *vif, const void *frame, uint32_t len)
 static unsigned int
 hold_sent(struct vif *vif, uint32_t buf)
 {
-	unsigned int given = vif->nb_held >= vif->held_max ? give_held(vif) : 0;
+	unsigned int given = 0;
 
+	if (vif->nb_held >= vif->held_max)
+		given = give_held(vif, RTE_MIN(vif->held_max, VIF_HELD_LOT));
 	if (!vif_buf_move(vif, buf, VIF_BUF_SENT, VIF_BUF_APP))
 		return given;
 	vif->sent_bufs--;
-	vif->held[vif->nb_held++] = buf;
+	vif->held[(vif->first_held + vif->nb_held++) % VIF_HELD] = buf;
 	return given;
 }
 
@@ -197,7 +202,7 @@ vif_reclaim(struct vif *vif)
 	unsigned int given = 0;
 
 	if (cons == vif->reclaimed)
-		return give_held(vif);
+		return give_held(vif, vif->nb_held);
 	/* It is ahead, or went back: the way to it would lead once around all 2^32 indices. */
 	if (prod - cons > vif->send.capacity ||
 	    (!overwritten && cons - vif->reclaimed > prod - vif->reclaimed)) {
@@ -210,7 +215,7 @@ vif_reclaim(struct vif *vif)
 		given = reclaim_all(vif, prod, cons);
 	else
 		given = reclaim_up_to(vif, cons);
-	return given + (vif_buf_is_free(vif) ? 0 : give_held(vif));
+	return given + (vif_buf_is_free(vif) ? 0 : give_held(vif, vif->nb_held));
 }
 
 /* Write fill entries for the application's buffers. */

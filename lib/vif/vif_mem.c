@@ -108,7 +108,7 @@ vif_mem_alloc(const struct vif_conf *conf)
 	vif->irq_fd = -1;
 	vif->buf_size = conf->buf_size;
 	vif->nb_bufs = conf->nb_bufs;
-	vif->held_max = RTE_MIN(VIF_ROTATION, RTE_MAX(conf->nb_bufs / 8, 1u));
+	vif->held_max = RTE_MIN(VIF_HELD, RTE_MAX(conf->nb_bufs / 4, 1u));
 	vif->kicked = vif->reclaimed = conf->first_index;
 	vif->read = vif->fill_seen = conf->first_index;
 	vif->fill_target = RTE_MIN(conf->ring_size - 1, conf->nb_bufs / 2);

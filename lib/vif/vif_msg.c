@@ -67,31 +67,24 @@ vif_msg_hinted(struct vif *vif, union nfe_msg *cells, unsigned int nb_cells,
 	       const struct vif_seg *segs, unsigned int nb_segs, uint8_t flags,
 	       const struct nfe_hints *hints)
 {
-	unsigned int n, i;
+	uint8_t *cell = (uint8_t *)cells, *more = cell + NFE_MSG_SIZE;
+	struct nfe_hints h = *hints;
+	unsigned int n;
 
 	if (!segs_fit(vif, segs, nb_segs) || (flags & ~vif->send_flags))
 		return 0;
 	n = nfe_dma_cells(nb_segs);
 	if (n > nb_cells)
 		return 0;
-	memset(cells, 0, n * sizeof(*cells)); /* rule 20 */
-	cells->tx.type = NFE_MSG_DMA_TX;
-	cells->tx.flags = flags;
-	cells->tx.len = (uint16_t)(segs[0].len - NFE_HDR_COPY);
-	cells->tx.key = vif->key;
-	cells->tx.offset = seg_offset(vif, &segs[0]) + NFE_HDR_COPY;
-	cells->tx.hints = *hints;
-	cells->tx.hints.nsegs = (uint8_t)nb_segs;
-	memcpy(cells->tx.hdr, (uint8_t *)vif_buf(vif, segs[0].buf) + segs[0].offset, NFE_HDR_COPY);
-	for (i = 1; i < nb_segs; i++) {
-		union nfe_msg *cell = &cells[1 + (i - 1) / NFE_SEGS_PER_CELL];
-		struct nfe_seg_tx *s = &cell->seg_tx[(i - 1) % NFE_SEGS_PER_CELL];
-
-		s->key = vif->key;
-		s->len = segs[i].len;
-		s->offset = seg_offset(vif, &segs[i]);
-	}
-	for (i = 0; i < nb_segs; i++)
+	h.nsegs = (uint8_t)nb_segs;
+	nfe_put_dma(cell, nfe_put_head(NFE_MSG_DMA_TX, flags, (uint16_t)(segs[0].len - NFE_HDR_COPY), vif->key),
+		    seg_offset(vif, &segs[0]) + NFE_HDR_COPY, h,
+		    vif->bufs + (size_t)segs[0].buf * vif->buf_size + segs[0].offset);
+	for (unsigned int i = 1; i < nb_segs; i++, more += sizeof(struct nfe_seg_tx))
+		nfe_put_entry(more, nfe_put_pair(vif->key, segs[i].len), seg_offset(vif, &segs[i]));
+	for (; more < cell + (size_t)n * NFE_MSG_SIZE; more += sizeof(struct nfe_seg_tx))
+		nfe_put_entry(more, 0, 0); /* rule 20 */
+	for (unsigned int i = 0; i < nb_segs; i++)
 		vif->sent_bufs += vif_buf_move(vif, segs[i].buf, VIF_BUF_APP, VIF_BUF_SENT);
 	return n;
 }

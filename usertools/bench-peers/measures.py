@@ -74,7 +74,7 @@ class Context:
             ports = range(start, min(last, start + self.switch.holder_ports))
             args = ["--mode", "hold", "--desc", str(RAW_HOLD_DESC if raw else HOLD_DESC)]
             if not raw:
-                args += ["--mbufs", "12000"]
+                args += ["--mbufs", "511"]
             process = self.start_guest(f"hold{start}", ports, args, mib=64 if raw else HOLD_MIB)
             process.wait_log("^test-bench: holding", RESULT_S)
             found = re.search(r"^result (\{.*\})$", process.log(), re.MULTILINE)

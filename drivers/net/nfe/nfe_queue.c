@@ -128,6 +128,7 @@ nfe_tx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc, unsig
 	q->gate.closed = 1; /* until it is started */
 	q->free_thresh = conf->tx_free_thresh ? conf->tx_free_thresh : default_free_thresh(nb_desc);
 	q->fast_free = offloads & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+	q->nb_kept = RTE_MIN(NFE_TX_KEPT, nb_desc / 2u);
 	tx_queue_limits(q);
 	ret = -ENOMEM;
 	q->sw = rte_zmalloc_socket("nfe_tx_sw", nb_desc * sizeof(*q->sw), 0, socket);
@@ -371,7 +372,7 @@ nfe_tx_done_cleanup(void *queue, uint32_t free_cnt)
 
 	if (!nfeh_gate_enter(&q->gate))
 		return 0;
-	freed = nfe_tx_reclaim(q, free_cnt == 0 ? UINT32_MAX : free_cnt);
+	freed = nfe_tx_reclaim(q, free_cnt == 0 ? UINT32_MAX : free_cnt, 0, 0);
 	nfeh_gate_leave(&q->gate);
 	return freed;
 }

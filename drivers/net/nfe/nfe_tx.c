@@ -60,8 +60,14 @@ tx_done(struct nfe_txq *q, struct rte_mbuf *m)
 		tx_free_done(q);
 }
 
+static inline uint32_t
+tx_free_cells(const struct nfe_txq *q)
+{
+	return q->size - (q->prod - q->cons);
+}
+
 uint32_t
-nfe_tx_reclaim(struct nfe_txq *q, uint32_t max)
+nfe_tx_reclaim(struct nfe_txq *q, uint32_t max, uint32_t keep, uint32_t room)
 {
 	uint32_t cons = nfe_idx_read(&q->status->sq_cons); /* R2 */
 	uint32_t freed = 0;
@@ -73,6 +79,8 @@ nfe_tx_reclaim(struct nfe_txq *q, uint32_t max)
 	for (; q->cons != cons && q->nb_held > 0 && freed < max; q->cons++) {
 		struct rte_mbuf **held = &q->sw[q->cons & q->mask];
 
+		if (q->nb_held <= keep && tx_free_cells(q) >= room)
+			break;
 		if (*held == NULL)
 			continue;
 		tx_done(q, *held);
@@ -97,7 +105,7 @@ tx_room(struct nfe_txq *q, uint32_t cells)
 	uint32_t left = q->size - (q->prod & q->mask);
 	uint32_t pad = left < cells ? left : 0;
 
-	if (q->size - (q->prod - q->cons) < cells + pad)
+	if (tx_free_cells(q) < cells + pad)
 		return NULL;
 	for (; pad > 0; pad--)
 		nfe_cell_copy(tx_cell(q, q->prod++), &nop, sizeof(nop));
@@ -339,17 +347,17 @@ tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts, bool hints)
 	struct nfe_txq *q = queue;
 	const struct nfe_map *map;
 	uint64_t bytes = 0;
-	uint32_t old;
+	uint32_t old, room;
 	uint16_t n;
 
 	if (unlikely(!nfeh_gate_enter(&q->gate)))
 		return 0;
 	map = rte_atomic_load_explicit(&q->port->map, rte_memory_order_acquire);
 	old = q->prod;
-	if (q->size - (q->prod - q->cons) < RTE_MAX(q->free_thresh, 2u * nb_pkts) ||
-	    q->nb_held >= q->held_limit) {
-		nfe_tx_reclaim(q, UINT32_MAX);
-		q->held_limit = (uint16_t)(q->nb_held + NFE_TX_ROTATION);
+	room = RTE_MAX(q->free_thresh, 2u * nb_pkts);
+	if (tx_free_cells(q) < room || q->nb_held >= q->held_limit) {
+		nfe_tx_reclaim(q, UINT32_MAX, q->nb_kept, room + NFE_TX_LOT);
+		q->held_limit = (uint16_t)(q->nb_held + NFE_TX_LOT);
 	}
 	q->refused = q->refused_bytes = 0;
 	for (n = 0; n < nb_pkts; n++) {
