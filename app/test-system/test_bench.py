@@ -65,6 +65,20 @@ def check_report_again(build, out, names):
         expect(text == before[name], f"{name} differs")
 
 
+def against(tap, build):
+    with tempfile.TemporaryDirectory() as out, tap.case("bench measures two builds in turn"):
+        done = subprocess.run([sys.executable, BENCH, "--self-test", "--build", build, "--against", build,
+                               "--peers", "nfe-raw", "--measures", "rtt-64", "--out", out],
+                              capture_output=True, text=True, timeout=SELF_TEST_S, check=False)
+        expect(done.returncode == 0, f"exit code {done.returncode}:\n{done.stdout}{done.stderr}")
+        with open(os.path.join(out, "results.json"), encoding="utf-8") as file:
+            names = [row["switch"] for row in json.load(file)["rows"]]
+        expect(names == ["nfe-raw", "nfe-raw-other"], names)
+        done = subprocess.run([sys.executable, BENCH, "--add", "--rounds", "0", "--build", build, "--out",
+                               out], capture_output=True, text=True, timeout=SELF_TEST_S, check=False)
+        expect(done.returncode == 1 and "say --against" in done.stderr, done.stdout + done.stderr)
+
+
 def check_results(results):
     expect(not results["failures"], results["failures"])
     expect(len(results["rows"]) == 6, f"3 measures of 2 switches: {results['rows']}")
@@ -215,6 +229,7 @@ def main():
         places(tap)
         build = lab.build
     self_test(tap, build)
+    against(tap, build)
     sweep(tap, build)
     tcp(tap, build)
     return tap.plan()

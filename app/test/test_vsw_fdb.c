@@ -142,18 +142,30 @@ address_zero_is_refused_and_not_found_in_free_slots(void)
 	return TEST_OK;
 }
 
-/* The greatest port id, and an address of which each bit is set: nothing spills into the other. */
+static int
+groups_are_refused(void)
+{
+	FDB_OPEN();
+	TEST_EQ(vsw_fdb_add(fdb, MAC(1) | 1, 1), -EINVAL);
+	TEST_EQ(vsw_fdb_learn(fdb, UINT64_C(0xffffffffffff), 1, 5), -EINVAL);
+	TEST_EQ(vsw_fdb_lookup(fdb, MAC(1) | 1), -1);
+	TEST_EQ(vsw_fdb_count(fdb), 0);
+	FDB_CLOSE();
+	return TEST_OK;
+}
+
+/* The greatest port id, and an address of which nearly each bit is set: nothing spills into the other. */
 static int
 address_and_port_share_a_word_without_mixing(void)
 {
-	const uint64_t mac = UINT64_C(0xfeffffffffff);
+	const uint64_t mac = UINT64_C(0xfffffffffffe);
 
 	FDB_OPEN();
 	TEST_EQ(vsw_fdb_add(fdb, mac, UINT16_MAX - 1), 0);
 	TEST_EQ(vsw_fdb_lookup(fdb, mac), UINT16_MAX - 1);
-	TEST_EQ(vsw_fdb_lookup(fdb, mac - 1), -1);
-	TEST_EQ(vsw_fdb_add(fdb, mac - 1, 0), 0);
-	TEST_EQ(vsw_fdb_lookup(fdb, mac - 1), 0);
+	TEST_EQ(vsw_fdb_lookup(fdb, mac - 2), -1);
+	TEST_EQ(vsw_fdb_add(fdb, mac - 2, 0), 0);
+	TEST_EQ(vsw_fdb_lookup(fdb, mac - 2), 0);
 	TEST_EQ(vsw_fdb_lookup(fdb, mac), UINT16_MAX - 1);
 	FDB_CLOSE();
 	return TEST_OK;
@@ -349,6 +361,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(full_table_refuses_and_room_is_usable_again),
 	TEST_CASE(room_of_deleted_addresses_is_usable_at_once),
 	TEST_CASE(address_zero_is_refused_and_not_found_in_free_slots),
+	TEST_CASE(groups_are_refused),
 	TEST_CASE(address_and_port_share_a_word_without_mixing),
 	TEST_CASE(static_address_takes_the_slot_of_a_learned_one),
 	TEST_CASE(reader_never_misses_what_stays_while_others_change),

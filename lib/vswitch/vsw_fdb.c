@@ -175,12 +175,18 @@ fdb_put(struct vsw_fdb *fdb, int64_t pos, uint64_t mac, uint16_t port, uint64_t 
 	return 0;
 }
 
+static bool
+fdb_takes(uint64_t mac)
+{
+	return mac != 0 && (mac & 1) == 0;
+}
+
 int
 vsw_fdb_add(struct vsw_fdb *fdb, uint64_t mac, uint16_t port)
 {
 	int64_t pos = fdb_find(fdb, mac);
 
-	if (mac == 0)
+	if (!fdb_takes(mac))
 		return -EINVAL;
 	if (pos >= 0 && !fdb_learned(fdb, (uint32_t)pos))
 		return fdb_port(fdb, (uint32_t)pos) == port ? 0 : -EEXIST;
@@ -203,7 +209,7 @@ vsw_fdb_learn(struct vsw_fdb *fdb, uint64_t mac, uint16_t port, uint64_t now_s)
 {
 	int64_t pos = fdb_find(fdb, mac);
 
-	if (mac == 0)
+	if (!fdb_takes(mac))
 		return -EINVAL;
 	if (pos < 0)
 		return fdb_put(fdb, fdb_room(fdb, mac, false), mac, port, now_s);

@@ -53,7 +53,8 @@ struct vsw_fdb_cache { /* last answer; most channels talk to few addresses */
 
 struct vsw_fdb *vsw_fdb_create(unsigned int max_macs);
 void vsw_fdb_destroy(struct vsw_fdb *fdb);
-/* mac as vsw_mac_u64(). -EEXIST: another port has it; -ENOSPC; -EINVAL: address 0. */
+/* mac as vsw_mac_u64(). -EEXIST: another port has it; -ENOSPC; -EINVAL: address 0, or of a group: those
+ * are looked up like others, and must not be found. */
 int vsw_fdb_add(struct vsw_fdb *fdb, uint64_t mac, uint16_t port);
 int vsw_fdb_del(struct vsw_fdb *fdb, uint64_t mac, uint16_t port);
 /* A frame from mac came in on port. Static entries stay. */

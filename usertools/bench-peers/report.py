@@ -60,7 +60,7 @@ class Row:
         self.measure, self.switch, self.place = measure, switch, place
         self.value = spread([result["value"] for result in results])
         where = [bottleneck(result, switch.netns is not None) for result in results]
-        self.bottleneck = max(set(where), key=where.count) if where else None
+        self.bottleneck = max(dict.fromkeys(where), key=where.count) if where else None
         self.counted = spread([counted(result) for result in results])
         self.rate = spread([from_rate(result) for result in results]) \
             if self.bottleneck == "switch" and measure.unit == "Mpps" else None
@@ -156,14 +156,16 @@ HEADER = ["SWITCH", "MEDIAN", "MIN-MAX", "P99", "P99.9", "CYC", "CYC/RATE", "GUE
 
 
 def print_table(measures, rows, out):
-    """One block per measure. NFE/IT: our value (net_nfe; else raw) divided by this one."""
+    """One block per measure. NFE/IT: our value (net_nfe; else raw; of another build: the same as
+    it) divided by this one."""
     for measure in measures:
         block = [row for row in rows if row.measure is measure and row.value is not None]
         if not block:
             continue
         ours = next((row for row in block if row.switch.name == "nfe"),
                     next((row for row in block if row.switch.ours), None))
-        lines = [HEADER] + [columns(row, ours) for row in block]
+        by_name = {row.switch.name: row for row in block}
+        lines = [HEADER] + [columns(row, by_name.get(row.switch.rival, ours)) for row in block]
         widths = [max(len(line[i]) for line in lines) for i in range(len(HEADER))]
         print(f"\n{measure.name}: {measure.title} [{measure.unit}]", file=out)
         for line in lines:

@@ -33,6 +33,8 @@ class Switch:
     name = label = None
     group = None            # several variants of one peer, of which the better one counts
     ours = False
+    build = None            # directory of another build that it comes from
+    rival = None            # name of the switch that it is compared with; None: with the first of ours
     max_ports = 32
     desc = 1024             # per queue of a guest
     holder_ports = 31       # ethdevs per holding process
@@ -399,6 +401,13 @@ class AfXdp(KernelBridge):
 
     def vdev(self, number, port):
         return f"net_af_xdp{number},iface=v{port}"
+
+
+def against(switch, build):
+    """The same switch of ours with its guests, as another build has it."""
+    return type(switch.__name__, (switch,), {"name": f"{switch.name}-other", "build": build,
+                                             "rival": switch.name,
+                                             "label": f"{switch.label}, other build"})
 
 
 ALL = (Nfe, NfeRaw, NfeOpen, NfeCells, ExampleVhost, OvsPacked, OvsSplit, Memif, NetVhost, AfXdp,
