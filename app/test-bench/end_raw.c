@@ -19,6 +19,16 @@
 
 #define NO_BUF UINT32_MAX
 
+struct burst { /* received: long frames that are still to be read, and all buffers */
+	struct {
+		const uint8_t *data;
+		uint32_t len;
+	} frame[BENCH_MAX_BURST];
+	uint32_t bufs[BENCH_MAX_BURST * NFE_MAX_SEGS];
+	unsigned int nb_frames, nb_bufs;
+	unsigned int taken, ours; /* frames of any length */
+};
+
 struct end_raw {
 	struct end_vif base;
 	uint32_t inline_max; /* bytes */
@@ -27,6 +37,7 @@ struct end_raw {
 		uint32_t len, buf;
 	} frame[BENCH_MAX_BURST];
 	unsigned int nb_frames, next; /* not sent yet; the first of them */
+	struct burst got;
 };
 
 /* Cells to send a frame of len bytes in. */
@@ -137,36 +148,28 @@ raw_send(struct end *end, unsigned int n)
 	return sent;
 }
 
-struct burst { /* received: frames, and the buffers that they took */
-	struct {
-		const uint8_t *data;
-		uint32_t len;
-	} frame[BENCH_MAX_BURST];
-	uint32_t bufs[BENCH_MAX_BURST * NFE_MAX_SEGS];
-	unsigned int nb_frames, nb_bufs;
-};
-
-/* Of a frame in several buffers only the first is read. */
+/* A long frame is read when all of the burst are on their way; of one in several buffers the first. */
 static void
-note_frame(struct burst *b, const struct vif *vif, const struct vif_rx *rx)
+take_frame(struct end_raw *e, const struct vif_rx *rx)
 {
-	b->frame[b->nb_frames].data = rx->data;
-	b->frame[b->nb_frames].len = rx->len;
+	const struct vif_seg *seg = &rx->seg[0];
+	struct burst *b = &e->got;
+
+	b->taken++;
+	if (rx->nb_segs == 0) {
+		b->ours += frame_read(&e->base.end, rx->data, rx->len);
+		return;
+	}
 	for (unsigned int i = 0; i < rx->nb_segs; i++)
 		b->bufs[b->nb_bufs++] = rx->seg[i].buf;
-	if (rx->nb_segs != 0) {
-		const struct vif_seg *seg = &rx->seg[0];
-
-		b->frame[b->nb_frames].data = (uint8_t *)vif_buf(vif, seg->buf) + seg->offset;
-		b->frame[b->nb_frames].len = seg->len;
-		rte_prefetch0(b->frame[b->nb_frames].data);
-	}
-	b->nb_frames++;
+	b->frame[b->nb_frames].data = (uint8_t *)vif_buf(e->base.vif, seg->buf) + seg->offset;
+	b->frame[b->nb_frames].len = seg->len;
+	rte_prefetch0(b->frame[b->nb_frames++].data);
 }
 
 /* Messages that follow each other in the array; how many cells. */
 static unsigned int
-take_messages(struct end_raw *e, const union nfe_msg *cells, unsigned int n, struct burst *b)
+take_messages(struct end_raw *e, const union nfe_msg *cells, unsigned int n)
 {
 	unsigned int used = 0, of_one = 1;
 	struct vif_rx rx;
@@ -174,7 +177,7 @@ take_messages(struct end_raw *e, const union nfe_msg *cells, unsigned int n, str
 	for (; used < n && of_one > 0; used += of_one) {
 		of_one = vif_msg_read(e->base.vif, &cells[used], n - used, &rx);
 		if (rx.len != 0)
-			note_frame(b, e->base.vif, &rx);
+			take_frame(e, &rx);
 	}
 	return used;
 }
@@ -185,26 +188,26 @@ raw_receive(struct end *end)
 	struct end_raw *e = (struct end_raw *)end;
 	struct rte_ring *ring = vif_recv_ring(e->base.vif);
 	uint64_t start = bench_clock(end);
-	unsigned int n, used, ours = 0;
+	unsigned int n, used;
 	struct rte_ring_zc_data zc;
-	struct burst b;
+	struct burst *b = &e->got;
 
 	n = rte_ring_dequeue_zc_burst_elem_start(ring, NFE_MSG_SIZE, BENCH_MAX_BURST, &zc, NULL);
 	if (n == 0)
 		return 0;
-	b.nb_frames = b.nb_bufs = 0;
-	used = take_messages(e, zc.ptr1, zc.n1, &b);
-	if (used == zc.n1)
-		used += take_messages(e, zc.ptr2, n - zc.n1, &b);
-	for (unsigned int i = 0; i < b.nb_frames; i++)
-		ours += frame_read(end, b.frame[i].data, b.frame[i].len);
+	b->nb_frames = b->nb_bufs = b->taken = b->ours = 0;
+	used = take_messages(e, zc.ptr1, zc.n1);
+	if (used == zc.n1 && n > zc.n1)
+		used += take_messages(e, zc.ptr2, n - zc.n1);
+	for (unsigned int i = 0; i < b->nb_frames; i++)
+		b->ours += frame_read(end, b->frame[i].data, b->frame[i].len);
 	rte_ring_dequeue_zc_elem_finish(ring, used);
-	vif_buf_put_burst(e->base.vif, b.bufs, b.nb_bufs);
+	vif_buf_put_burst(e->base.vif, b->bufs, b->nb_bufs);
 	vif_refill(e->base.vif, BENCH_MAX_BURST);
-	end->count.received += ours;
-	end->count.foreign += b.nb_frames - ours;
+	end->count.received += b->ours;
+	end->count.foreign += b->taken - b->ours;
 	end->count.rx_cycles += bench_clock(end) - start;
-	return ours;
+	return b->ours;
 }
 
 static const struct end_ops ops = {
