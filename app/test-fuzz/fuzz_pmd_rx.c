@@ -314,7 +314,7 @@ tx_step(struct nfe_txq *q, struct input *in)
 		q->status->sq_cons = take(in, 4);
 	else
 		q->status->sq_cons = q->cons + kind % (q->prod - q->cons + 1);
-	nfe_tx_reclaim(q, kind & 0x80 ? 1 : UINT32_MAX);
+	nfe_tx_reclaim(q, kind & 0x80 ? 1 : UINT32_MAX, kind & 0x40 ? 8 : 0, kind & 0x20 ? 16 : 0);
 	CHECK(q->prod - q->cons <= q->size && q->nb_held <= q->size && q->nb_done == 0);
 	CHECK(rte_mempool_in_use_count(pool) >= q->nb_held);
 	if (q->prod - q->status->sq_cons > q->prod - q->cons)
@@ -333,9 +333,10 @@ txq_open(uint32_t free_thresh)
 	q->size = QUEUE_SIZE;
 	q->mask = QUEUE_SIZE - 1;
 	q->free_thresh = free_thresh;
-	q->inline_len = 124;
-	q->short_len = 124;
-	q->inline_max = 252;
+	q->nb_kept = 4;
+	q->inline_len = NFE_INLINE_SHORT;
+	q->short_len = NFE_INLINE_SHORT;
+	q->inline_max = NFE_INLINE_SHORT;
 	q->max_segs = 4;
 	q->max_frame = MAX_FRAME;
 	q->channel = 1;
@@ -373,7 +374,7 @@ lie_about_sent_is_counted(void)
 	struct nfe_txq *q = txq_open(1);
 
 	q->status->sq_cons = q->prod + 1;
-	nfe_tx_reclaim(q, UINT32_MAX);
+	nfe_tx_reclaim(q, UINT32_MAX, 0, 0);
 	CHECK(q->count.bad_index == 1 && q->cons == q->prod);
 	txq_close(q);
 }

@@ -71,7 +71,7 @@ nfe_put_entry(void *entry, uint64_t first, uint64_t second)
 }
 
 #define NFE_CELL_HEAD 4u /* bytes before the frame in its first cell */
-#define NFE_INLINE_SHORT (NFE_INLINE_ONE + 3 * NFE_MSG_SIZE) /* bytes of the longest frame for this */
+#define NFE_INLINE_SHORT (NFE_INLINE_ONE + 3 * NFE_MSG_SIZE) /* bytes of the longest one for this */
 
 typedef uint32_t __attribute__((may_alias)) nfe_cell_head; /* type, flags, length */
 typedef uint64_t nfe_cell __attribute__((vector_size(64), may_alias));

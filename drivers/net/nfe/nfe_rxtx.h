@@ -30,12 +30,12 @@
 #include "nfe_zone.h"
 
 #define NFE_BURST_CHUNK 64u /* mbufs taken from and given to a pool at once */
-/* mbufs that the device has read stay with the queue until so many follow them, half of a full queue
- * at most: filled again, their lines shall have left the device's cache (1500 B, each end with a pool
- * of its own: 5.7 Mpps if they come back at once, now 7.0; a common pool: 7.1 and 7.7) */
+/* mbufs that the device has read stay with the queue until so many follow them, half of a full
+ * queue at most: filled again, their lines shall have left the device's cache (1500 B, each end
+ * with a pool of its own: 5.7 Mpps if they come back at once, now 7.0; a common pool: 7.1, 7.7) */
 #define NFE_TX_KEPT 512u
-/* Those beyond are given back in lots that a pool's cache has room for: else they go to its ring, and
- * all of the pool is in rotation (half a queue at once: 4.4). */
+/* Those beyond are given back in lots that a pool's cache has room for: else they go to its ring,
+ * and all of the pool is in rotation (half a queue at once: 4.4). */
 #define NFE_TX_LOT 64u
 #define NFE_CELLS_AHEAD 16u /* prefetched; 8 to 32 make no difference */
 #define NFE_MBUFS_AHEAD 4u  /* prefetched (1500 B: 624 cycles to receive, now 545) */
@@ -146,8 +146,8 @@ uint16_t nfe_tx_prepare(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
 uint16_t nfe_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
 
 /* What the control path needs of them, on the data thread or while the queue is not polled. */
-/* Frees mbufs that the device has read, max at most, while more than keep are held or fewer than room
- * cells are free; how many. */
+/* Frees mbufs that the device has read, max at most, while more than keep are held or fewer than
+ * room cells are free; how many. */
 uint32_t nfe_tx_reclaim(struct nfe_txq *q, uint32_t max, uint32_t keep, uint32_t room);
 void nfe_rx_refill(struct nfe_rxq *q);
 void nfe_rx_set_short(struct nfe_rxq *q); /* what follows from port_id, buf_size and inline_max */

@@ -139,8 +139,8 @@ tx_fill_inline(struct nfe_txq *q, struct rte_mbuf *m)
 	return true;
 }
 
-/* The usual short frame: one mbuf, with room around it to read whole cells (60 B: 56 cycles, now 44;
- * 252 B: 94, now 69). */
+/* The usual short frame: one mbuf, with room around it to read whole cells (60 B: 56 cycles, now
+ * 44; 252 B: 94, now 69). */
 static inline bool
 tx_is_short(const struct nfe_txq *q, const struct rte_mbuf *m)
 {
