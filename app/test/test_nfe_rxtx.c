@@ -367,14 +367,14 @@ frames_wait_when_the_pool_is_empty(void)
 static int
 tagged_frames_make_cells_without_stale_bytes(void)
 {
-	uint8_t want[2 * NFE_MSG_SIZE] __attribute__((aligned(64))), tagged[124];
+	uint8_t want[4 * NFE_MSG_SIZE] __attribute__((aligned(64))), tagged[NFE_INLINE_SHORT];
 	struct tx t;
 
 	TEST_EQ(setup(), TEST_OK);
 	srand(3);
 	tx_init(&t);
 	t.q.hint_flags = RTE_MBUF_F_TX_VLAN;
-	for (uint32_t len = NFE_MIN_FRAME; len <= 120; len++) {
+	for (uint32_t len = NFE_MIN_FRAME; len <= NFE_INLINE_SHORT - 4; len++) {
 		struct rte_mbuf *m = make_frame(len);
 		const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
 		uint32_t nb;

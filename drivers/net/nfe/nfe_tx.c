@@ -255,12 +255,14 @@ tx_fill_reference(struct nfe_txq *q, const struct nfe_map *map, struct rte_mbuf 
 						  &q->count.drop_segs);
 }
 
-/* A short frame with its tag, in one or two cells. */
+/* A short frame with its tag. */
 static bool
 tx_fill_tagged(struct nfe_txq *q, struct rte_mbuf *m)
 {
 	uint32_t len = m->pkt_len + NFE_VLAN_TAG, cells = nfe_inline_cells(len);
-	union nfe_msg msg[2] = { { .in = { .type = NFE_MSG_INLINE, .len = len } } };
+	union nfe_msg msg[(NFE_CELL_HEAD + NFE_INLINE_SHORT) / NFE_MSG_SIZE] = {
+		{ .in = { .type = NFE_MSG_INLINE, .len = len } },
+	};
 	uint8_t *cell = tx_room(q, cells), *frame = (uint8_t *)msg + NFE_CELL_HEAD;
 	uint32_t at = NFE_VLAN_TAG;
 
