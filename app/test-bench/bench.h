@@ -21,6 +21,8 @@
 #include <rte_common.h>
 #include <rte_cycles.h>
 
+#include "histogram.h"
+
 #define BENCH_MAX_ENDS 1024
 #define BENCH_MAX_BURST 64u
 #define BENCH_MIN_SIZE 24u
@@ -28,8 +30,6 @@
 #define BENCH_ETHER_TYPE 0x88b5 /* local experimental */
 #define BENCH_MAX_MACS 65536u
 #define BENCH_COUNTERS_SIZE 64u /* of an lcore in the counters-file of vif-switch; busy cycles come first */
-
-struct histogram;
 
 struct bench_opt {
 	const char *mode;
@@ -197,8 +197,6 @@ frame_write(struct end *end, uint8_t *frame, uint32_t len)
 		payload_write(frame + 24, frame + len, end->seq);
 	end->seq++;
 }
-
-void histogram_add(struct histogram *h, uint64_t cycles);
 
 /* False: not one of ours. */
 static inline bool
