@@ -31,7 +31,8 @@ struct vsw_fdb_bucket { /* 0: free; else address << 16 | (port + 1) */
 	uint64_t slot[VSW_FDB_SLOTS];
 } __attribute__((aligned(64)));
 
-typedef uint64_t vsw_fdb_vec __attribute__((vector_size(VSW_FDB_SLOTS / 2 * sizeof(uint64_t)), may_alias));
+typedef uint64_t vsw_fdb_vec /* half a bucket */
+	__attribute__((vector_size(VSW_FDB_SLOTS / 2 * sizeof(uint64_t)), may_alias));
 
 struct vsw_fdb {
 	struct vsw_fdb_bucket *bucket;
@@ -96,11 +97,12 @@ vsw_fdb_second(const struct vsw_fdb *fdb, uint64_t hash)
 
 /* Port, or -1. No branch on the position, which nobody could predict. Slots are compared side by side,
  * by vectors of the compiler (words 18 cycles, AVX2 11, SSE 24); an aligned word of a vector is read
- * as whole as the writer stores it, on x86-64 and on Arm. */
+ * as whole as the writer stores it, on x86-64 and on Arm. Volatile: each is read once, so that the
+ * port is of the address that was compared. */
 static inline int32_t
 vsw_fdb_in(const struct vsw_fdb_bucket *b, uint64_t mac)
 {
-	const vsw_fdb_vec *half = (const vsw_fdb_vec *)b->slot;
+	const volatile vsw_fdb_vec *half = (const volatile vsw_fdb_vec *)b->slot;
 	vsw_fdb_vec low = half[0], high = half[1], found;
 
 	found = (low & (vsw_fdb_vec)(low >> 16 == mac)) | (high & (vsw_fdb_vec)(high >> 16 == mac));
