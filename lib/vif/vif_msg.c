@@ -68,6 +68,7 @@ vif_msg_hinted(struct vif *vif, union nfe_msg *cells, unsigned int nb_cells,
 	       const struct nfe_hints *hints)
 {
 	uint8_t *cell = (uint8_t *)cells, *more = cell + NFE_MSG_SIZE;
+	const struct vif_seg *first = &segs[0];
 	struct nfe_hints h = *hints;
 	unsigned int n;
 
@@ -77,9 +78,11 @@ vif_msg_hinted(struct vif *vif, union nfe_msg *cells, unsigned int nb_cells,
 	if (n > nb_cells)
 		return 0;
 	h.nsegs = (uint8_t)nb_segs;
-	nfe_put_dma(cell, nfe_put_head(NFE_MSG_DMA_TX, flags, (uint16_t)(segs[0].len - NFE_HDR_COPY), vif->key),
-		    seg_offset(vif, &segs[0]) + NFE_HDR_COPY, h,
-		    vif->bufs + (size_t)segs[0].buf * vif->buf_size + segs[0].offset);
+	nfe_put_dma(cell,
+		    nfe_put_head(NFE_MSG_DMA_TX, flags, (uint16_t)(first->len - NFE_HDR_COPY),
+				 vif->key),
+		    seg_offset(vif, first) + NFE_HDR_COPY, h,
+		    (uint8_t *)vif_buf(vif, first->buf) + first->offset);
 	for (unsigned int i = 1; i < nb_segs; i++, more += sizeof(struct nfe_seg_tx))
 		nfe_put_entry(more, nfe_put_pair(vif->key, segs[i].len), seg_offset(vif, &segs[i]));
 	for (; more < cell + (size_t)n * NFE_MSG_SIZE; more += sizeof(struct nfe_seg_tx))
