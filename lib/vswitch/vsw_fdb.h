@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <rte_atomic.h>
 #include <rte_branch_prediction.h>
 #include <rte_prefetch.h>
 
@@ -97,14 +98,15 @@ vsw_fdb_second(const struct vsw_fdb *fdb, uint64_t hash)
 
 /* Port, or -1. No branch on the position, which nobody could predict. Slots are compared side by side,
  * by vectors of the compiler (words 18 cycles, AVX2 11, SSE 24); an aligned word of a vector is read
- * as whole as the writer stores it, on x86-64 and on Arm. Volatile: each is read once, so that the
+ * as whole as the writer stores it, on x86-64 and on Arm. Beyond the barrier no slot is read again: the
  * port is of the address that was compared. */
 static inline int32_t
 vsw_fdb_in(const struct vsw_fdb_bucket *b, uint64_t mac)
 {
-	const volatile vsw_fdb_vec *half = (const volatile vsw_fdb_vec *)b->slot;
+	const vsw_fdb_vec *half = (const vsw_fdb_vec *)b->slot;
 	vsw_fdb_vec low = half[0], high = half[1], found;
 
+	rte_compiler_barrier();
 	found = (low & (vsw_fdb_vec)(low >> 16 == mac)) | (high & (vsw_fdb_vec)(high >> 16 == mac));
 	return (int32_t)((found[0] | found[1] | found[2] | found[3]) & UINT16_MAX) - 1;
 }
