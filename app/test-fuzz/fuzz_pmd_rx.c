@@ -183,7 +183,7 @@ rxq_open(uint32_t max_segs, uint32_t free_thresh)
 	q->size = QUEUE_SIZE;
 	q->mask = QUEUE_SIZE - 1;
 	q->buf_size = BUF_SIZE;
-	q->inline_max = 252;
+	q->inline_max = NFE_INLINE_SHORT;
 	q->max_segs = max_segs;
 	q->max_frame = MAX_FRAME;
 	q->fill_max = QUEUE_SIZE;

@@ -329,7 +329,7 @@ int
 numbers_send(struct numbers *n, uint32_t frames)
 {
 	for (uint32_t i = 0; i < frames; i++) {
-		struct rte_mbuf *m = frame_make(bench_pool, n->sent, 300 + n->sent % 1000, 1);
+		struct rte_mbuf *m = frame_make(bench_pool, n->sent, 400 + n->sent % 1000, 1);
 
 		TEST_TRUE(m != NULL);
 		if (rte_eth_tx_burst(port_a, 0, &m, 1) == 1)

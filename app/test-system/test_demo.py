@@ -29,7 +29,7 @@ PCAP_MAGIC = 0xa1b2c3d4
 ETHERNET, RAW_IP = 1, 101
 MAX_FRAME = 1514
 # Around the sizes where something changes, and what no VIF of the demo takes.
-LENGTHS = (14, 40, 41, 60, 61, 64, 252, 253, 1000, MAX_FRAME)
+LENGTHS = (14, 40, 41, 60, 61, 64, 252, 316, 317, 1000, MAX_FRAME)
 REFUSED_LENGTHS = (13, MAX_FRAME + 1)
 ROUNDS = 20
 # Of each command that the demo prints, in their order: its name, what it shows, what is typed.

@@ -21,7 +21,7 @@
 #define POOL_SIZE   1023u
 #define LONG	    512u /* cells of a long queue */
 #define CANARY	    0xee
-#define LONGEST	    252u /* bytes, inline */
+#define LONGEST	    NFE_INLINE_SHORT
 #define ROUNDS	    2000u
 
 static struct rte_mempool *pool;
@@ -137,7 +137,7 @@ write_inline(uint8_t *cells, const uint8_t *frame, uint32_t len)
 static int
 short_frames_make_cells_without_stale_bytes(void)
 {
-	uint8_t want[4 * NFE_MSG_SIZE] __attribute__((aligned(64)));
+	uint8_t want[5 * NFE_MSG_SIZE] __attribute__((aligned(64)));
 	struct tx t;
 
 	TEST_EQ(setup(), TEST_OK);
@@ -367,7 +367,7 @@ frames_wait_when_the_pool_is_empty(void)
 static int
 tagged_frames_make_cells_without_stale_bytes(void)
 {
-	uint8_t want[4 * NFE_MSG_SIZE] __attribute__((aligned(64))), tagged[NFE_INLINE_SHORT];
+	uint8_t want[5 * NFE_MSG_SIZE] __attribute__((aligned(64))), tagged[NFE_INLINE_SHORT];
 	struct tx t;
 
 	TEST_EQ(setup(), TEST_OK);

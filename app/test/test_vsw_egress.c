@@ -35,7 +35,7 @@ static int
 send(struct sw *sw, struct sw_guest *from, const uint8_t *to, uint32_t len)
 {
 	sw_make_frame(frame, len, to, from->mac, len);
-	if (len > 252)
+	if (len > NFE_INLINE_SHORT)
 		sw_put_dma(CHAN(from), frame, len, 2);
 	else
 		sw_put_inline(CHAN(from), frame, len);
@@ -106,8 +106,8 @@ frames_beyond_mtu_or_buffers_are_dropped(void)
 	SW_DO(sw_close(&sw));
 
 	SW_DO(three_open(&sw, NULL, &none));
-	SW_DO(dropped(&sw, 253, NFE_STAT_to_drop_too_long));
-	SW_DO(delivered(&sw, A(sw), B(sw), 252));
+	SW_DO(dropped(&sw, NFE_INLINE_SHORT + 1, NFE_STAT_to_drop_too_long));
+	SW_DO(delivered(&sw, A(sw), B(sw), NFE_INLINE_SHORT));
 	SW_DO(sw_close(&sw));
 
 	SW_DO(three_open(&sw, NULL, &one));

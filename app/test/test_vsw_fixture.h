@@ -129,7 +129,7 @@ void sw_put_dma(struct sw_chan *c, const uint8_t *frame, uint32_t len, unsigned 
 /* With flags and hints, but for hints.nsegs. */
 void sw_put_hinted(struct sw_chan *c, const uint8_t *frame, uint32_t len, unsigned int nsegs,
 		   uint8_t flags, const struct nfe_hints *hints);
-/* As above, by length: inline up to 60 bytes or, at random, up to 252. */
+/* As above, by length: inline up to 60 bytes or, at random, up to NFE_INLINE_SHORT. */
 void sw_put_frame(struct sw_chan *c, const uint8_t *frame, uint32_t len);
 /* Post n buffers; they are filled with the canary. */
 void sw_post(struct sw_chan *c, unsigned int n);

@@ -54,11 +54,11 @@ inline_frames_of_every_length_arrive(void)
 	struct sw sw;
 
 	SW_DO(pair_open(&sw, NULL, NULL));
-	for (uint32_t len = NFE_MIN_FRAME; len <= 252; len++) {
+	for (uint32_t len = NFE_MIN_FRAME; len <= NFE_INLINE_SHORT; len++) {
 		SW_DO(one_through(&sw, len, 0));
 		TEST_EQ(got.nbufs, 0);
 	}
-	TEST_EQ(sw_stat(sw.guest[1], NFE_STAT_to_frames), 252 - 13);
+	TEST_EQ(sw_stat(sw.guest[1], NFE_STAT_to_frames), NFE_INLINE_SHORT - 13);
 	TEST_EQ(sw_stat(sw.guest[0], NFE_STAT_from_bytes), sw_stat(sw.guest[1], NFE_STAT_to_bytes));
 	return sw_close(&sw);
 }
@@ -70,7 +70,7 @@ long_inline_goes_into_buffers_of_who_takes_short_ones_only(void)
 	struct sw sw;
 
 	SW_DO(pair_open(&sw, NULL, &plain));
-	for (uint32_t len = 55; len <= 252; len++) {
+	for (uint32_t len = 55; len <= NFE_INLINE_SHORT; len++) {
 		sw_post(&sw.guest[1]->chan[0], len > NFE_INLINE_ONE);
 		SW_DO(one_through(&sw, len, 0));
 		TEST_EQ(got.nbufs, len > NFE_INLINE_ONE);
@@ -84,7 +84,7 @@ short_dma_is_delivered_inline(void)
 	struct sw sw;
 
 	SW_DO(pair_open(&sw, NULL, NULL));
-	for (uint32_t len = NFE_HDR_COPY + 1; len <= 252; len++) {
+	for (uint32_t len = NFE_HDR_COPY + 1; len <= NFE_INLINE_SHORT; len++) {
 		SW_DO(one_through(&sw, len, 1 + len % RTE_MIN(len - NFE_HDR_COPY, NFE_MAX_SEGS)));
 		TEST_EQ(got.nbufs, 0);
 	}
@@ -98,7 +98,7 @@ dma_of_1_to_16_segments_arrives(void)
 
 	SW_DO(pair_open(&sw, NULL, NULL));
 	for (unsigned int nsegs = 1; nsegs <= NFE_MAX_SEGS; nsegs++)
-		for (uint32_t len = 300; len <= SW_MAX_FRAME; len += 1453) {
+		for (uint32_t len = NFE_INLINE_SHORT + 1; len <= SW_MAX_FRAME; len += 1453) {
 			sw_post(&sw.guest[1]->chan[0], (len + 2047) / 2048);
 			SW_DO(one_through(&sw, len, nsegs));
 			TEST_EQ(got.nbufs, (len + 2047) / 2048);
@@ -193,7 +193,7 @@ indices_wrap_through_zero(void)
 	SW_DO(pair_open(&sw, &high, &high));
 	for (uint32_t i = 0; i < 400; i++) {
 		sw_post(&sw.guest[1]->chan[0], 1);
-		SW_DO(one_through(&sw, 253 + i, 1 + i % 4));
+		SW_DO(one_through(&sw, NFE_INLINE_SHORT + 1 + i, 1 + i % 4));
 	}
 	TEST_TRUE(sw.guest[0]->chan[0].sq_prod < 0x1000);
 	TEST_TRUE(sw.guest[1]->chan[0].fill_end < 0x1000);
@@ -243,13 +243,13 @@ message_across_two_turns_is_not_split(void)
 		sw_make_frame(sent, 60, sw.guest[1]->mac, sw.guest[0]->mac, i);
 		sw_put_inline(from, sent, 60);
 	}
-	sw_make_frame(sent, 252, sw.guest[1]->mac, sw.guest[0]->mac, 77);
-	sw_put_inline(from, sent, 252);
+	sw_make_frame(sent, NFE_INLINE_SHORT, sw.guest[1]->mac, sw.guest[0]->mac, 77);
+	sw_put_inline(from, sent, NFE_INLINE_SHORT);
 	sw_publish(from);
 	SW_DO(sw_turn(&sw));
 	TEST_EQ(sw_drain(to), VSW_BURST - 1);
 	SW_DO(sw_turn(&sw));
-	SW_DO(expect(to, 252));
+	SW_DO(expect(to, NFE_INLINE_SHORT));
 	TEST_EQ(sw_stat(sw.guest[0], NFE_STAT_from_drop_truncated), 0);
 	return sw_close(&sw);
 }

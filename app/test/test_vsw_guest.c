@@ -171,7 +171,7 @@ sw_put_frame(struct sw_chan *c, const uint8_t *frame, uint32_t len)
 {
 	uint32_t most = len > NFE_HDR_COPY ? RTE_MIN(len - NFE_HDR_COPY, NFE_MAX_SEGS) : 0;
 
-	if (most == 0 || (len <= 252 && sw_random() % 2))
+	if (most == 0 || (len <= NFE_INLINE_SHORT && sw_random() % 2))
 		sw_put_inline(c, frame, len);
 	else
 		sw_put_dma(c, frame, len, 1 + sw_random() % most);
@@ -257,7 +257,7 @@ take_inline(struct sw_chan *c, union nfe_msg *m, struct sw_frame *f)
 	f->flags = m->in.flags;
 	f->hash = skip != 0 ? m->in_hash.hash : 0;
 	f->hints = (struct nfe_hints){ 0 };
-	RULE(f->len >= NFE_MIN_FRAME && f->len + skip <= 252);
+	RULE(f->len >= NFE_MIN_FRAME && f->len + skip <= NFE_INLINE_SHORT);
 	RULE((f->flags & ~(flags_accepted(c) & may)) == 0);
 	cells = nfe_inline_cells(f->len + skip);
 	RULE(((c->rq_cons - 1) & ((1u << c->rq_log2) - 1)) + cells <= 1u << c->rq_log2);

@@ -135,7 +135,7 @@ frames_are_cut(uint64_t features, uint32_t buf_size, uint32_t min_payload, uint3
 			bool partial;
 
 			TEST_EQ(sw_recv(CHAN(B(sw)), &got), 1);
-			partial = takes_partial && got.len > 252;
+			partial = takes_partial && got.len > NFE_INLINE_SHORT;
 			TEST_EQ(got.flags, partial ? NFE_MSG_F_CSUM_PARTIAL :
 				hears ? NFE_MSG_F_CSUM_OK : 0);
 			SW_DO(packet_check_part(&sw, &p, frame, &got, at, gso_size, partial));

@@ -59,7 +59,7 @@ one_turn(struct sw *sw, uint32_t cells)
 static int
 cycles_of_a_frame_in_cells(void)
 {
-	static const uint32_t lens[] = { 60, 64, 124, 128, 188, 252 };
+	static const uint32_t lens[] = { 60, 64, 124, 128, 252, 316 };
 	static const unsigned int bursts[] = { 1, 8, 32 };
 	uint64_t sent = 0;
 	struct sw sw;

@@ -311,7 +311,7 @@ wire_and_guest_exchange_frames_of_every_length(void)
 		TEST_MEM_EQ(got.bytes, frame, len);
 		sw_make_frame(frame, len, B(sw)->mac, unknown, len);
 		sw_wire_send(&sw, frame, len);
-		sw_post(c, len > 252);
+		sw_post(c, len > NFE_INLINE_SHORT);
 		SW_DO(sw_turn(&sw));
 		TEST_EQ(sw_recv(c, &got), 1);
 		TEST_EQ(got.len, len);

@@ -34,7 +34,7 @@ static int
 works(struct sw *sw, struct sw_guest *from, struct sw_guest *to)
 {
 	struct sw_chan *c = CHAN(from);
-	uint32_t len = 253 + sw_random() % 1000;
+	uint32_t len = NFE_INLINE_SHORT + 1 + sw_random() % 1000;
 
 	sw_post(CHAN(to), 1);
 	sw_make_frame(frame, len, to->mac, from->mac, len);
@@ -224,7 +224,7 @@ runts_and_giants_are_refused(void)
 		m = inline_of(&sw, len);
 		SW_DO(refused(&sw, &m, 1, NFE_STAT_from_drop_runt));
 	}
-	for (uint32_t len = 253; len < 65536; len += 1733) {
+	for (uint32_t len = NFE_INLINE_SHORT + 1; len < 65536; len += 1733) {
 		m = inline_of(&sw, (uint16_t)len);
 		SW_DO(refused(&sw, &m, 1, NFE_STAT_from_drop_giant));
 	}
@@ -265,7 +265,7 @@ message_published_in_part_is_refused(void)
 	union nfe_msg m;
 
 	SW_DO(three_open(&sw, NULL));
-	m = inline_of(&sw, 252); /* 4 cells, one published */
+	m = inline_of(&sw, NFE_INLINE_SHORT); /* 5 cells, one published */
 	SW_DO(refused(&sw, &m, 1, NFE_STAT_from_drop_truncated));
 	m = dma_of(&sw, 2);
 	SW_DO(refused(&sw, &m, 1, NFE_STAT_from_drop_truncated));

@@ -271,10 +271,10 @@ hash_shortens_inline_frames(void)
 
 	SW_DO(two_open(&sw));
 	SW_DO(set_hash(B(&sw), NFE_RSS_IPV4, NFE_RSS_F_TELL));
-	for (p.len = 42; p.len <= 260; p.len++) {
+	for (p.len = 42; p.len <= NFE_INLINE_SHORT + 8; p.len++) {
 		SW_DO(send_packet(&sw, &p, &at));
 		TEST_EQ(got.flags, NFE_MSG_F_HASH);
-		TEST_EQ(got.nbufs, p.len > 252 - NFE_INLINE_HASH);
+		TEST_EQ(got.nbufs, p.len > NFE_INLINE_SHORT - NFE_INLINE_HASH);
 	}
 	return sw_close(&sw);
 }

@@ -427,7 +427,7 @@ foreign_memory_is_used_without_a_copy(void)
 	return server_close(&s);
 }
 
-/* Or as far as the device takes it: 252 bytes. */
+/* Or as far as the device takes it. */
 static int
 frames_go_inline_as_far_as_wanted(void)
 {
@@ -436,7 +436,7 @@ frames_go_inline_as_far_as_wanted(void)
 	srandom(14);
 	TEST_EQ(foreign_open(&s), TEST_OK);
 	TEST_EQ(port_up("xen=0,inline=9000", DESC, RTE_ETHER_MTU), TEST_OK);
-	TEST_EQ(exchange(20, 252), TEST_OK);
+	TEST_EQ(exchange(20, NFE_INLINE_SHORT), TEST_OK);
 	TEST_EQ(xstat("tx_sent_dma"), 0);
 	TEST_EQ(port_down(), TEST_OK);
 	TEST_EQ(port_up("xen=0,inline=60", DESC, RTE_ETHER_MTU), TEST_OK);

@@ -470,7 +470,7 @@ static const struct vifsw_keyword keywords[] = {
 	  "checksums and segmentation are passed on to those who take them, default on",
 	  parse_offload },
 	{ "inline-max", ANY_VIF, false, "N",
-	  "longest frame that travels in the cells of a queue, 60-572 bytes, default 252",
+	  "longest frame that travels in the cells of a queue, 60-572 bytes, default 316",
 	  parse_inline_max },
 	{ "regions", ANY_VIF, false, "N", "memory regions of the guest, 1-4096, default 256",
 	  parse_regions },

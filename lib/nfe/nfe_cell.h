@@ -71,7 +71,7 @@ nfe_put_entry(void *entry, uint64_t first, uint64_t second)
 }
 
 #define NFE_CELL_HEAD 4u /* bytes before the frame in its first cell */
-#define NFE_INLINE_SHORT (NFE_INLINE_ONE + 3 * NFE_MSG_SIZE) /* bytes of the longest one for this */
+#define NFE_INLINE_SHORT (NFE_INLINE_ONE + 4 * NFE_MSG_SIZE) /* bytes of the longest one for this */
 
 typedef uint32_t __attribute__((may_alias)) nfe_cell_head; /* type, flags, length */
 typedef uint64_t nfe_cell __attribute__((vector_size(64), may_alias));
@@ -116,7 +116,7 @@ nfe_cell64_trim(void *cell, unsigned int keep)
 }
 
 /*
- * The one to four cells of a frame of len bytes, at most NFE_INLINE_SHORT. Readable must be
+ * The one to five cells of a frame of len bytes, at most NFE_INLINE_SHORT. Readable must be
  * NFE_CELL_HEAD bytes before the frame and NFE_INLINE_SHORT from its start: whole cells are read of
  * its surroundings, and a mask clears what isn't the frame before anything is stored (rule 20).
  */

@@ -133,7 +133,7 @@ host_attach(struct vif *vif, const char *address, const struct vif_conf *conf)
 		vif->info.max_segs = 1;
 	if (!(vif->info.features & NFE_F_INLINE_LONG))
 		vif->info.inline_to_device = NFE_INLINE_ONE;
-	vif->inline_limit = RTE_MIN(vif->info.inline_to_device, VIF_INLINE_LIMIT);
+	vif->inline_limit = RTE_MIN(vif->info.inline_to_device, NFE_INLINE_SHORT);
 	if (log2 < vif->info.queue_log2_min || log2 > vif->info.queue_log2_max) {
 		rc = refuse(vif->name, -EINVAL, "ring_size %u: the device allows 2^%u..2^%u",
 			    conf->ring_size, vif->info.queue_log2_min, vif->info.queue_log2_max);

@@ -23,8 +23,6 @@
 #include "vif_ring.h"
 
 #define VIF_CHANNEL 1u        /* the one data channel that the library uses */
-/* Bytes: four cells. 125 to 252 B by reference, and so delivered in cells all the same: half the rate. */
-#define VIF_INLINE_LIMIT 252u
 #define VIF_CELLS_AHEAD 16u   /* prefetched for reading */
 #define VIF_BURST 64u         /* buffers taken and given at once, cells prefetched for writing */
 #define VIF_BUF_NONE UINT32_MAX

@@ -43,15 +43,15 @@ learn(struct vsw_lcore *lc, const struct vsw_port *port)
 static const union nfe_msg *
 short_cells(struct vsw_lcore *lc, const struct rte_mbuf *m)
 {
-	static_assert(VSW_UPLINK_BURST * (NFE_INLINE_SHORT / NFE_MSG_SIZE + 1) <= VSW_MAX_BURST,
-		      "cells for each of a burst");
 	union nfe_msg *cells = &lc->cells[lc->nb_cells];
+	uint32_t nb = nfe_inline_cells(m->pkt_len);
 
 	if (m->pkt_len > NFE_INLINE_SHORT || m->data_len != m->pkt_len ||
-	    m->data_off < NFE_CELL_HEAD || m->data_off + NFE_INLINE_SHORT > m->buf_len)
+	    m->data_off < NFE_CELL_HEAD || m->data_off + NFE_INLINE_SHORT > m->buf_len ||
+	    lc->nb_cells + nb > VSW_MAX_BURST)
 		return NULL;
 	nfe_put_inline((uint8_t *)cells, rte_pktmbuf_mtod(m, const uint8_t *), m->pkt_len);
-	lc->nb_cells += nfe_inline_cells(m->pkt_len);
+	lc->nb_cells += nb;
 	return cells;
 }
 

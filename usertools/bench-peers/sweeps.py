@@ -134,15 +134,15 @@ def publish(value):
     return ["--publish", str(value)]
 
 
-SIZES = (120, 180, 250, 512) # bytes, between the limits
+SIZES = (120, 180, 250, 310, 512) # bytes, between the limits
 ALL = (
-    Sweep("inline", "Inline limit, both ends", "bytes", (60, 124, 252, 572), 252,
+    Sweep("inline", "Inline limit, both ends", "bytes", (60, 124, 252, 316, 572), 316,
           [flood(size) for size in (64, *SIZES)] + [rtt(size) for size in (180, 512)],
           set_inline_both),
-    Sweep("inline-guest", "Inline limit of net_nfe (inline=)", "bytes", (60, 124, 188, 252), 252,
-          [flood(size) for size in (64, 120, 180, 250)] + [rtt(180), rtt(250)], set_inline_guest),
+    Sweep("inline-guest", "Inline limit of net_nfe (inline=)", "bytes", (60, 124, 188, 252, 316),
+          316, [flood(size) for size in (64, *SIZES[:-1])] + [rtt(180), rtt(310)], set_inline_guest),
     Sweep("inline-switch", "Inline limit of the switch (inline-max), inline=60",
-          "bytes", (60, 124, 252, 572), 252,
+          "bytes", (60, 124, 252, 316, 572), 316,
           [flood(size) for size in SIZES] + [rtt(180), rtt(512)], set_inline_switch),
     Sweep("queue", "Queue length", "descriptors", (64, 128, 256, 512, 1024, 2048, 4096), 1024,
           [flood(64), flood(64, cells=True), flood(1500), rtt()], set_desc),

@@ -158,7 +158,7 @@ class NfeOpen(Nfe):
 class NfeRaw(Nfe):
     name, label = "nfe-raw", "NFE, raw rings (lib/vif)"
     holder_ports = 1024
-    inline = 252
+    inline = 316
 
     def eal_of_guest(self, ports):
         return []

@@ -284,7 +284,7 @@ nfe_port_init(struct rte_eth_dev *dev, const struct nfe_args *args)
 	port->dev = dev;
 	port->port_id = dev->data->port_id;
 	port->first_index = args->first_index;
-	port->inline_len = args->inline_len ? args->inline_len : NFE_INLINE_WANTED;
+	port->inline_len = args->inline_len ? args->inline_len : NFE_INLINE_SHORT;
 	port->pci = args->pci;
 	port->by_iova = args->by_iova;
 	port->args = *args;

@@ -39,7 +39,6 @@
 #define NFE_TX_LOT 64u
 #define NFE_CELLS_AHEAD 16u /* prefetched; 8 to 32 make no difference */
 #define NFE_MBUFS_AHEAD 4u  /* prefetched (1500 B: 624 cycles to receive, now 545) */
-#define NFE_INLINE_WANTED 252u /* bytes, four cells: what net_nfe does best (doc/sweeps.md) */
 
 /* Counters of a queue, written by its data thread. The first two are the ethdev's own statistics,
  * the others are xstats, summed over the queues. "drop" counts as oerrors, "bad" as ierrors. */
