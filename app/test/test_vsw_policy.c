@@ -322,6 +322,31 @@ wire_and_guest_exchange_frames_of_every_length(void)
 	return sw_close(&sw);
 }
 
+/* Those of a burst from the wire that find no more room for their cells arrive as the others do. */
+static int
+burst_from_the_wire_of_more_cells_than_there_are_arrives(void)
+{
+	struct sw_guest_conf large = { .rq_log2 = 8 };
+	struct sw sw;
+
+	SW_DO(three_open(&sw, &large));
+	SW_DO(sw_add_uplink(&sw, false));
+	static_assert(VSW_UPLINK_BURST * NFE_INLINE_SHORT / NFE_MSG_SIZE > VSW_MAX_BURST, "too many");
+	for (unsigned int i = 0; i < VSW_UPLINK_BURST; i++) {
+		sw_make_frame(frame, NFE_INLINE_SHORT, B(sw)->mac, unknown, i);
+		sw_wire_send(&sw, frame, NFE_INLINE_SHORT);
+	}
+	SW_DO(sw_turn(&sw));
+	for (unsigned int i = 0; i < VSW_UPLINK_BURST; i++) {
+		sw_make_frame(frame, NFE_INLINE_SHORT, B(sw)->mac, unknown, i);
+		TEST_EQ(sw_recv(CHAN(B(sw)), &got), 1);
+		TEST_EQ(got.len, NFE_INLINE_SHORT);
+		TEST_EQ(got.nbufs, 0);
+		TEST_MEM_EQ(got.bytes, frame, NFE_INLINE_SHORT);
+	}
+	return sw_close(&sw);
+}
+
 static int
 jumbo_and_runts_are_refused_at_the_uplink(void)
 {
@@ -510,6 +535,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(port_names_and_addresses_are_unique),
 	TEST_CASE(removed_port_leaves_no_counters_to_its_successor),
 	TEST_CASE(wire_and_guest_exchange_frames_of_every_length),
+	TEST_CASE(burst_from_the_wire_of_more_cells_than_there_are_arrives),
 	TEST_CASE(jumbo_and_runts_are_refused_at_the_uplink),
 	TEST_CASE(frames_from_the_wire_go_where_the_fdb_says),
 	TEST_CASE(vanished_payload_does_not_reach_the_wire),
