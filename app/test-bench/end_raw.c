@@ -47,6 +47,15 @@ cells_of(const struct end_raw *e, uint32_t len)
 	return len <= e->inline_max ? nfe_inline_cells(len) : 1;
 }
 
+/* Of the usual frame, of which none in a mix takes more. */
+static unsigned int
+cells_of_one(const struct end_raw *e)
+{
+	const struct bench_opt *opt = e->base.end.opt;
+
+	return cells_of(e, opt->imix ? 64 : opt->size);
+}
+
 /*
  * Long frames of a burst are written first, then their messages are made, which have a copy of the
  * header: right after the frame it would have to wait until the whole of it has reached the cache
@@ -132,7 +141,7 @@ raw_send(struct end *end, unsigned int n)
 		return 0;
 	want = e->nb_frames;
 	room = rte_ring_enqueue_zc_burst_elem_start(ring, NFE_MSG_SIZE,
-		want * cells_of(e, end->opt->imix ? 64 : end->opt->size), &zc, NULL);
+		want * cells_of_one(e), &zc, NULL);
 	used = room == 0 ? 0 : put_frames(e, zc.ptr1, zc.n1, room > zc.n1);
 	if (used != 0 && used == zc.n1)
 		used += put_frames(e, zc.ptr2, room - zc.n1, false);
@@ -167,14 +176,14 @@ take_frame(struct end_raw *e, const struct vif_rx *rx)
 	rte_prefetch0(b->frame[b->nb_frames++].data);
 }
 
-/* Messages that follow each other in the array; how many cells. */
+/* Messages that follow each other in the array, up to a burst of frames; how many cells. */
 static unsigned int
 take_messages(struct end_raw *e, const union nfe_msg *cells, unsigned int n)
 {
 	unsigned int used = 0, of_one = 1;
 	struct vif_rx rx;
 
-	for (; used < n && of_one > 0; used += of_one) {
+	for (; used < n && of_one > 0 && e->got.taken < e->base.end.opt->burst; used += of_one) {
 		of_one = vif_msg_read(e->base.vif, &cells[used], n - used, &rx);
 		if (rx.len != 0)
 			take_frame(e, &rx);
@@ -192,7 +201,8 @@ raw_receive(struct end *end)
 	struct rte_ring_zc_data zc;
 	struct burst *b = &e->got;
 
-	n = rte_ring_dequeue_zc_burst_elem_start(ring, NFE_MSG_SIZE, BENCH_MAX_BURST, &zc, NULL);
+	n = rte_ring_dequeue_zc_burst_elem_start(ring, NFE_MSG_SIZE,
+		(end->opt->burst + 1) * cells_of_one(e), &zc, NULL); /* and the padding of a wrap */
 	if (n == 0)
 		return 0;
 	b->nb_frames = b->nb_bufs = b->taken = b->ours = 0;
