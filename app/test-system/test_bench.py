@@ -5,6 +5,7 @@
 
 No speed is a criterion here: fields, frames and that nothing is left over.
 """
+import io
 import json
 import os
 import re
@@ -17,6 +18,9 @@ from lab import ROOT, Lab, Tap, expect  # noqa: E402
 
 sys.path.append(os.path.join(ROOT, "usertools", "bench-peers"))
 import distance  # noqa: E402
+import measures  # noqa: E402
+import report  # noqa: E402
+import switches  # noqa: E402
 
 BENCH = os.path.join(ROOT, "usertools", "bench")
 BENCH_SWEEP = os.path.join(ROOT, "usertools", "bench-sweep")
@@ -28,7 +32,7 @@ ROUND_FIELDS = {"mode", "kind", "size", "places", "watch", "loss", "sent", "rece
 PART_FIELDS = {"place", "windows", "line_ns", "mpps", "guest_cycles", "busy", "tx_full",
                "switch_cycles", "value"}
 ROW_FIELDS = {"measure", "switch", "unit", "value", "bottleneck", "switch_cycles_counted",
-              "switch_cycles_from_rate", "guest_cycles", "total_cycles", "p99", "p999", "windows"}
+              "switch_cycles_from_rate", "guest_cycles", "total_cycles", "loss", "p99", "p999", "windows"}
 
 
 def self_test(tap, build):
@@ -206,6 +210,21 @@ def places(tap):
         expect(distance.fullest(both)["line_ns"] == 500, "most windows")
 
 
+def losses(tap):
+    """A fast switch whose guests lose half is not to be mistaken for a slow one."""
+    flood = next(one for one in measures.catalogue() if one.name == "flood-64")
+    nfe, raw = (next(one for one in switches.ALL if one.name == name) for name in ("nfe", "nfe-raw"))
+
+    def row(switch, loss):
+        return report.Row(flood, switch, [{"value": 10.0, "tsc_hz": 2e9, "windows": 9, "busy": 1,
+                                           "tx_full": 0, "loss": loss}])
+    with tap.case("the report tells who loses frames"):
+        told = io.StringIO()
+        report.print_table([flood], [row(nfe, 0.001), row(raw, 0.5)], told)
+        lines = [line for line in told.getvalue().splitlines() if "did not arrive" in line]
+        expect(lines == [f"  {raw.label}: 50 % of the frames sent did not arrive"], told.getvalue())
+
+
 def wrong_options(tap, lab):
     cases = ((["--mode", "flood", "--size", "10"], "--size"), (["--mode", "load"], "--rate"),
              (["--mode", "dance"], "--mode must be"),
@@ -227,6 +246,7 @@ def main():
         limit(tap, lab)
         look(tap, lab)
         places(tap)
+        losses(tap)
         build = lab.build
     self_test(tap, build)
     against(tap, build)

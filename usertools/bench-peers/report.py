@@ -5,6 +5,7 @@ import statistics
 
 GUEST_IS_LIMIT = 0.93   # share of its time that the guest thread moves frames
 TX_FULL_IS_SWITCH = 0.3 # share of bursts that were not taken whole
+LOSS_TOLD = 0.01        # share of the frames sent, beyond which the report tells of it
 
 
 def bottleneck(result, kernel):
@@ -71,7 +72,13 @@ class Row:
         times = [result[self.times] for result in results if result.get(self.times)]
         self.p99 = spread([one["p99"] for one in times])
         self.p999 = spread([one["p999"] for one in times])
+        self.loss = spread([result.get("loss") for result in results])
         self.rounds = len(results)
+
+    @property
+    def lossy(self):
+        """Frames were sent only to be dropped: whoever receives too slowly makes the switch look slow."""
+        return self.loss is not None and self.loss["median"] > LOSS_TOLD
 
     @property
     def times(self):
@@ -97,7 +104,7 @@ class Row:
                 "unit": self.measure.unit, "value": self.value, "rounds": self.rounds,
                 "bottleneck": self.bottleneck, "switch_cycles_counted": self.counted,
                 "switch_cycles_from_rate": self.rate, "guest_cycles": self.guest,
-                "total_cycles": self.total, "p99": self.p99, "p999": self.p999,
+                "total_cycles": self.total, "loss": self.loss, "p99": self.p99, "p999": self.p999,
                 "windows": {"kept": self.kept, "all": self.all}, "place": self.place}
 
 
@@ -172,6 +179,10 @@ def print_table(measures, rows, out):
             cells = [line[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in
                                                   zip(line[1:], widths[1:])]
             print("  " + "  ".join(cells), file=out)
+        for row in block:
+            if row.lossy:
+                print(f"  {row.switch.label}: {100 * row.loss['median']:.0f} % of the frames sent did "
+                      "not arrive", file=out)
 
 
 def print_limits(limits, places, out):
