@@ -240,7 +240,7 @@ each_lie_is_counted(void)
 		{ { .type = 0x77 }, 1, C(bad_type) },
 		{ { .type = NFE_MSG_NOP, .flags = 1 }, 1, C(bad_type) },
 		{ { .in = { .type = NFE_MSG_INLINE, .len = 13 } }, 1, C(bad_length) },
-		{ { .in = { .type = NFE_MSG_INLINE, .len = 253 } }, 1, C(bad_length) },
+		{ { .in = { .type = NFE_MSG_INLINE, .len = NFE_INLINE_SHORT + 1 } }, 1, C(bad_length) },
 		{ { .in = { .type = NFE_MSG_INLINE, .len = 61 } }, 1, C(bad_truncated) },
 		{ { .rx = { NFE_MSG_DMA_RX, 0, 0, cookie, 0, end, { .nsegs = 1 } } },
 		  1,

@@ -77,7 +77,8 @@ exchange(struct rte_mbuf *m, struct rte_mbuf **got)
 }
 
 /* Lengths inline and by reference, and around the edges between them. */
-static const uint32_t lens[] = { 40, 56, 57, 60, 116, 117, 120, 121, 124, 125, 248, 252, 312, 313, 316, 1500 };
+static const uint32_t lens[] = { 40,  56,  57,  60,  116, 117, 120, 121,
+				 124, 125, 248, 252, 312, 313, 316, 1500 };
 
 static int
 vlan_strip_takes_the_tag_out_of_the_frame(void)
