@@ -71,7 +71,9 @@ nfe_put_entry(void *entry, uint64_t first, uint64_t second)
 }
 
 #define NFE_CELL_HEAD 4u /* bytes before the frame in its first cell */
-#define NFE_INLINE_SHORT (NFE_INLINE_ONE + 4 * NFE_MSG_SIZE) /* bytes of the longest one for this */
+/* Bytes of the longest frame for this, and by default of the longest that goes inline at all: 256 B
+ * with a tag and a hash; from 384 B on references are faster (doc/sweeps.md). */
+#define NFE_INLINE_SHORT (NFE_INLINE_ONE + 4 * NFE_MSG_SIZE)
 
 typedef uint32_t __attribute__((may_alias)) nfe_cell_head; /* type, flags, length */
 typedef uint64_t nfe_cell __attribute__((vector_size(64), may_alias));

@@ -39,7 +39,7 @@ learn(struct vsw_lcore *lc, const struct vsw_port *port)
 }
 
 /* A short frame as cells, so that it goes to a guest as one from a guest does (guest and uplink,
- * 64 B: 529 cycles, now 369); else NULL. */
+ * 64 B: 529 cycles, now 369); NULL: not short, or no room for its cells in this turn. */
 static const union nfe_msg *
 short_cells(struct vsw_lcore *lc, const struct rte_mbuf *m)
 {
