@@ -71,8 +71,14 @@ write_burst(struct end_raw *e, unsigned int n)
 		e->frame[i].len = frame_len(&e->base.end, e->nb_made + i);
 		nb_bufs += e->frame[i].len > e->inline_max;
 	}
-	if (nb_bufs > 0 && vif_buf_get_burst(e->base.vif, bufs, nb_bufs) != nb_bufs)
-		return false;
+	if (nb_bufs > 0) {
+		unsigned int got = vif_buf_get_burst(e->base.vif, bufs, nb_bufs);
+
+		if (got != nb_bufs) {
+			vif_buf_put_burst(e->base.vif, bufs, got);
+			return false;
+		}
+	}
 	for (unsigned int i = 0; i < n; i++) {
 		e->frame[i].buf = NO_BUF;
 		if (e->frame[i].len <= e->inline_max)

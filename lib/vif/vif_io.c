@@ -3,8 +3,8 @@
  */
 
 /*
- * Data path of the guest library: send, receive, post buffers, take them back. Sending and
- * receiving each on one thread; the stack of free buffers is what they share.
+ * Data path of the guest library: send, receive, post buffers. Sending and receiving each on one
+ * thread; the stack of free buffers is what they share.
  */
 #include <errno.h>
 #include <string.h>
@@ -74,20 +74,6 @@ put_back:
 	return 0;
 }
 
-/* Buffers of sent messages come back to the stack, n of those that are held, the oldest on top. */
-static unsigned int
-give_held(struct vif *vif, unsigned int n)
-{
-	uint32_t bufs[VIF_HELD];
-
-	for (unsigned int i = 0; i < n; i++)
-		bufs[n - 1 - i] = vif->held[(vif->first_held + i) % VIF_HELD];
-	vif->first_held = (vif->first_held + n) % VIF_HELD;
-	vif->nb_held -= n;
-	vif_buf_put_burst(vif, bufs, n);
-	return n;
-}
-
 static int
 send_dma(struct vif *vif, const void *frame, uint32_t len)
 {
@@ -99,7 +85,7 @@ send_dma(struct vif *vif, const void *frame, uint32_t len)
 	if (cells == NULL)
 		return -EAGAIN;
 	if (fill_bufs(vif, frame, len, segs) == 0 &&
-	    (give_held(vif, vif->nb_held) == 0 || fill_bufs(vif, frame, len, segs) == 0))
+	    (vif_give_held(vif, vif->nb_held) == 0 || fill_bufs(vif, frame, len, segs) == 0))
 		return -EAGAIN;
 	vif_msg_dma_segs(vif, cells, n, segs, nb_segs);
 	vif_send_commit(vif, n);
@@ -113,109 +99,6 @@ vif_send(struct vif *vif, const void *frame, uint32_t len)
 		return -EMSGSIZE;
 	vif_reclaim(vif);
 	return len <= vif->inline_limit ? send_inline(vif, frame, len) : send_dma(vif, frame, len);
-}
-
-/* A sent buffer is the application's again, and held. How many came back to make room for it. */
-static unsigned int
-hold_sent(struct vif *vif, uint32_t buf)
-{
-	unsigned int given = 0;
-
-	if (vif->nb_held >= vif->held_max)
-		given = give_held(vif, RTE_MIN(vif->held_max, VIF_HELD_LOT));
-	if (!vif_buf_move(vif, buf, VIF_BUF_SENT, VIF_BUF_APP))
-		return given;
-	vif->sent_bufs--;
-	vif->held[(vif->first_held + vif->nb_held++) % VIF_HELD] = buf;
-	return given;
-}
-
-/* Buffers of one consumed message. The ring's memory is the device's to write, so only buffers
- * that are sent are freed: a device that lies harms frames that it was given to read anyway. */
-static unsigned int
-reclaim_msg(struct vif *vif, const union nfe_msg *msg, uint32_t index, unsigned int cells)
-{
-	unsigned int given = 0, nb_segs = RTE_MIN(msg->tx.hints.nsegs, 1 + (cells - 1) * NFE_SEGS_PER_CELL);
-	union nfe_msg more = { 0 };
-
-	for (unsigned int i = 0; i < nb_segs; i++) {
-		struct nfe_seg_tx seg = { .key = msg->tx.key, .offset = msg->tx.offset };
-		uint64_t buf;
-
-		if (i > 0) {
-			unsigned int slot = (i - 1) % NFE_SEGS_PER_CELL;
-
-			if (slot == 0)
-				nfe_cell64_copy(&more, vif_ring_at(&vif->send, ++index));
-			seg = more.seg_tx[slot];
-		}
-		if (seg.key != vif->key || seg.offset < vif->bufs_offset)
-			continue;
-		buf = (seg.offset - vif->bufs_offset) / vif->buf_size;
-		if (buf < vif->nb_bufs)
-			given += hold_sent(vif, (uint32_t)buf);
-	}
-	return given;
-}
-
-/* The application sent more than a ring's worth without vif_reclaim(): the messages are gone, but
- * when nothing is outstanding every sent buffer is free. */
-static unsigned int
-reclaim_all(struct vif *vif, uint32_t prod, uint32_t cons)
-{
-	unsigned int given = 0;
-
-	if (prod != cons)
-		return 0;
-	for (uint32_t buf = 0; buf < vif->nb_bufs; buf++)
-		given += hold_sent(vif, buf);
-	vif->reclaimed = cons;
-	return given;
-}
-
-static unsigned int
-reclaim_up_to(struct vif *vif, uint32_t cons)
-{
-	unsigned int given = 0;
-
-	while (vif->reclaimed != cons) {
-		union nfe_msg msg;
-		unsigned int n;
-
-		nfe_cell64_copy(&msg, vif_ring_at(&vif->send, vif->reclaimed));
-		n = vif_msg_cells(vif, &msg);
-		if (n > cons - vif->reclaimed)
-			n = cons - vif->reclaimed; /* overwritten: go on at a sure boundary */
-		else if (msg.type == NFE_MSG_DMA_TX)
-			given += reclaim_msg(vif, &msg, vif->reclaimed, n);
-		vif->reclaimed += n;
-	}
-	return given;
-}
-
-unsigned int
-vif_reclaim(struct vif *vif)
-{
-	uint32_t cons = nfe_idx_read(vif->send.cons); /* R2 */
-	uint32_t prod = *vif->send.prod;
-	bool overwritten = prod - vif->reclaimed > vif->send.size;
-	unsigned int given = 0;
-
-	if (cons == vif->reclaimed)
-		return give_held(vif, vif->nb_held);
-	/* It is ahead, or went back: the way to it would lead once around all 2^32 indices. */
-	if (prod - cons > vif->send.capacity ||
-	    (!overwritten && cons - vif->reclaimed > prod - vif->reclaimed)) {
-		vif->counters.bad_send_cons++;
-		return 0;
-	}
-	if (vif->sent_bufs == 0) /* inline messages only: not worth looking at */
-		vif->reclaimed = cons;
-	else if (overwritten)
-		given = reclaim_all(vif, prod, cons);
-	else
-		given = reclaim_up_to(vif, cons);
-	return given + (vif_buf_is_free(vif) ? 0 : give_held(vif, vif->nb_held));
 }
 
 /* Write fill entries for the application's buffers. */

@@ -109,14 +109,17 @@ vif_mem_alloc(const struct vif_conf *conf)
 	vif->buf_size = conf->buf_size;
 	vif->nb_bufs = conf->nb_bufs;
 	vif->held_max = RTE_MIN(VIF_HELD, RTE_MAX(conf->nb_bufs / 4, 1u));
-	vif->kicked = vif->reclaimed = conf->first_index;
+	vif->kicked = vif->reclaimed = vif->noted = conf->first_index;
 	vif->read = vif->fill_seen = conf->first_index;
 	vif->fill_target = RTE_MIN(conf->ring_size - 1, conf->nb_bufs / 2);
-	if (vif_bufs_init(vif) != 0) {
-		free(vif);
+	vif->sent_at = malloc(conf->ring_size * sizeof(*vif->sent_at));
+	if (vif->sent_at == NULL || vif_bufs_init(vif) != 0) {
+		vif_mem_free(vif);
 		errno = ENOMEM;
 		return NULL;
 	}
+	for (unsigned int i = 0; i < conf->ring_size; i++)
+		vif->sent_at[i] = VIF_BUF_NONE;
 	return vif;
 }
 
@@ -134,6 +137,7 @@ void
 vif_mem_free(struct vif *vif)
 {
 	vif_bufs_fini(vif);
+	free(vif->sent_at);
 	free(vif);
 }
 

@@ -6,9 +6,9 @@
  * Inside of the guest library: the parts of a VIF and what its files share. Not installed.
  *
  *      vif.c         attach, detach, queries        vif_mem.c    the memory and its layout
- *      vif_msg.c     build and read messages        vif_io.c     send, receive, refill, reclaim
+ *      vif_msg.c     build and read messages        vif_io.c     send, receive, refill
  *      vif_wait.c    kick, sleep and wake           vif_replay.c indices after a restart
- *      vif_buf.c     free buffers
+ *      vif_buf.c     free buffers                   vif_sent.c   reclaim buffers of sent messages
  *
  * The VIF owns all memory here but what is shared, which is the host end's; it lives from
  * vif_attach() to vif_detach().
@@ -37,6 +37,7 @@ enum vif_buf_state { /* who owns a buffer */
 	VIF_BUF_APP = 1,    /* the application */
 	VIF_BUF_POSTED = 2, /* the device, to receive */
 	VIF_BUF_SENT = 3,   /* the device, to send */
+	VIF_BUF_ENQUEUED = 4, /* the same, and vif->sent_at knows where */
 };
 
 struct vif {
@@ -44,6 +45,8 @@ struct vif {
 	struct vif_ring send;
 	uint32_t kicked;     /* producer index that the last vif_kick() saw */
 	uint32_t reclaimed;  /* messages before this index gave their buffers back */
+	uint32_t noted;      /* the buffers of those before this one are in sent_at */
+	uint32_t *sent_at;   /* by slot: first buffer of the message that begins there, or NONE */
 	uint32_t sent_bufs;  /* buffers in messages that were built; 0: nothing to reclaim */
 	uint32_t held[VIF_HELD]; /* of sent messages, not yet given back; first in, first out */
 	unsigned int first_held, nb_held, held_max;
@@ -112,6 +115,14 @@ vif_buf_move(const struct vif *vif, uint32_t buf, enum vif_buf_state from, enum 
 		return false;
 	__atomic_store_n(&vif->buf_state[buf], (uint8_t)to, __ATOMIC_RELAXED);
 	return true;
+}
+
+/* vif_sent.c: n of those held come back to the stack, the oldest on top. n. */
+unsigned int vif_give_held(struct vif *vif, unsigned int n);
+static inline uint32_t *
+vif_sent_at(const struct vif *vif, uint32_t index)
+{
+	return &vif->sent_at[index & (vif->send.size - 1)];
 }
 
 /* vif_msg.c: cells of the message, 1 if it makes no sense. */

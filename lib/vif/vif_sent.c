@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 the NFE authors
+ */
+
+/*
+ * Buffers of sent messages, from the send ring back to the stack. On the sending thread.
+ *
+ *   vif_msg_dma()          SENT      in a message, the library doesn't know where: the application
+ *      │                             enqueues it itself
+ *   next vif_reclaim()     ENQUEUED  read in the ring; vif->sent_at knows the slot
+ *      │
+ *   consumed, vif_reclaim  APP       held until its lines have left the switch's cache (VIF_HELD)
+ *      │
+ *   in lots                FREE
+ *
+ * Messages are noted while they are sure to be there: what was enqueued since the last call is at
+ * most a ring's worth. When they were consumed it is too late to read them, because the device goes on
+ * between vif_reclaim() and the enqueue that follows it, and that may overwrite them then.
+ *
+ * The ring's memory is the device's to write, so what is read there can only name a buffer that is
+ * sent: a device that lies harms frames that it was given to read anyway.
+ */
+#include "vif_priv.h"
+
+unsigned int
+vif_give_held(struct vif *vif, unsigned int n)
+{
+	uint32_t bufs[VIF_HELD];
+
+	for (unsigned int i = 0; i < n; i++)
+		bufs[n - 1 - i] = vif->held[(vif->first_held + i) % VIF_HELD];
+	vif->first_held = (vif->first_held + n) % VIF_HELD;
+	vif->nb_held -= n;
+	vif_buf_put_burst(vif, bufs, n);
+	return n;
+}
+
+/* The buffer's message was consumed. How many others came back to make room for it. */
+static unsigned int
+hold(struct vif *vif, uint32_t buf)
+{
+	unsigned int given = 0;
+
+	if (vif->nb_held >= vif->held_max)
+		given = vif_give_held(vif, RTE_MIN(vif->held_max, VIF_HELD_LOT));
+	vif->sent_bufs--;
+	vif->held[(vif->first_held + vif->nb_held++) % VIF_HELD] = buf;
+	return given;
+}
+
+/* The buffers of a message in the ring, of so many cells, linked by buf_next; VIF_BUF_NONE: none. */
+static uint32_t
+bufs_of(struct vif *vif, const union nfe_msg *msg, uint32_t index, unsigned int cells)
+{
+	unsigned int nb_segs = RTE_MIN(msg->tx.hints.nsegs, 1 + (cells - 1) * NFE_SEGS_PER_CELL);
+	uint32_t list = VIF_BUF_NONE;
+	union nfe_msg more = { 0 };
+
+	for (unsigned int i = 0; i < nb_segs; i++) {
+		struct nfe_seg_tx seg = { .key = msg->tx.key, .offset = msg->tx.offset };
+		uint64_t buf;
+
+		if (i > 0) {
+			unsigned int slot = (i - 1) % NFE_SEGS_PER_CELL;
+
+			if (slot == 0)
+				nfe_cell64_copy(&more, vif_ring_at(&vif->send, ++index));
+			seg = more.seg_tx[slot];
+		}
+		if (seg.key != vif->key || seg.offset < vif->bufs_offset)
+			continue;
+		buf = (seg.offset - vif->bufs_offset) / vif->buf_size;
+		if (buf >= vif->nb_bufs ||
+		    !vif_buf_move(vif, (uint32_t)buf, VIF_BUF_SENT, VIF_BUF_ENQUEUED))
+			continue;
+		__atomic_store_n(&vif->buf_next[buf], list, __ATOMIC_RELAXED);
+		list = (uint32_t)buf;
+	}
+	return list;
+}
+
+/* Note what was enqueued, up to index prod. */
+static void
+note_up_to(struct vif *vif, uint32_t prod)
+{
+	while (vif->noted != prod) {
+		union nfe_msg msg;
+		unsigned int n;
+
+		nfe_cell64_copy(&msg, vif_ring_at(&vif->send, vif->noted));
+		n = RTE_MIN(vif_msg_cells(vif, &msg), prod - vif->noted);
+		if (msg.type == NFE_MSG_DMA_TX)
+			*vif_sent_at(vif, vif->noted) = bufs_of(vif, &msg, vif->noted, n);
+		vif->noted += n;
+	}
+}
+
+/* Take back the buffers of noted messages before index end. */
+static unsigned int
+take_up_to(struct vif *vif, uint32_t end)
+{
+	unsigned int given = 0;
+
+	for (; vif->reclaimed != end; vif->reclaimed++) {
+		uint32_t *at = vif_sent_at(vif, vif->reclaimed), buf = *at;
+
+		*at = VIF_BUF_NONE;
+		while (buf != VIF_BUF_NONE) {
+			uint32_t next = __atomic_load_n(&vif->buf_next[buf], __ATOMIC_RELAXED);
+
+			vif_buf_move(vif, buf, VIF_BUF_ENQUEUED, VIF_BUF_APP);
+			given += hold(vif, buf);
+			buf = next;
+		}
+	}
+	return given;
+}
+
+/* The application enqueued more than a ring's worth since the last call: messages are gone, but when
+ * nothing is outstanding every sent buffer is free. */
+static unsigned int
+take_all(struct vif *vif, uint32_t prod, uint32_t cons)
+{
+	unsigned int given = 0;
+
+	if (prod != cons)
+		return 0;
+	for (uint32_t buf = 0; buf < vif->nb_bufs; buf++)
+		if (vif_buf_move(vif, buf, VIF_BUF_SENT, VIF_BUF_APP) ||
+		    vif_buf_move(vif, buf, VIF_BUF_ENQUEUED, VIF_BUF_APP))
+			given += hold(vif, buf);
+	for (uint32_t i = 0; i < vif->send.size; i++)
+		vif->sent_at[i] = VIF_BUF_NONE;
+	vif->reclaimed = vif->noted = cons;
+	return given;
+}
+
+unsigned int
+vif_reclaim(struct vif *vif)
+{
+	uint32_t cons = nfe_idx_read(vif->send.cons); /* R2 */
+	uint32_t prod = *vif->send.prod;
+	uint32_t new_cons = cons - vif->reclaimed, known = vif->noted - vif->reclaimed;
+	unsigned int given = 0;
+
+	/* It is ahead, or went back: the way to it would lead once around all 2^32 indices. */
+	if (prod - cons > vif->send.capacity || new_cons > prod - vif->reclaimed) {
+		vif->counters.bad_send_cons++;
+		return 0;
+	}
+	if (vif->sent_bufs == 0) { /* inline messages only: not worth looking at */
+		vif->reclaimed = cons;
+		vif->noted = prod;
+	} else if (prod - vif->noted > vif->send.size) {
+		given = take_all(vif, prod, cons);
+	} else {
+		/* First what was known, whose slots may have new messages. */
+		given = take_up_to(vif, vif->reclaimed + RTE_MIN(new_cons, known));
+		note_up_to(vif, prod);
+		given += take_up_to(vif, cons);
+	}
+	if (new_cons == 0 || !vif_buf_is_free(vif))
+		given += vif_give_held(vif, vif->nb_held);
+	return given;
+}
