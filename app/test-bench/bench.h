@@ -45,7 +45,7 @@ struct bench_opt {
 	double rate_mpps;     /* mode load */
 	uint32_t desc, buf_size, mbufs;
 	uint32_t inline_max;  /* raw ends: longer frames go by DMA; 0: one cell */
-	uint32_t windows;     /* clean ones of one place wanted (watch.h) */
+	uint32_t windows;     /* clean ones of one place wanted, without neighbours (watch.h) */
 	uint32_t max_windows; /* then give up */
 	uint32_t warm_windows;
 	uint32_t window_us;

@@ -324,7 +324,7 @@ keep(struct tally *t, const struct relay_window *w)
 static bool
 has_enough(const struct limit *l, const struct watch *watch)
 {
-	for (unsigned int place = 0; place < WATCH_PLACES; place++)
+	for (unsigned int place = 0; place < WATCH_OWN_PLACES; place++)
 		if (l->tally[place].mpps.nb >= l->opt->windows)
 			return true;
 	return watch_gives_up(watch, l->tally[ANY].mpps.nb);

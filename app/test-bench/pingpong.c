@@ -133,7 +133,7 @@ static bool
 has_enough(const struct pingpong *p, const struct watch *watch)
 {
 	unsigned int first = p->opt->gap_us != 0 ? ANY : 0; /* without looks all windows are ANY's */
-	unsigned int end = p->opt->gap_us != 0 ? ANY + 1 : WATCH_PLACES;
+	unsigned int end = p->opt->gap_us != 0 ? ANY + 1 : WATCH_OWN_PLACES;
 
 	for (unsigned int place = first; place < end; place++)
 		if (histogram_count(p->tally[place].times.rtt) >= p->opt->pings)

@@ -210,23 +210,26 @@ line_cycles(uint64_t ns)
 	return rte_get_tsc_hz() * ns / 1000000000;
 }
 
-/* Were the cores ours, one each? What is known of them grows. */
-static bool
-cores_were_ours(struct watch *w)
+/* Where the CPUs were, and who else on their cores. What is known of those grows. */
+static enum watch_place
+place_of(struct watch *w)
 {
-	uint64_t slower = w->own, limit;
+	uint64_t limit, other = 0;
+	unsigned int place = 0;
 
 	if (w->own == 0 || (w->has_helper && w->line == 0))
-		return false;
+		return WATCH_DIRTY;
 	w->core_least = RTE_MIN(w->core_least, w->own);
 	if (w->has_helper) {
-		uint64_t other = __atomic_load_n(&w->other, __ATOMIC_RELAXED);
-
+		other = __atomic_load_n(&w->other, __ATOMIC_RELAXED);
 		w->core_least = RTE_MIN(w->core_least, other);
-		slower = RTE_MAX(slower, other);
+		if (w->line < line_cycles(SIBLING_NS)) /* each is the other's neighbour */
+			return WATCH_DIRTY;
 	}
 	limit = (uint64_t)((double)w->core_least * SHARED);
-	return slower <= limit && (!w->has_helper || w->line >= line_cycles(SIBLING_NS));
+	place |= w->own > limit ? WATCH_GUEST_SHARED : 0;
+	place |= other > limit ? WATCH_SWITCH_SHARED : 0;
+	return place | (w->line >= line_cycles(FAR_NS) ? WATCH_FAR : WATCH_NEAR);
 }
 
 enum watch_place
@@ -234,20 +237,19 @@ watch_end(struct watch *w, uint64_t cycles)
 {
 	double ns = (double)cycles * 1e9 / (double)rte_get_tsc_hz();
 	bool late = (double)(run_delay_ns(w) - w->waited) * 1000 >= ns * w->opt->dirty_permille;
-	bool ours = cores_were_ours(w);
+	enum watch_place place = place_of(w);
 
 	w->windows++;
 	w->late += late;
-	w->shared += !ours;
-	if (late || !ours)
-		return WATCH_DIRTY;
-	return w->line < line_cycles(FAR_NS) ? WATCH_NEAR : WATCH_FAR;
+	w->shared += place >= WATCH_OWN_PLACES;
+	return late ? WATCH_DIRTY : place;
 }
 
 void
 watch_print_place(FILE *out, unsigned int place, unsigned int windows, uint64_t line)
 {
-	static const char *const names[] = { "near", "far", "any" };
+	static const char *const names[WATCH_PLACES + 1] = { "near", "far", "near g", "far g",
+		"near s", "far s", "near gs", "far gs", "any" };
 	double ns = (double)line * 1e9 / (double)rte_get_tsc_hz();
 
 	fprintf(out, "{\"place\": \"%s\", \"windows\": %u, \"line_ns\": %.0f, ", names[place], windows,

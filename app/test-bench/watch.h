@@ -7,14 +7,15 @@
  * looked at, for some ten microseconds:
  *
  *   core   a loop of independent instructions that fills a core. It takes half as long again while the
- *          host gives the other hardware thread of this core to somebody else, for milliseconds, and
- *          so does all that we measure. No account of our kernel says so.
+ *          host gives the other hardware thread of this core to somebody else, for milliseconds or
+ *          for hours, and so does all that we measure. No account of our kernel says so.
  *   line   a cache line there and back. The CPUs of a virtual machine move on their host: it takes
  *          80 or 350 ns and every switch is as much slower, or 20, and then they share a core.
  *
- * A window is clean if no thread waited for its CPU in it (run delay, second field of schedstat), if
- * both loops took about as little as ever, and if the next window is clean too and of the same place:
- * near, or far. The two are reported apart.
+ * A window is clean if no thread waited for its CPU in it (run delay, second field of schedstat), and if
+ * the next window is clean too and of the same place: near or far, and whose core has a neighbour, the
+ * loop taking longer than ever. Places are reported apart. One looks for windows without neighbours, as
+ * long as one may: how busy a neighbour is, nobody knows.
  *
  *   guest's CPU, caller      |  switch's CPU, helper (SCHED_FIFO: before the switch; sleeps otherwise)
  *   sem_post(go)             |  sem_wait(go)
@@ -35,8 +36,15 @@
 
 #include "bench.h"
 
-enum watch_place { WATCH_NEAR, WATCH_FAR, WATCH_DIRTY };
-#define WATCH_PLACES 2
+enum watch_place { /* the first three: bits */
+	WATCH_NEAR = 0,
+	WATCH_FAR = 1,
+	WATCH_GUEST_SHARED = 2, /* the guests' core has a neighbour */
+	WATCH_SWITCH_SHARED = 4,
+	WATCH_DIRTY = 8,
+};
+#define WATCH_PLACES WATCH_DIRTY
+#define WATCH_OWN_PLACES 2 /* those without neighbours come first */
 
 struct watch {
 	const struct bench_opt *opt;
@@ -45,7 +53,7 @@ struct watch {
 	uint64_t waited;  /* ns, until the window began */
 	uint64_t core_least; /* TSC cycles, as far as is known */
 	uint64_t own, line;  /* of this window; 0: not known */
-	unsigned int windows, shared, late; /* of which a core was shared, somebody waited */
+	unsigned int windows, shared, late; /* of which a core was shared or not looked at, somebody waited */
 	bool has_helper;
 	pthread_t helper;
 	sem_t go;

@@ -91,7 +91,7 @@ def check_results(results):
         expect(row["value"]["max"] >= 0, row)
     for entry in results["raw"]:
         for one in entry["rounds"]:
-            expect([part["place"] for part in one["places"]] == ["near", "far", "any"], one)
+            expect([part["place"] for part in one["places"]] == [*distance.PLACES, "any"], one)
             everything = one["places"][-1]
             if one["mode"] == "pingpong":
                 expect(everything["rtt_ns"]["n"] > 0 and everything["one_way_ns"]["n"] > 0, one)
@@ -181,9 +181,10 @@ def look(tap, lab):
 
 
 def measured(core, **places):
-    """A result with windows, and nanoseconds of a line, by what test-bench took the place for."""
+    """A result with windows, and nanoseconds of a line, by what test-bench took the place for; near_g:
+    "near g"."""
     return {"watch": {"core": core}, "places": [
-        *({"place": place, "windows": windows, "line_ns": line_ns}
+        *({"place": place.replace("_", " "), "windows": windows, "line_ns": line_ns}
           for place, (windows, line_ns) in places.items()), {"place": "any", "windows": 100, "line_ns": 300}]}
 
 
@@ -205,6 +206,10 @@ def places(tap):
         expect(told.choose([[near, far, far], [far, both]]) == "far", "most of each switch")
         expect(told.choose([[near], [both], [far]]) == "near", "most switches, then near")
         expect(told.choose([[shared]]) is None, "no place")
+        guest = measured(2700, near=(9, 110), near_g=(80, 110))
+        expect(told.choose([[guest], [guest]]) == "near", "without neighbours")
+        busy = measured(2700, near=(2, 110), near_g=(80, 110), near_gs=(70, 110))
+        expect(told.choose([[guest], [busy]]) == "near g", "most switches, with neighbours if need be")
         idle = {"value": 1, "places": [{"place": "any", "windows": 0, "value": 1}]}
         expect(told.choose([[idle]]) is None and told.part(idle, None)["value"] == 1, "not watched")
         expect(distance.fullest(both)["line_ns"] == 500, "most windows")

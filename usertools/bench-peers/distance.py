@@ -3,9 +3,10 @@
 """What the cores were like while something was measured, and which results may be compared.
 
 A virtual machine's CPUs move on their host, and share their cores with others, from one millisecond to
-the next. test-bench looks at them in each window (app/test-bench/watch.h) and reports what it saw near
-and far apart: each result has "places", parts with "place", "windows", "line_ns" and what was measured
-there. "any" is all windows, the disturbed ones too. Only parts of one place are compared.
+the next. test-bench looks at them in each window (app/test-bench/watch.h) and reports apart what it saw
+near and far, and with a neighbour on the guests' core (g), the switch's (s), or both: each result has
+"places", parts with "place", "windows", "line_ns" and what was measured there. "any" is all windows,
+the disturbed ones too. Only parts of one place are compared.
 """
 import json
 import re
@@ -17,6 +18,8 @@ from lab import Lab
 
 SHARED = 1.15     # of the loop that fills a core, over its least time, as in watch.c
 MIN_WINDOWS = 8   # of a part, to be compared
+PLACES = ("near", "far", "near g", "far g", "near s", "far s", "near gs", "far gs")
+OWN = PLACES[:2]  # no neighbours
 
 least = {"core": 0} # TSC cycles that test-bench has seen so far
 
@@ -86,10 +89,11 @@ class Places:
 
     def choose(self, groups):
         """The place at which most groups of results (one per switch and measure that are compared) have
-        some, and of two such the one with more results; None: there is none."""
+        some, of two such the one without neighbours, then the one with more results; None: there is
+        none."""
         counts = {}
-        for place in ("near", "far"):
+        for place in PLACES:
             found = [len(self.parts(group, place)) for group in groups]
-            counts[place] = (sum(n > 0 for n in found), sum(found))
+            counts[place] = (sum(n > 0 for n in found), place in OWN, sum(found))
         best = max(counts, key=counts.get)
         return best if counts[best][0] > 0 else None

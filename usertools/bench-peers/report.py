@@ -3,6 +3,8 @@
 """From results of all rounds to rows of a table, ratios and targets."""
 import statistics
 
+import distance
+
 GUEST_IS_LIMIT = 0.93   # share of its time that the guest thread moves frames
 TX_FULL_IS_SWITCH = 0.3 # share of bursts that were not taken whole
 LOSS_TOLD = 0.01        # share of the frames sent, beyond which the report tells of it
@@ -183,6 +185,9 @@ def print_table(measures, rows, out):
             if row.lossy:
                 print(f"  {row.switch.label}: {100 * row.loss['median']:.0f} % of the frames sent did "
                       "not arrive", file=out)
+    if any(row.place and row.place not in distance.OWN for row in rows):
+        print("\nCPUS with g, s: somebody else was on the other hardware thread of the guests' core, of "
+              "the switch's", file=out)
 
 
 def print_limits(limits, places, out):
@@ -198,7 +203,7 @@ def print_limits(limits, places, out):
               f"{statistics.median(w['p99'] for w in wakes) / 1000:.1f} us (p99)", file=out)
     relays = {}
     for r in limits:
-        for place in ("near", "far") if r["what"] == "relay" else ():
+        for place in distance.PLACES if r["what"] == "relay" else ():
             part = places.part(r, place)
             if part:
                 relays.setdefault((r["bytes"], r["slots"], place), []).append(part)
@@ -250,14 +255,15 @@ class Targets:
                 not other and all(row.switch.ours for row in rows)):
             return # not asked for
         if ours is None or not other:
-            self.lines.append(f"unknown {what}: no clean windows with the CPUs equally far apart")
+            self.lines.append(f"unknown {what}: no clean windows of the same place")
             return
         ratio = ours / other
         met = ratio >= limit if least else ratio <= limit
         sign = ">=" if least else "<="
         explained = "".join(f"; {name} {value / other:.2f}" for name, value in beside if value)
-        self.lines.append(f"{'met' if met else 'MISSED':7} {what}: {ratio:.2f}, "
-                          f"target {sign} {limit:.2f}{explained}")
+        place = next((row.place for row in rows if row.place), None)
+        self.lines.append(f"{'met' if met else 'MISSED':7} {what}: {ratio:.2f}, target {sign} "
+                          f"{limit:.2f}{explained}{f' ({place})' if place else ''}")
 
     def off(self, measure, name, key):
         """The same figure with policy off, for judge()."""
