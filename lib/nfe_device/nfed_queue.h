@@ -105,10 +105,12 @@ nfed_sq_snapshot_burst(const struct nfed_queue *q, uint32_t n, union nfe_msg *co
 	uint32_t at = q->cons & q->mask, to_end = q->mask + 1 - at;
 	uint32_t first = n < to_end ? n : to_end;
 
+	const uint8_t *entries = q->entries, *from = entries + (size_t)at * NFE_MSG_SIZE;
+
 	for (uint32_t i = 0; i < first; i++)
-		nfe_cell64_copy(&copy[i], q->entries + (size_t)(at + i) * NFE_MSG_SIZE);
+		nfe_cell64_copy(&copy[i], from + (size_t)i * NFE_MSG_SIZE);
 	for (uint32_t i = first; i < n; i++)
-		nfe_cell64_copy(&copy[i], q->entries + (size_t)(i - first) * NFE_MSG_SIZE);
+		nfe_cell64_copy(&copy[i], entries + (size_t)(i - first) * NFE_MSG_SIZE);
 }
 
 static inline void
@@ -138,10 +140,11 @@ nfed_rq_write(struct nfed_queue *q, uint32_t ahead, const union nfe_msg *msg)
 static inline void
 nfed_rq_write_burst(struct nfed_queue *q, const union nfe_msg *msg, uint32_t n, uint32_t ahead)
 {
-	uint8_t *cell = nfed_rq_cell(q, 0);
+	uint8_t *entries = q->entries, *cell = nfed_rq_cell(q, 0);
+	uint32_t next = q->prod + ahead, mask = q->mask;
 
 	for (uint32_t i = 0; i < n; i++) {
-		nfe_prefetch_write(nfed_rq_cell(q, ahead + i));
+		nfe_prefetch_write(entries + (size_t)((next + i) & mask) * NFE_MSG_SIZE);
 		nfe_cell64_copy(cell + (size_t)i * NFE_MSG_SIZE, &msg[i]);
 	}
 }

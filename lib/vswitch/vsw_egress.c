@@ -396,7 +396,8 @@ put_same(struct sink *s, uint32_t i, uint32_t end, uint32_t len_max, struct put_
 	for (; i + frames < end; frames++, f++) {
 		uint32_t more = cells + nfe_inline_cells(f->len);
 
-		if (unlikely(f->flags != 0 || f->cells != m + cells || f->len > len_max || more > room))
+		/* Hints of a frame with flags are never where a cell begins. */
+		if (unlikely(f->cells != m + cells || f->len > len_max || more > room))
 			break;
 		cells = more;
 		bytes += f->len;

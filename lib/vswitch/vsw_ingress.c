@@ -7,6 +7,7 @@
  * make frames of them (specification 4). Only the private copies are looked at from then on.
  * Runs on the lcore that polls the channel.
  */
+#include <rte_atomic.h>
 #include <rte_branch_prediction.h>
 
 #include "vsw_datapath.h"
@@ -49,7 +50,9 @@ cut_off(struct parse *p, uint32_t need)
  * order, is left for parse_message().
  *
  * Frames are filled field by field, here and below: one that is made elsewhere and copied waits for
- * the stores of the turn before (as in nfe_cell.h; 60 B: 1.2 to 1.9 times the rate).
+ * the stores of the turn before (as in nfe_cell.h; 60 B: 1.2 to 1.9 times the rate). A frame has as
+ * many cells as the one before, until its length says otherwise: so the next one is looked at
+ * before that was loaded (60 B: 12.1 cycles, now 9.6; lengths at random 12.7 and 13.2 per cell).
  */
 static void
 parse_inline_run(struct parse *p)
@@ -57,19 +60,25 @@ parse_inline_run(struct parse *p)
 	union nfe_msg *cells = p->lc->cells;
 	struct vsw_frame *f = &p->lc->frames[p->nb_frames];
 	uint32_t first = p->first, end = p->cells, len_max = p->c->inline_to_device;
+	uint32_t n = 1; /* cells of a frame */
 	uint64_t bytes = 0;
 
 	while (first < end) {
 		union nfe_msg *m = &cells[first];
-		uint32_t len = m->in.len, next = first + nfe_inline_cells(len);
+		uint32_t head = *(const nfe_cell_head *)m, len = head >> 16;
+		uint32_t next;
 
-		if (unlikely(m->type != NFE_MSG_INLINE || m->flags != 0 || len < NFE_MIN_FRAME ||
+		if (unlikely(nfe_inline_cells(len) != n)) {
+			n = nfe_inline_cells(len);
+			rte_compiler_barrier(); /* a branch it is to be */
+		}
+		next = first + n;
+		if (unlikely((head & UINT16_MAX) != NFE_MSG_INLINE || len < NFE_MIN_FRAME ||
 			     len > len_max || next > end))
 			break;
 		/* Nothing stale travels (rule 20): the cells may be delivered as they are. */
 		nfe_cell64_trim(&cells[next - 1], (INLINE_OFFSET + len - 1) % NFE_MSG_SIZE + 1);
 		f->hdr = (uint8_t *)m + INLINE_OFFSET;
-		f->seg = NULL;
 		f->len = len;
 		f->hdr_len = (uint16_t)len;
 		f->nsegs = 0;
