@@ -66,13 +66,14 @@ parse_inline_run(struct parse *p)
 	while (first < end) {
 		union nfe_msg *m = &cells[first];
 		uint32_t head = *(const nfe_cell_head *)m, len = head >> 16;
-		uint32_t next;
+		uint32_t next = first + n;
 
+		__asm__ volatile("" : "+r"(next)); /* a guess, that no compiler derives from len */
 		if (unlikely(nfe_inline_cells(len) != n)) {
 			n = nfe_inline_cells(len);
-			rte_compiler_barrier(); /* a branch it is to be */
+			next = first + n;
+			rte_compiler_barrier(); /* nor makes this a choice without a branch */
 		}
-		next = first + n;
 		if (unlikely((head & UINT16_MAX) != NFE_MSG_INLINE || len < NFE_MIN_FRAME ||
 			     len > len_max || next > end))
 			break;
