@@ -113,6 +113,15 @@ nfed_sq_snapshot_burst(const struct nfed_queue *q, uint32_t n, union nfe_msg *co
 		nfe_cell64_copy(&copy[i], entries + (size_t)(i - first) * NFE_MSG_SIZE);
 }
 
+/* Ask for the lines of n cells from own index cons + ahead on, which the host has published. */
+static inline void
+nfed_sq_prefetch(const struct nfed_queue *q, uint32_t ahead, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		__builtin_prefetch(q->entries +
+				   (size_t)((q->cons + ahead + i) & q->mask) * NFE_MSG_SIZE);
+}
+
 static inline void
 nfed_fq_snapshot(const struct nfed_queue *q, uint32_t ahead, struct nfe_fill *copy)
 {

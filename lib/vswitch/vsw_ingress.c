@@ -245,6 +245,9 @@ vsw_chan_poll(struct vsw_lcore *lc, struct vsw_chan *c)
 		nfed_fault(c->ch, NFE_REASON_MEMORY_GONE);
 		return 0;
 	}
+	/* What the next turn takes comes while this one works (CPUs far from each other, 60 B: 44 cycles
+	 * of the switch, now 40; 64 B: 80 and 74). */
+	nfed_sq_prefetch(sq, p.cells, RTE_MIN(p.avail - p.cells, lc->burst));
 	lc->src = c->port;
 	lc->src_ch = c->ch;
 	do {
