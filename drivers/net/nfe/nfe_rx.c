@@ -187,8 +187,8 @@ rx_short_fill(const struct nfe_rxq *q, struct rte_mbuf *m, const uint8_t *cell, 
 	char *data = (char *)m->buf_addr + RTE_PKTMBUF_HEADROOM;
 
 	rx_mbuf_init(q, m, len);
-	/* Whole cells, which have a fixed size: behind the frame there is room. But the last four bytes
-	 * of 64, 128 or 256 by themselves: what is behind them is another line. */
+	/* Whole cells, which have a fixed size: behind the frame there is room. But the last four
+	 * bytes of 64, 128 or 256 by themselves: what is behind them is another line. */
 	memcpy(data, cell + NFE_CELL_HEAD, NFE_INLINE_ONE);
 	for (uint32_t at = NFE_INLINE_ONE; at < len; at += NFE_MSG_SIZE)
 		if (len - at > sizeof(uint32_t))
