@@ -68,7 +68,7 @@ parse_inline_run(struct parse *p)
 		uint32_t head = *(const nfe_cell_head *)m, len = head >> 16;
 		uint32_t next = first + n;
 
-		__asm__ volatile("" : "+r"(next)); /* a guess, that no compiler derives from len */
+		__asm__("" : "+r"(next)); /* a guess, that no compiler derives from len */
 		if (unlikely(nfe_inline_cells(len) != n)) {
 			n = nfe_inline_cells(len);
 			next = first + n;
