@@ -130,11 +130,17 @@ held()
     echo "$(ls /proc/$pid/fd | wc -l) $(grep -c gntdev /proc/$pid/maps)" \\
         "$(grep -c evtchn: /proc/interrupts)"
 }}
-# grants GUEST: entries of its grant table that somebody has mapped, as Xen itself lists them.
+# grants GUEST: entries of its grant table that somebody has mapped, as Xen itself lists them: in a
+# tasklet, after xl debug-keys has returned.
+listed()
+{{
+    xl dmesg | grep -q "gnttab_usage_print_all \\] done"
+}}
 grants()
 {{
     xl dmesg -c > /run/dmesg
     xl debug-keys g
+    until_true 10 listed
     xl dmesg | awk -v "of=d$(cat "/run/$1.domid")" '/grant-table for/ {{ on = $5 == of }}
         on && /\\[0x/ {{ n++ }} END {{ print n + 0 }}'
 }}
