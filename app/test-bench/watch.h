@@ -36,7 +36,7 @@
 
 #include "bench.h"
 
-enum watch_place { /* the first three: bits */
+enum watch_place { /* bits, but WATCH_DIRTY */
 	WATCH_NEAR = 0,
 	WATCH_FAR = 1,
 	WATCH_GUEST_SHARED = 2, /* the guests' core has a neighbour */
@@ -53,7 +53,8 @@ struct watch {
 	uint64_t waited;  /* ns, until the window began */
 	uint64_t core_least; /* TSC cycles, as far as is known */
 	uint64_t own, line;  /* of this window; 0: not known */
-	unsigned int windows, shared, late; /* of which a core was shared or not looked at, somebody waited */
+	/* of which a core was shared or not looked at, and somebody waited */
+	unsigned int windows, shared, late;
 	bool has_helper;
 	pthread_t helper;
 	sem_t go;

@@ -5,8 +5,8 @@
 /*
  * Life of a VIF in the guest: attach builds it in straight order (host end with the shared memory,
  * region, channel 1 with three queues, start) and unwinds in reverse; detach lets go of everything.
- * The data path is in vif_io.c and vif_sent.c. The host end owns the shared memory, the VIF the rest; the host
- * end's control thread calls back into vif_link_changed() and vif_replay_indices().
+ * The data path is in vif_io.c and vif_sent.c. The host end owns the shared memory, the VIF the
+ * rest; the host end's control thread calls back into vif_link_changed() and vif_replay_indices().
  */
 #include <errno.h>
 #include <stdarg.h>
