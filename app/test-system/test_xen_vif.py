@@ -267,6 +267,8 @@ for cycle in $(seq {KILLS}); do
 done
 copy kills || return
 mix || return
+# Both taps answer, so both are attached to the switch that was started last.
+pings mixed u1 2 || return
 # What is left of a program that was killed: nothing, and its device can be taken away.
 result held_alive "$(held) $(grants u1)"
 on u1 30 "killall -9 vif-tap"
@@ -376,6 +378,7 @@ def check(tap, machine):
         with tap.case("domU, process and wire on one switch reach each other"):
             for pair in ("domu_process", "domu_wire", "process_wire", "wire_domu"):
                 check_pings(results, pair)
+            check_pings(results, "mixed")
             check_sums(json.loads(results["mix"]))
         with tap.case("kill -9 of a program in a domU: nothing of it is left, its VIF is detached"):
             check_killed(results)
