@@ -364,6 +364,27 @@ frames_wait_when_the_pool_is_empty(void)
 }
 
 /* A tag of the mbuf's is in the cells, and not in the mbuf. */
+/* Copy mode: a burst into a queue that is full, and whose device reads nothing, returns. */
+static int
+copies_do_not_wait_for_room(void)
+{
+	struct rte_mbuf *m[SIZE + 8];
+	struct tx t;
+
+	TEST_EQ(setup(), TEST_OK);
+	tx_init(&t);
+	for (unsigned int i = 0; i < RTE_DIM(m); i++)
+		m[i] = make_frame(60);
+	TEST_EQ(nfe_tx_burst_copy(&t.q, m, RTE_DIM(m)), SIZE);
+	TEST_EQ(nfe_tx_burst_copy(&t.q, m + SIZE, RTE_DIM(m) - SIZE), 0);
+	TEST_EQ(t.db, FIRST_INDEX + SIZE);
+	t.status.sq_cons = FIRST_INDEX + 4;
+	TEST_EQ(nfe_tx_burst_copy(&t.q, m + SIZE, RTE_DIM(m) - SIZE), 4);
+	rte_pktmbuf_free_bulk(m + SIZE + 4, RTE_DIM(m) - SIZE - 4);
+	TEST_EQ(rte_mempool_in_use_count(pool), 0);
+	return TEST_OK;
+}
+
 static int
 tagged_frames_make_cells_without_stale_bytes(void)
 {
@@ -594,6 +615,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(two_cells_do_not_wrap),
 	TEST_CASE(short_way_receives_as_the_general_one),
 	TEST_CASE(frames_wait_when_the_pool_is_empty),
+	TEST_CASE(copies_do_not_wait_for_room),
 	TEST_CASE(tagged_frames_make_cells_without_stale_bytes),
 	TEST_CASE(hash_and_checksum_come_into_the_mbuf),
 	TEST_CASE(frames_cut_off_in_their_tag_are_not_stripped),

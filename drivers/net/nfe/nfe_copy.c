@@ -234,11 +234,11 @@ nfe_tx_burst_copy(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 	if (unlikely(!nfeh_gate_enter(&q->gate)))
 		return 0; /* the device is away: no copies in vain */
 	nfeh_gate_leave(&q->gate);
-	do {
+	do { /* 0 of 0: the queue is full, and its device may never read it */
 		nb = tx_room(q, RTE_MIN((uint32_t)nb_pkts - sent, CHUNK));
 		n = tx_chunk(q, pkts + sent, nb);
 		sent += n;
-	} while (n == nb && sent < nb_pkts);
+	} while (nb > 0 && n == nb && sent < nb_pkts);
 	return sent;
 }
 
