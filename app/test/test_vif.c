@@ -242,6 +242,27 @@ buffers_given_back_are_free_again(void)
 }
 
 static int
+buffers_given_back_are_posted_again_without_a_frame(void)
+{
+	struct dev dev;
+	struct vif *vif = dev_open(&dev, 0);
+	union nfe_msg m = { .ret = { NFE_MSG_RET, 0, NFE_RET_COPY, 2, 2, { 0 } } };
+	uint8_t frame[64];
+
+	while (vif_refill(vif, 10) > 0)
+		;
+	m.ret.cookie[0] = dev_take_fill(&dev).cookie;
+	m.ret.cookie[1] = dev_take_fill(&dev).cookie;
+	nfed_queue_publish(dev.fq, dev.fq->cons);
+	dev_give(&dev, &m, 1);
+	TEST_EQ(vif_recv(vif, frame, sizeof(frame)), 0);
+	TEST_EQ(vif->counters.ret_copy, 2);
+	TEST_EQ(bufs_in_state(vif, VIF_BUF_POSTED), vif->fill_target);
+	dev_close(vif);
+	return TEST_OK;
+}
+
+static int
 message_not_published_whole_is_skipped_whole(void)
 {
 	struct dev dev;
@@ -417,6 +438,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(memory_shared_with_the_switch_holds_nothing_but_rings),
 	TEST_CASE(each_hostile_message_is_counted_and_no_buffer_is_delivered_twice),
 	TEST_CASE(buffers_given_back_are_free_again),
+	TEST_CASE(buffers_given_back_are_posted_again_without_a_frame),
 	TEST_CASE(message_not_published_whole_is_skipped_whole),
 	TEST_CASE(message_cut_by_a_short_peek_is_left_for_the_next_one),
 	TEST_CASE(hinted_message_is_byte_for_byte_the_contract),

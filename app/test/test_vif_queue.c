@@ -141,7 +141,7 @@ sent_buffers_come_back_in_lots_or_when_they_are_needed(void)
 		TEST_EQ(rte_ring_enqueue_elem(vif_send_ring(vif), &cell, sizeof(cell)), 0);
 		TEST_EQ(dev_take(&dev, frame), 200);
 		back = vif_reclaim(vif);
-		TEST_EQ(bufs_in_state(vif, VIF_BUF_APP), sent + 1 - back);
+		TEST_EQ(bufs_in_state(vif, VIF_BUF_HELD), sent + 1 - back);
 	}
 	TEST_EQ(back, RTE_MIN(vif->held_max, VIF_HELD_LOT));
 	TEST_EQ(sent, vif->held_max + 1);
@@ -271,6 +271,37 @@ device_that_rewrites_sent_messages_frees_only_sent_buffers(void)
 	return TEST_OK;
 }
 
+/* A message that was built and then not enqueued, whose buffer a device names in the ring. */
+static int
+buffer_put_after_the_device_named_it_is_free_once(void)
+{
+	uint8_t frame[MAX_FRAME] = { 0 };
+	struct dev dev;
+	struct vif *vif = dev_open(&dev, 0);
+	uint32_t buf = (uint32_t)vif_buf_get(vif);
+	union nfe_msg msg;
+
+	for (bool consumed = false;; consumed = true) {
+		TEST_EQ(vif_msg_dma(vif, &msg, buf, 0, 100), 1);
+		TEST_EQ(vif_send(vif, frame, 60), 0);
+		nfe_cell64_copy(vif_ring_at(&vif->send, *vif->send.prod - 1), &msg);
+		if (consumed)
+			*vif->send.cons = *vif->send.prod;
+		vif_reclaim(vif);
+		TEST_EQ(vif->buf_state[buf], consumed ? VIF_BUF_HELD : VIF_BUF_ENQUEUED);
+		vif_buf_put(vif, buf); /* no end, and nothing twice */
+		*vif->send.cons = *vif->send.prod;
+		reclaim(vif);
+		TEST_EQ(bufs_in_state(vif, VIF_BUF_FREE), BUFS);
+		TEST_EQ(vif->sent_bufs, 0);
+		if (consumed)
+			break;
+		TEST_EQ(vif_buf_get(vif), (int32_t)buf);
+	}
+	dev_close(vif);
+	return TEST_OK;
+}
+
 static int
 device_index_out_of_bounds_stops_only_that_ring(void)
 {
@@ -279,9 +310,8 @@ device_index_out_of_bounds_stops_only_that_ring(void)
 	uint8_t frame[64] = { 0 };
 
 	*vif->recv.prod = RING;
-	TEST_EQ(vif_recv(vif, frame, sizeof(frame)), 0);
 	*vif->fill.cons = 1;
-	TEST_EQ(vif_refill(vif, 4), 0);
+	TEST_EQ(vif_recv(vif, frame, sizeof(frame)), 0); /* refills, too */
 	TEST_EQ(vif->counters.overrun, 2);
 	*vif->send.cons = 0x80000000;
 	TEST_EQ(vif_reclaim(vif), 0);
@@ -536,6 +566,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(overwritten_messages_are_reclaimed_when_nothing_is_outstanding),
 	TEST_CASE(buffers_come_back_from_a_ring_that_stays_full),
 	TEST_CASE(device_that_rewrites_sent_messages_frees_only_sent_buffers),
+	TEST_CASE(buffer_put_after_the_device_named_it_is_free_once),
 	TEST_CASE(device_index_out_of_bounds_stops_only_that_ring),
 	TEST_CASE(send_index_that_goes_back_ends_no_reclaim_in_a_walk_around_all_indices),
 	TEST_CASE(replay_goes_on_at_the_last_fill_end_published),

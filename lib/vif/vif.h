@@ -77,6 +77,9 @@ uint32_t vif_max_frame(const struct vif *vif);  /* bytes that vif_send() takes *
 uint8_t vif_send_flags(const struct vif *vif);
 uint8_t vif_recv_flags(const struct vif *vif);
 uint32_t vif_max_mtu(const struct vif *vif);    /* bytes of layer 3 */
+/* These ask the switch, so do vif_mem_add() and vif_mem_del(). 0 or the negative errno of the request (specification 7);
+ * -ENOLINK: the switch is away and did not come back within 2 s; -ETIMEDOUT: it does not answer.
+ * vif_set_mtu: -ERANGE above vif_max_mtu(). */
 int vif_set_mtu(struct vif *vif, uint32_t mtu);
 int vif_stats(struct vif *vif, uint64_t value[NFE_STAT_MAX]);
 
@@ -92,11 +95,12 @@ void vif_buf_put(struct vif *vif, uint32_t buf);
 unsigned int vif_buf_get_burst(struct vif *vif, uint32_t *bufs, unsigned int n);
 void vif_buf_put_burst(struct vif *vif, const uint32_t *bufs, unsigned int n);
 /* Memory of the program's own (for example a memfd) as a further region: gives its key. Address,
- * length and fd_offset are multiples of the page size. -EFAULT on Xen: only what the library
- * allocated can be granted. */
+ * length and fd_offset are multiples of the page size, else -EINVAL. -ENOSPC: the switch allows no
+ * more regions or bytes; -EFAULT: the file has holes there; on Xen, where only what the library
+ * allocated can be granted, always. */
 int vif_mem_add(struct vif *vif, void *addr, size_t len, int fd, uint64_t fd_offset,
 		uint32_t *key);
-int vif_mem_del(struct vif *vif, uint32_t key);
+int vif_mem_del(struct vif *vif, uint32_t key); /* -ENOENT */
 
 /* Post up to n free buffers for receiving; returns how many. At most half of all buffers are ever
  * posted, so that sending isn't starved. vif_attach() posts the first, vif_recv() does it too. */

@@ -77,42 +77,53 @@ vif_buf_get(struct vif *vif)
 	return vif_buf_get_burst(vif, &buf, 1) == 1 ? (int32_t)buf : -1;
 }
 
-/* Was it the application's? Also a buffer whose message was built and then not enqueued. */
+void
+vif_buf_push(struct vif *vif, const uint32_t *bufs, unsigned int n)
+{
+	uint64_t old = __atomic_load_n(&vif->buf_top, __ATOMIC_RELAXED);
+
+	if (n == 0)
+		return;
+	for (unsigned int i = 1; i < n; i++)
+		__atomic_store_n(&vif->buf_next[bufs[i]], bufs[i - 1], __ATOMIC_RELAXED);
+	do {
+		__atomic_store_n(&vif->buf_next[bufs[0]], (uint32_t)old, __ATOMIC_RELAXED);
+	} while (!__atomic_compare_exchange_n(&vif->buf_top, &old, TOP(old, bufs[n - 1]), false,
+					      __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+}
+
+/* False: it is not the application's to give. It may put one whose message it built and didn't enqueue;
+ * a switch that writes that buffer's number into the send ring has it ENQUEUED or HELD by then, and
+ * vif_reclaim() brings it back. */
 static bool
 give_up(struct vif *vif, uint32_t buf)
 {
 	if (vif_buf_move(vif, buf, VIF_BUF_APP, VIF_BUF_FREE))
 		return true;
-	if (!vif_buf_move(vif, buf, VIF_BUF_SENT, VIF_BUF_FREE))
-		return false;
-	vif->sent_bufs--;
-	return true;
+	if (vif_buf_move(vif, buf, VIF_BUF_SENT, VIF_BUF_FREE)) {
+		vif->sent_bufs--;
+		return true;
+	}
+	/* The application puts a buffer twice, or one that it never had. */
+	assert(buf < vif->nb_bufs && vif->buf_state[buf] >= VIF_BUF_ENQUEUED);
+	return false;
 }
 
 void
 vif_buf_put_burst(struct vif *vif, const uint32_t *bufs, unsigned int n)
 {
-	uint32_t first = VIF_BUF_NONE, last = VIF_BUF_NONE;
-	uint64_t old;
+	uint32_t given[VIF_BURST];
 
-	for (unsigned int i = 0; i < n; i++) {
-		bool owned = give_up(vif, bufs[i]);
+	while (n > 0) {
+		unsigned int nb_given = 0, most = RTE_MIN(n, VIF_BURST);
 
-		assert(owned); /* the application puts a buffer twice, or one that it never had */
-		if (!owned)
-			continue;
-		if (last == VIF_BUF_NONE)
-			last = bufs[i];
-		__atomic_store_n(&vif->buf_next[bufs[i]], first, __ATOMIC_RELAXED);
-		first = bufs[i];
+		for (unsigned int i = 0; i < most; i++)
+			if (give_up(vif, bufs[i]))
+				given[nb_given++] = bufs[i];
+		vif_buf_push(vif, given, nb_given);
+		bufs += most;
+		n -= most;
 	}
-	if (first == VIF_BUF_NONE)
-		return;
-	old = __atomic_load_n(&vif->buf_top, __ATOMIC_RELAXED);
-	do {
-		__atomic_store_n(&vif->buf_next[last], (uint32_t)old, __ATOMIC_RELAXED);
-	} while (!__atomic_compare_exchange_n(&vif->buf_top, &old, TOP(old, first), false,
-					      __ATOMIC_RELEASE, __ATOMIC_RELAXED));
 }
 
 void

@@ -168,12 +168,10 @@ vif_recv(struct vif *vif, void *frame, uint32_t size)
 		int32_t avail = vif_ring_used(ring); /* R1 */
 		uint32_t cons = *ring->cons, n;
 
-		if (avail == 0)
-			return 0;
-		if (avail < 0) {
+		if (avail < 0)
 			vif->counters.overrun++;
-			return 0;
-		}
+		if (avail <= 0)
+			break; /* what came back unused must be posted again in any case */
 		n = vif_msg_read(vif, vif_ring_at(ring, cons),
 				 RTE_MIN((uint32_t)avail, vif_ring_to_end(ring, cons)), &rx);
 		if (rx.len > 0)

@@ -38,6 +38,7 @@ enum vif_buf_state { /* who owns a buffer */
 	VIF_BUF_POSTED = 2, /* the device, to receive */
 	VIF_BUF_SENT = 3,   /* the device, to send */
 	VIF_BUF_ENQUEUED = 4, /* the same, and vif->sent_at knows where */
+	VIF_BUF_HELD = 5,   /* the library: vif->held */
 };
 
 struct vif {
@@ -105,6 +106,8 @@ vif_buf_is_free(const struct vif *vif) /* is there any? */
 {
 	return (uint32_t)__atomic_load_n(&vif->buf_top, __ATOMIC_RELAXED) != VIF_BUF_NONE;
 }
+/* Buffers whose state is FREE already onto the stack, the last one on top. */
+void vif_buf_push(struct vif *vif, const uint32_t *bufs, unsigned int n);
 /* Change a buffer's owner; false: it is not as expected (a peer's lie, or a bug). */
 static inline bool
 vif_buf_move(const struct vif *vif, uint32_t buf, enum vif_buf_state from, enum vif_buf_state to)

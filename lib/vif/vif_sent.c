@@ -9,7 +9,7 @@
  *      │                             enqueues it itself
  *   next vif_reclaim()     ENQUEUED  read in the ring; vif->sent_at knows the slot
  *      │
- *   consumed, vif_reclaim  APP       held until its lines have left the switch's cache (VIF_HELD)
+ *   consumed, vif_reclaim  HELD      until its lines have left the switch's cache (VIF_HELD)
  *      │
  *   in lots                FREE
  *
@@ -27,15 +27,19 @@ vif_give_held(struct vif *vif, unsigned int n)
 {
 	uint32_t bufs[VIF_HELD];
 
-	for (unsigned int i = 0; i < n; i++)
-		bufs[n - 1 - i] = vif->held[(vif->first_held + i) % VIF_HELD];
+	for (unsigned int i = 0; i < n; i++) {
+		uint32_t buf = vif->held[(vif->first_held + i) % VIF_HELD];
+
+		vif_buf_move(vif, buf, VIF_BUF_HELD, VIF_BUF_FREE);
+		bufs[n - 1 - i] = buf;
+	}
 	vif->first_held = (vif->first_held + n) % VIF_HELD;
 	vif->nb_held -= n;
-	vif_buf_put_burst(vif, bufs, n);
+	vif_buf_push(vif, bufs, n);
 	return n;
 }
 
-/* The buffer's message was consumed. How many others came back to make room for it. */
+/* The buffer's message was consumed, its state is HELD. How many others came back to make room for it. */
 static unsigned int
 hold(struct vif *vif, uint32_t buf)
 {
@@ -108,7 +112,7 @@ take_up_to(struct vif *vif, uint32_t end)
 		while (buf != VIF_BUF_NONE) {
 			uint32_t next = __atomic_load_n(&vif->buf_next[buf], __ATOMIC_RELAXED);
 
-			vif_buf_move(vif, buf, VIF_BUF_ENQUEUED, VIF_BUF_APP);
+			vif_buf_move(vif, buf, VIF_BUF_ENQUEUED, VIF_BUF_HELD);
 			given += hold(vif, buf);
 			buf = next;
 		}
@@ -126,8 +130,8 @@ take_all(struct vif *vif, uint32_t prod, uint32_t cons)
 	if (prod != cons)
 		return 0;
 	for (uint32_t buf = 0; buf < vif->nb_bufs; buf++)
-		if (vif_buf_move(vif, buf, VIF_BUF_SENT, VIF_BUF_APP) ||
-		    vif_buf_move(vif, buf, VIF_BUF_ENQUEUED, VIF_BUF_APP))
+		if (vif_buf_move(vif, buf, VIF_BUF_SENT, VIF_BUF_HELD) ||
+		    vif_buf_move(vif, buf, VIF_BUF_ENQUEUED, VIF_BUF_HELD))
 			given += hold(vif, buf);
 	for (uint32_t i = 0; i < vif->send.size; i++)
 		vif->sent_at[i] = VIF_BUF_NONE;
