@@ -63,7 +63,7 @@ make_hot(struct vsw_lcore *lc, struct vsw_chan *c, bool kicked)
 		return;
 	}
 	share->next = c->next = c->prev = c;
-	share->rate = c->port->rate.tsc_kib != 0 ? &c->port->rate : NULL;
+	share->rate = c->port->rate.tsc_unit != 0 ? &c->port->rate : NULL;
 	share->weight = RTE_MAX(c->port->conf.weight, 1u);
 	share->at = lc->nb_active;
 	lc->active[lc->nb_active++] = share;

@@ -21,9 +21,13 @@
 #include <rte_common.h>
 
 #define VSW_RATE_KIB 1024
+/* A unit takes so many cycles of the clock, if the bucket is that large: else they are no integer number of
+ * them by far (100 Gbit/s, a clock of 24 MHz: 1.97 for a KiB). */
+#define VSW_RATE_UNIT_TSC 256
 
 struct vsw_rate {
-	uint64_t tsc_kib; /* TSC cycles in which a KiB is earned; 0: no limit */
+	uint64_t tsc_unit; /* TSC cycles in which a unit is earned; 0: no limit */
+	uint64_t unit;     /* bytes */
 	int64_t burst;    /* bytes, at most */
 	/* any lcore */
 	int64_t bytes;    /* may be sent; below 0: wait */
@@ -33,9 +37,13 @@ struct vsw_rate {
 static inline void
 vsw_rate_init(struct vsw_rate *r, uint64_t hz, uint64_t mbps, uint64_t burst_kib)
 {
-	r->tsc_kib = hz * VSW_RATE_KIB * 8 / 1000000 / mbps;
 	r->burst = (int64_t)burst_kib * VSW_RATE_KIB;
 	r->bytes = r->burst;
+	r->unit = VSW_RATE_KIB;
+	while (hz * r->unit * 8 / 1000000 / mbps < VSW_RATE_UNIT_TSC &&
+	       r->unit * 4 <= (uint64_t)r->burst)
+		r->unit *= 2;
+	r->tsc_unit = RTE_MAX(hz * r->unit * 8 / 1000000 / mbps, UINT64_C(1));
 }
 
 /* Fill up; one lcore at a time gets what time has earned. */
@@ -44,14 +52,15 @@ vsw_rate_fill(struct vsw_rate *r, uint64_t now)
 {
 	uint64_t filled = __atomic_load_n(&r->filled, __ATOMIC_RELAXED);
 	int64_t bytes, more, passed = (int64_t)(now - filled); /* clocks may differ a little */
-	uint64_t kib = passed > 0 ? (uint64_t)passed / r->tsc_kib : 0;
+	uint64_t units = passed > 0 ? (uint64_t)passed / r->tsc_unit : 0;
 
-	if (kib == 0 || !__atomic_compare_exchange_n(&r->filled, &filled, filled + kib * r->tsc_kib,
-						     false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+	if (units == 0 ||
+	    !__atomic_compare_exchange_n(&r->filled, &filled, filled + units * r->tsc_unit, false,
+					 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		return;
 	bytes = __atomic_load_n(&r->bytes, __ATOMIC_RELAXED);
 	do
-		more = RTE_MIN(bytes + (int64_t)RTE_MIN(kib, (uint64_t)UINT32_MAX) * VSW_RATE_KIB,
+		more = RTE_MIN(bytes + (int64_t)(RTE_MIN(units, (uint64_t)UINT32_MAX) * r->unit),
 			       r->burst);
 	while (!__atomic_compare_exchange_n(&r->bytes, &bytes, more, false, __ATOMIC_RELAXED,
 					    __ATOMIC_RELAXED));
