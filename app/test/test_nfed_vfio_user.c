@@ -30,6 +30,23 @@
 #define MEM_SIZE 0x10000u
 #define TIMEOUT_MS 2000
 
+/* Device, loop thread and one client with its memory. */
+struct bench {
+	struct nfed_loop *loop;
+	struct nfed_triggers *triggers;
+	struct nfed_vfio_user *att;
+	pthread_t thread;
+	bool stop;
+	unsigned int attached, detached;
+	unsigned int quiesce_us; /* that the owner takes for it */
+	char path[64];
+	struct vfio_user_client *client;
+	struct vfio_user_client_region bar0;
+	uint8_t *db; /* the client's mapping of the doorbell pages */
+	uint8_t *mem;
+	int mem_fd, irq_fd, kick_fd;
+};
+
 static int
 owner_start(void *owner, struct nfed_channel *ch)
 {
@@ -48,27 +65,13 @@ owner_stop(void *owner, struct nfed_channel *ch)
 static void
 owner_quiesce(void *owner)
 {
-	(void)owner;
+	const struct bench *b = owner;
+
+	usleep(b->quiesce_us);
 }
 
 static const struct nfed_owner_ops owner_ops = {
 	.channel_start = owner_start, .channel_stop = owner_stop, .quiesce = owner_quiesce,
-};
-
-/* Device, loop thread and one client with its memory. */
-struct bench {
-	struct nfed_loop *loop;
-	struct nfed_triggers *triggers;
-	struct nfed_vfio_user *att;
-	pthread_t thread;
-	bool stop;
-	unsigned int attached, detached;
-	char path[64];
-	struct vfio_user_client *client;
-	struct vfio_user_client_region bar0;
-	uint8_t *db; /* the client's mapping of the doorbell pages */
-	uint8_t *mem;
-	int mem_fd, irq_fd, kick_fd;
 };
 
 static void
@@ -85,8 +88,10 @@ loop_thread(void *arg)
 {
 	struct bench *b = arg;
 
-	while (!__atomic_load_n(&b->stop, __ATOMIC_ACQUIRE))
+	while (!__atomic_load_n(&b->stop, __ATOMIC_ACQUIRE)) {
 		nfed_loop_run(b->loop, 5);
+		nfed_control_poll(nfed_vfio_user_function(b->att), 1);
+	}
 	return NULL;
 }
 
@@ -203,12 +208,18 @@ control_state(const struct bench *b)
 }
 
 static void
-post_nop(struct bench *b, uint32_t n)
+post(struct bench *b, uint32_t n, struct nfe_req req)
 {
-	struct nfe_req req = { .type = NFE_MSG_REQ, .op = NFE_OP_NOP, .id = (uint16_t)n };
-
+	req.type = NFE_MSG_REQ;
+	req.id = (uint16_t)n;
 	memcpy(b->mem + 64 * (n % 16), &req, sizeof(req));
 	nfe_idx_publish((uint32_t *)(void *)(b->db + NFE_DB_SQ_PROD), n + 1);
+}
+
+static void
+post_nop(struct bench *b, uint32_t n)
+{
+	post(b, n, (struct nfe_req){ .op = NFE_OP_NOP });
 }
 
 /* Interrupt and answer. */
@@ -622,6 +633,37 @@ loop_drops_events_of_removed_descriptors(void)
 	return TEST_OK;
 }
 
+/* Ends with one RESET after the other, each of which makes the owner wait for its lcores. */
+static int
+long_messages_have_to_wait(void)
+{
+	struct nfe_req region = { .op = NFE_OP_REGISTER,
+				  .reg = { .key = 1, .access = NFE_ACCESS_READ, .iova = IOVA,
+					   .len = MEM_SIZE } };
+	const struct nfed_counters *count;
+	const uint64_t one = 1;
+	struct bench b;
+
+	TEST_EQ(device_up(&b), TEST_OK);
+	b.quiesce_us = (unsigned int)NFED_CTRL_DEBT_US + 10000;
+	TEST_EQ(client_up(&b), TEST_OK);
+	count = nfed_function_counters(nfed_vfio_user_function(b.att));
+	for (unsigned int i = 0; i < 8; i++) { /* no message is lost by it */
+		memset(b.db, 0, NFE_PAGE_SIZE);
+		memset(b.mem, 0, MEM_SIZE);
+		TEST_EQ(boot(&b), TEST_OK);
+		post(&b, 0, region);
+		TEST_EQ(write(b.kick_fd, &one, 8), 8);
+		TEST_EQ(nop_answered(&b, 0), TEST_OK);
+		wr(&b, NFE_REG_COMMAND, NFE_CMD_RESET);
+	}
+	TEST_EQ(NFE_STATUS_STATE(rd(&b, NFE_REG_STATUS)), NFE_STATE_RESET);
+	TEST_TRUE(count->rests > 0);
+	client_down(&b);
+	device_down(&b);
+	return TEST_OK;
+}
+
 static const struct test_case cases[] = {
 	TEST_CASE(client_boots_and_is_answered),
 	TEST_CASE(disconnect_resets_and_another_client_comes),
@@ -636,5 +678,6 @@ static const struct test_case cases[] = {
 	TEST_CASE(accesses_outside_of_every_region_are_refused),
 	TEST_CASE(config_space_is_the_same_by_any_width),
 	TEST_CASE(loop_drops_events_of_removed_descriptors),
+	TEST_CASE(long_messages_have_to_wait),
 };
 TEST_SUITE(nfed_vfio_user, cases);

@@ -224,20 +224,51 @@ may_serve(struct nfed_function *fn)
 	};
 	struct nfed_ctl_time *t = &fn->ctl_time;
 
-	if (nfed_allowance_count(&t->us, &limit, nfed_now_us()) > 0) {
-		t->resting = false;
-		return true;
-	}
-	fn->counters.rests += !t->resting;
-	t->resting = true;
-	return false;
+	bool was = t->resting;
+
+	t->resting = nfed_allowance_count(&t->us, &limit, nfed_now_us()) <= 0;
+	fn->counters.rests += t->resting && !was;
+	if (was && !t->resting && fn->conf.transport->rested != NULL)
+		fn->conf.transport->rested(fn->conf.transport_ctx);
+	return !t->resting;
+}
+
+static void
+charge(struct nfed_function *fn, uint64_t from_us)
+{
+	uint64_t us = nfed_now_us() - from_us;
+	int64_t *left = &fn->ctl_time.us.left;
+
+	if (us > NFED_CTRL_RUN_US)
+		*left -= (int64_t)(us - NFED_CTRL_RUN_US);
+	if (*left < -NFED_CTRL_DEBT_US)
+		*left = -NFED_CTRL_DEBT_US;
+}
+
+bool
+nfed_control_enter(struct nfed_function *fn)
+{
+	fn->ctl_time.entered_us = nfed_now_us();
+	return may_serve(fn);
+}
+
+void
+nfed_control_leave(struct nfed_function *fn)
+{
+	charge(fn, fn->ctl_time.entered_us);
+}
+
+bool
+nfed_control_rests(const struct nfed_function *fn)
+{
+	return fn->ctl_time.resting;
 }
 
 /* Returns requests taken. */
 static unsigned int
 serve(struct nfed_function *fn)
 {
-	uint64_t end_us = nfed_now_us() + NFED_CTRL_RUN_US, ended_us;
+	uint64_t from_us = nfed_now_us();
 	struct nfed_ctrl *c = &fn->ctrl;
 	unsigned int n;
 
@@ -250,13 +281,11 @@ serve(struct nfed_function *fn)
 					   "control SQ producer beyond its size");
 			break;
 		}
-		if (avail == 0 || (n > 0 && nfed_now_us() >= end_us))
+		if (avail == 0 || (n > 0 && nfed_now_us() - from_us >= NFED_CTRL_RUN_US))
 			break;
 		serve_one(fn);
 	}
-	ended_us = nfed_now_us();
-	if (ended_us > end_us)
-		fn->ctl_time.us.left -= (int64_t)(ended_us - end_us);
+	charge(fn, from_us);
 	return n;
 }
 

@@ -64,6 +64,9 @@ struct nfed_transport_ops {
 	/* The guest rang for this channel by its trigger page: as if it had kicked. NULL: there are no
 	 * such pages. */
 	void (*kick)(void *ctx, unsigned int channel);
+	/* The guest need not wait any more (nfed_control_enter()): messages and requests may lie there
+	 * that nobody will announce again. NULL: enter is never called. */
+	void (*rested)(void *ctx);
 };
 
 /* What the function asks of its owner (the switch). All on the control thread; negative errno
@@ -121,7 +124,7 @@ extern const struct nfed_limits nfed_limits_default;
 	X(bad_register, "write to a read-only or unknown register, or of wrong width") \
 	X(bad_command, "COMMAND not allowed in this state") \
 	X(stalled, "control RQ left full while a request waited") \
-	X(rests, "times its requests had to wait: they took too much of the control thread's time") \
+	X(rests, "times its requests or messages had to wait: they took too much of the control thread's time") \
 	X(triggers, "triggers accepted") \
 	X(trigger_busy, "triggers refused: no room in the queue") \
 	X(bad_trigger, "access to a trigger page that is no trigger and no kick")
@@ -170,6 +173,15 @@ bool nfed_control_run(struct nfed_function *fn);
  * while a request waited.
  */
 bool nfed_control_poll(struct nfed_function *fn, uint64_t now_ms);
+/*
+ * Around what the transport does for a guest on the control thread: registers, maps, resets. That counts
+ * like the time of requests. enter: false: the guest has had too much, do nothing for it until the
+ * transport's rested(), from nfed_control_poll() at the latest. What must be done in any case is
+ * charged all the same.
+ */
+bool nfed_control_enter(struct nfed_function *fn);
+void nfed_control_leave(struct nfed_function *fn);
+bool nfed_control_rests(const struct nfed_function *fn);
 
 /* The transport unmaps guest memory: regions in it go away; running channels with queues in it
  * enter ERROR first. On return nothing of the range is used. */

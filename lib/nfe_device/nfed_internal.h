@@ -24,6 +24,8 @@
 #define NFED_CTRL_RUN_US 1000u     /* no request is begun that late in a run */
 #define NFED_CTRL_SHARE 4u         /* beyond that a guest gets one in so many us of the thread, */
 #define NFED_CTRL_AHEAD_US 1000000 /* and so many us at once */
+#define NFED_CTRL_DEBT_US 250000   /* no guest owes more, however long lcores made it take: this is */
+				   /* paid back in 1 s, and its driver waits 2 s for an answer */
 #define NFED_CTRL_STALL_MS 5000u   /* a host that reads no answer for so long has failed */
 #define NFED_CTRL_PIECES 4u        /* mmaps behind one control mapping */
 #define NFED_NB_REGS (NFE_REG_END / 8)
@@ -60,6 +62,7 @@ struct nfed_ctl_faults { /* page faults of the control thread in this guest's me
 
 struct nfed_ctl_time { /* of the control thread, for runs beyond NFED_CTRL_RUN_US */
 	struct nfed_allowance us; /* it may take none while there are none left */
+	uint64_t entered_us; /* nfed_control_enter() */
 	bool resting; /* requests may wait that nobody will kick for */
 };
 

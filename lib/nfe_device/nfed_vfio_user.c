@@ -331,20 +331,13 @@ transport_kick(void *ctx, unsigned int channel)
 	nfed_kick_self(&att->kick[channel == 0 ? KICK_CONTROL : KICK_DATA]);
 }
 
-static const struct nfed_transport_ops transport_ops = {
-	.map = transport_map,
-	.unmap = transport_unmap,
-	.interrupt = transport_interrupt,
-	.kick = transport_kick,
-};
-
 static void on_conn_ready(void *arg, uint32_t events);
 
-/* The connection came, went or changed: watch the one there is. */
+/* The connection came, went or changed: watch the one there is, unless its guest has to wait. */
 static void
 watch_connection(struct nfed_vfio_user *att)
 {
-	int fd = vfio_user_conn_fd(att->server);
+	int fd = nfed_control_rests(att->fn) ? -1 : vfio_user_conn_fd(att->server);
 
 	if (fd == att->conn_fd)
 		return;
@@ -364,9 +357,12 @@ on_conn_ready(void *arg, uint32_t events)
 	struct nfed_vfio_user *att = arg;
 
 	(void)events;
-	if (vfio_user_conn_process(att->server) < 0 && att->conn_fd >= 0) {
-		nfed_loop_del(att->conf.loop, att->conn_fd); /* it died before it negotiated */
-		att->conn_fd = -1;
+	if (nfed_control_enter(att->fn)) {
+		if (vfio_user_conn_process(att->server) < 0 && att->conn_fd >= 0) {
+			nfed_loop_del(att->conf.loop, att->conn_fd); /* it died before it negotiated */
+			att->conn_fd = -1;
+		}
+		nfed_control_leave(att->fn);
 	}
 	watch_connection(att);
 }
@@ -377,9 +373,28 @@ on_listen_ready(void *arg, uint32_t events)
 	struct nfed_vfio_user *att = arg;
 
 	(void)events;
+	nfed_control_enter(att->fn); /* in any case; what the new client says may have to wait */
 	vfio_user_server_accept(att->server); /* a failed accept is the client's loss */
+	nfed_control_leave(att->fn);
 	watch_connection(att);
 }
+
+static void
+transport_rested(void *ctx)
+{
+	struct nfed_vfio_user *att = ctx;
+
+	watch_connection(att);
+	nfed_kick_self(&att->kick[KICK_CONTROL]); /* requests that waited; their kick is gone */
+}
+
+static const struct nfed_transport_ops transport_ops = {
+	.map = transport_map,
+	.unmap = transport_unmap,
+	.interrupt = transport_interrupt,
+	.kick = transport_kick,
+	.rested = transport_rested,
+};
 
 static void
 on_control_kick(void *arg, uint32_t events)
