@@ -405,7 +405,7 @@ shares_of_all_vifs_fit_into_the_process(void)
 		maps = b.maps_in_use + (uint64_t)nb[i] * (share.max_mappings + 13);
 		TEST_TRUE(maps <= 65530 - 65530 / 8);
 		TEST_TRUE((uint64_t)nb[i] * (share.max_mappings + 3) <= NFED_GUARD_SLOTS);
-		fds = 128 + (uint64_t)nb[i] * (14 + 16 + share.dma.max_files);
+		fds = 256 + (uint64_t)nb[i] * (14 + 16 + share.dma.max_files);
 		TEST_TRUE(fds <= b.max_fds);
 		TEST_TRUE(share.dma.max_files >= NFED_SHARE_MIN_FILES);
 	}
@@ -419,7 +419,7 @@ shares_too_small_are_refused_and_the_need_suffices(void)
 	struct nfed_share share;
 
 	b.max_fds = nfed_share_fds_needed(b.nb_vifs, b.nb_queues);
-	TEST_EQ(b.max_fds, 128 + 1000 * (14 + 2 + 3));
+	TEST_EQ(b.max_fds, 256 + 1000 * (14 + 2 + 3));
 	TEST_EQ(nfed_share_divide(&b, &share), 0);
 	TEST_EQ(share.dma.max_files, NFED_SHARE_MIN_FILES);
 	b.max_fds--;

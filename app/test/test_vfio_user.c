@@ -6,6 +6,7 @@
  * vfio-user as it is meant to be used: our client against our server over a real socket, the server
  * in a thread of its own; and the life of the server's socket and connections.
  */
+#include <netinet/in.h>
 #include <sched.h>
 #include <sys/resource.h>
 
@@ -396,6 +397,84 @@ connections_leave_no_descriptors(void)
 	return TEST_OK;
 }
 
+/* A TCP socket with unsent data that lingers: its last close() takes as long as its peer likes. */
+static int
+lingering_socket(int *peer)
+{
+	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	const struct linger linger = { 1, 60 };
+	const int small = 4096, large = 1 << 20; /* so that the rest stays with the sender */
+	socklen_t len = sizeof(addr);
+	char block[4096] = { 0 };
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), sock;
+
+	setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	if (bind(listener, (struct sockaddr *)&addr, len) < 0 || listen(listener, 1) < 0 ||
+	    getsockname(listener, (struct sockaddr *)&addr, &len) < 0)
+		return -1;
+	sock = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(sock, SOL_SOCKET, SO_SNDBUF, &large, sizeof(large));
+	if (connect(sock, (struct sockaddr *)&addr, len) < 0)
+		return -1;
+	*peer = accept(listener, NULL, NULL);
+	close(listener);
+	while (send(sock, block, sizeof(block), MSG_DONTWAIT) > 0)
+		;
+	setsockopt(sock, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	return sock;
+}
+
+/* Closing is looked at every 100 ms in the end, so that it never is quiet for long. */
+static void
+step_until_late(struct device *dev, uint64_t times)
+{
+	for (unsigned int i = 0; i < 100 && dev_stats(dev).closed_late < times; i++)
+		dev_step(dev, 50);
+}
+
+/* By a message that was read, and by one that was not when the client left. */
+static int
+descriptor_that_does_not_close_stops_nobody_else(void)
+{
+	struct device dev, other;
+	int peer[2], sock, next, fd, before = count_fds();
+
+	TEST_EQ(dev_start(&dev), 0);
+	TEST_EQ(dev_start(&other), 0);
+	sock = raw_attach(&dev);
+	for (unsigned int i = 0; i < 2; i++) {
+		fd = lingering_socket(&peer[i]);
+		TEST_TRUE(fd >= 0);
+		raw_request(sock, VFIO_USER_DEVICE_RESET, NULL, 0, &fd, 1);
+		close(fd);
+	}
+	TEST_EQ(vfio_user_conn_process(dev.server), 0); /* all in one thread: it would hang here */
+	TEST_EQ(vfio_user_conn_fd(dev.server), -1);
+	step_until_late(&dev, 1);
+	TEST_EQ(dev_stats(&dev).closed_late, 1);
+	TEST_EQ(dev_stats(&dev).messages, 2);
+	next = raw_attach(&other);
+	TEST_TRUE(next >= 0);
+	close(next);
+	close(peer[0]);
+	step_until_late(&dev, 2);
+	TEST_EQ(dev_stats(&dev).messages, 3); /* the next one, with the same effect */
+	TEST_EQ(dev_stats(&dev).closed_late, 2);
+	close(sock);
+	next = raw_connect(&dev); /* the next client waits, and nothing spins */
+	raw_send_version(next);
+	dev_step(&dev, 50);
+	TEST_EQ(dev.connected, 1);
+	close(peer[1]);
+	dev_step(&dev, 0);
+	TEST_EQ(dev.connected, 2);
+	close(next);
+	dev_stop(&dev);
+	dev_stop(&other);
+	TEST_EQ(count_fds(), before);
+	return TEST_OK;
+}
+
 static int
 server_out_of_descriptors_does_not_spin(void)
 {
@@ -700,6 +779,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(client_that_died_unnoticed_keeps_nobody_out),
 	TEST_CASE(silent_connections_keep_nobody_out),
 	TEST_CASE(connections_leave_no_descriptors),
+	TEST_CASE(descriptor_that_does_not_close_stops_nobody_else),
 	TEST_CASE(server_out_of_descriptors_does_not_spin),
 	TEST_CASE(servers_end_is_seen_by_the_client),
 	TEST_CASE(device_that_refuses_a_client_says_why),

@@ -109,23 +109,47 @@ bad_header_flags_are_refused(void)
 
 /* First message of a new connection; refused, and the connection ends. */
 static int
-expect_refused(uint16_t cmd, const char *body, uint32_t len, unsigned int nb_fds, int error,
-	       size_t reason)
+expect_refused(uint16_t cmd, const char *body, uint32_t len, int error, size_t reason)
 {
-	int fd = eventfd(0, EFD_CLOEXEC), sock, before;
+	int sock, before;
 	struct device dev;
 	uint8_t byte;
 
 	TEST_EQ(dev_start(&dev), 0);
 	sock = raw_connect(&dev);
 	before = count_fds();
-	raw_request(sock, cmd, body, len, &fd, nb_fds);
+	raw_request(sock, cmd, body, len, NULL, 0);
 	TEST_EQ(expect_error(&dev, sock, error, reason), TEST_OK);
 	TEST_EQ(recv(sock, &byte, 1, MSG_DONTWAIT), 0);
 	TEST_EQ(count_fds(), before);
 	TEST_EQ(dev.connected, 0);
 	TEST_EQ(dev.disconnected, 0);
 	close(sock);
+	dev_stop(&dev);
+	return TEST_OK;
+}
+
+/* The first message may not bring descriptors: it is not even read. */
+static int
+first_message_with_descriptors_ends_the_connection(void)
+{
+	int fd = eventfd(0, EFD_CLOEXEC), sock, before;
+	const char zero[32] = { 0 };
+	struct device dev;
+	uint8_t byte;
+
+	TEST_EQ(dev_start(&dev), 0);
+	for (uint16_t cmd = 1; cmd <= 2; cmd++) {
+		sock = raw_connect(&dev);
+		before = count_fds();
+		raw_request(sock, cmd, zero, sizeof(zero), &fd, 1);
+		dev_step(&dev, 0);
+		TEST_TRUE(recv(sock, &byte, 1, MSG_DONTWAIT) <= 0);
+		TEST_EQ(dev_stats(&dev).bad_fds, cmd);
+		TEST_EQ(count_fds(), before);
+		close(sock);
+	}
+	TEST_EQ(dev.connected, 0);
 	close(fd);
 	dev_stop(&dev);
 	return TEST_OK;
@@ -136,18 +160,16 @@ wrong_order_is_refused(void)
 {
 	const char zero[32] = { 0 };
 
-	TEST_EQ(expect_refused(4, zero, 16, 0, EINVAL, COUNTER(bad_order)), TEST_OK);
-	TEST_EQ(expect_refused(2, zero, 32, 1, EINVAL, COUNTER(bad_order)), TEST_OK);
-	TEST_EQ(expect_refused(99, zero, 0, 0, EINVAL, COUNTER(bad_order)), TEST_OK);
+	TEST_EQ(expect_refused(4, zero, 16, EINVAL, COUNTER(bad_order)), TEST_OK);
+	TEST_EQ(expect_refused(99, zero, 0, EINVAL, COUNTER(bad_order)), TEST_OK);
 	return TEST_OK;
 }
 
 static int
 bad_version_is_refused(void)
 {
-	TEST_EQ(expect_refused(1, "\1\0\0\0", 4, 0, ENOTSUP, COUNTER(refused_version)), TEST_OK);
-	TEST_EQ(expect_refused(1, "\0\0", 2, 0, EINVAL, COUNTER(bad_size)), TEST_OK);
-	TEST_EQ(expect_refused(1, VERSION_JSON("{}"), 1, EINVAL, COUNTER(bad_fds)), TEST_OK);
+	TEST_EQ(expect_refused(1, "\1\0\0\0", 4, ENOTSUP, COUNTER(refused_version)), TEST_OK);
+	TEST_EQ(expect_refused(1, "\0\0", 2, EINVAL, COUNTER(bad_size)), TEST_OK);
 	return TEST_OK;
 }
 
@@ -157,23 +179,23 @@ json_garbage_is_refused(void)
 	const size_t bad = COUNTER(bad_json);
 	char deep[4096];
 
-	TEST_EQ(expect_refused(1, VERSION_JSON(""), 0, EINVAL, bad), TEST_OK);
-	TEST_EQ(expect_refused(1, VERSION_JSON("{"), 0, EINVAL, bad), TEST_OK);
-	TEST_EQ(expect_refused(1, VERSION_JSON("[]"), 0, EINVAL, bad), TEST_OK);
-	TEST_EQ(expect_refused(1, VERSION_JSON("{} x"), 0, EINVAL, bad), TEST_OK);
-	TEST_EQ(expect_refused(1, VERSION_JSON("\xff\xfe"), 0, EINVAL, bad), TEST_OK);
-	TEST_EQ(expect_refused(1, VERSION_JSON("{}\0{}"), 0, EINVAL, bad), TEST_OK);
-	TEST_EQ(expect_refused(1, "\0\0\0\0{}", 6, 0, EINVAL, bad), TEST_OK); /* no NUL */
-	TEST_EQ(expect_refused(1, VERSION_JSON("{\"capabilities\":3}"), 0, EINVAL, bad), TEST_OK);
-	TEST_EQ(expect_refused(1, VERSION_JSON("{\"capabilities\":{\"max_msg_fds\":\"a\"}}"), 0,
+	TEST_EQ(expect_refused(1, VERSION_JSON(""), EINVAL, bad), TEST_OK);
+	TEST_EQ(expect_refused(1, VERSION_JSON("{"), EINVAL, bad), TEST_OK);
+	TEST_EQ(expect_refused(1, VERSION_JSON("[]"), EINVAL, bad), TEST_OK);
+	TEST_EQ(expect_refused(1, VERSION_JSON("{} x"), EINVAL, bad), TEST_OK);
+	TEST_EQ(expect_refused(1, VERSION_JSON("\xff\xfe"), EINVAL, bad), TEST_OK);
+	TEST_EQ(expect_refused(1, VERSION_JSON("{}\0{}"), EINVAL, bad), TEST_OK);
+	TEST_EQ(expect_refused(1, "\0\0\0\0{}", 6, EINVAL, bad), TEST_OK); /* no NUL */
+	TEST_EQ(expect_refused(1, VERSION_JSON("{\"capabilities\":3}"), EINVAL, bad), TEST_OK);
+	TEST_EQ(expect_refused(1, VERSION_JSON("{\"capabilities\":{\"max_msg_fds\":\"a\"}}"),
 			       EINVAL, bad), TEST_OK);
 	TEST_EQ(expect_refused(1, VERSION_JSON("{\"capabilities\":{\"max_data_xfer_size\":-1}}"),
-			       0, EINVAL, bad), TEST_OK);
-	TEST_EQ(expect_refused(1, VERSION_JSON("{\"a\":1,\"a\":2}"), 0, EINVAL, bad), TEST_OK);
+			       EINVAL, bad), TEST_OK);
+	TEST_EQ(expect_refused(1, VERSION_JSON("{\"a\":1,\"a\":2}"), EINVAL, bad), TEST_OK);
 	memset(deep, '[', sizeof(deep));
 	memset(deep, 0, 4);
 	deep[sizeof(deep) - 1] = '\0';
-	TEST_EQ(expect_refused(1, deep, sizeof(deep), 0, EINVAL, bad), TEST_OK);
+	TEST_EQ(expect_refused(1, deep, sizeof(deep), EINVAL, bad), TEST_OK);
 	return TEST_OK;
 }
 
@@ -355,6 +377,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(no_reply_is_honoured),
 	TEST_CASE(impossible_message_size_ends_the_connection),
 	TEST_CASE(bad_header_flags_are_refused),
+	TEST_CASE(first_message_with_descriptors_ends_the_connection),
 	TEST_CASE(wrong_order_is_refused),
 	TEST_CASE(bad_version_is_refused),
 	TEST_CASE(json_garbage_is_refused),

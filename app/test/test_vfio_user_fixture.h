@@ -29,7 +29,7 @@
 #include <unistd.h>
 
 #include <vfio_user_proto.h>
-#include <vfio_user_server.h>
+#include <vfio_user_server_priv.h>
 
 #include "test.h"
 
@@ -200,18 +200,22 @@ dev_start(struct device *dev)
 	return 0;
 }
 
-/* Run what is ready, up to wait_ms without news. */
+#define DEV_CLOSE_MS 1000 /* for what takes no time, and a thread to be scheduled */
+
+/* Run what is ready, up to wait_ms without news. Also what is so when something has been closed. */
 static inline void
 dev_step(struct device *dev, int wait_ms)
 {
 	for (;;) {
+		bool closing = dev->server->closing || vfio_user_closer_busy(dev->server->closer);
 		struct pollfd pfd[3] = {
 			{ .fd = vfio_user_server_fd(dev->server), .events = POLLIN },
 			{ .fd = vfio_user_conn_fd(dev->server), .events = POLLIN },
 			{ .fd = dev->stop_fd, .events = POLLIN },
 		};
 
-		if (poll(pfd, 3, wait_ms) <= 0 || pfd[2].revents != 0)
+		if (poll(pfd, 3, wait_ms == 0 && closing ? DEV_CLOSE_MS : wait_ms) <= 0 ||
+		    pfd[2].revents != 0)
 			return;
 		if (pfd[1].revents != 0)
 			vfio_user_conn_process(dev->server);

@@ -149,6 +149,7 @@ vif_protocol(const struct vifsw_guest *guest)
 	vifsw_put_u64(object, "bad_json", c.bad_json);
 	vifsw_put_u64(object, "replies_waited", c.replies_waited);
 	vifsw_put_u64(object, "dropped_unread", c.dropped_unread);
+	vifsw_put_u64(object, "closed_late", c.closed_late);
 	return object;
 }
 
@@ -184,6 +185,7 @@ vifsw_show_vif_info(struct vifsw *s, const char *text)
 	vifsw_put_u64(object, "bytes", regions->bytes);
 	vifsw_put_u64(object, "max_bytes", regions->limits.max_bytes);
 	vifsw_put_u64(object, "mappings", regions->mappings);
+	vifsw_put_u64(object, "max_mappings", regions->limits.max_mappings);
 	json_object_set_new(object, "control", vif_refusals(vsw_port_function(port)));
 	if (guest->att != NULL)
 		json_object_set_new(object, "vfio_user", vif_protocol(guest));

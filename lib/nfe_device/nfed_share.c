@@ -13,7 +13,9 @@
 /* Measured: 7 of an idle VIF (listening socket, epoll, timer, two kicks of two), and connection,
  * doorbells and the guest's two kicks; two for connections that wait. One more per vector. */
 #define FDS_PER_VIF 13u
-#define FDS_BESIDES 128u /* EAL, uplinks, telemetry, loops */
+/* EAL, uplinks, telemetry, loops; and three guests at a time that do all they can: two more connections
+ * that wait, 16 in a message, as many of the last one being closed. */
+#define FDS_BESIDES 256u
 /* Control queues and status block, doorbells. */
 #define MAPS_PER_VIF (NFED_CTRL_PARTS * NFED_CTRL_PIECES + 1u)
 #define MAPS_RESERVE_SHIFT 3 /* an eighth for the EAL's own growth, stacks, libraries */

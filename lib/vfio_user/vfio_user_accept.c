@@ -20,6 +20,7 @@
 
 #define ACCEPT_BURST 16 /* connections per call; epoll calls again */
 #define ACCEPT_PAUSE_MS 100
+#define CLOSING_LONG_MS 100
 #define VERSION_MAX (sizeof(struct vfio_user_hdr) + VFIO_USER_INLINE_BODY)
 
 /* Out of the table, not closed. */
@@ -46,7 +47,7 @@ int
 vfio_user_server_adopt(struct vfio_user_server *server, int fd)
 {
 	struct epoll_event ev = { .events = EPOLLIN };
-	struct vfio_user_conn *conn = vfio_user_conn_new(fd, VERSION_MAX);
+	struct vfio_user_conn *conn = vfio_user_conn_new(server, fd, VERSION_MAX);
 	int rc;
 
 	if (conn == NULL) {
@@ -111,6 +112,7 @@ attach(struct vfio_user_server *server, struct vfio_user_conn *conn)
 
 	vfio_user_rx_reset(&conn->rx);
 	conn->rx.max_size = VFIO_USER_MAX_MSG;
+	conn->rx.max_fds = VFIO_USER_MAX_FDS;
 	server->close_pending = false;
 	rc = vfio_user_irq_clear_all(server);
 	if (rc == 0) {
@@ -188,6 +190,45 @@ pause_accept(struct vfio_user_server *server, bool pause)
 	server->accept_paused = pause;
 }
 
+/* Nobody is served while something is being closed that a client sent or was: true. What waits is not
+ * polled then, else an owner that polls us would spin. */
+static bool
+is_closing(struct vfio_user_server *server)
+{
+	bool busy = vfio_user_closer_busy(server->closer);
+	struct epoll_event ev = { .events = EPOLLIN };
+
+	if (busy && server->closing_ms == 0)
+		server->closing_ms = vfio_user_now_ms();
+	if (busy != server->closing)
+		for (unsigned int i = 0; i < server->nb_waiting; i++)
+			epoll_ctl(server->epoll_fd, busy ? EPOLL_CTL_DEL : EPOLL_CTL_ADD,
+				  server->waiting[i]->fd, &ev);
+	if (busy)
+		pause_accept(server, true);
+	else
+		server->closing_ms = 0;
+	server->closing = busy;
+	server->closing_long &= busy;
+	return busy;
+}
+
+/* Soon at first: mostly it takes some us. */
+static uint64_t
+closing_deadline(struct vfio_user_server *server)
+{
+	uint64_t now = vfio_user_now_ms(), for_ms;
+
+	if (server->closing_ms == 0)
+		server->closing_ms = now;
+	for_ms = now - server->closing_ms;
+	if (for_ms >= CLOSING_LONG_MS && !server->closing_long) {
+		server->closing_long = true;
+		server->stats.closed_late++;
+	}
+	return now + 1 + (for_ms < CLOSING_LONG_MS ? for_ms : CLOSING_LONG_MS);
+}
+
 static uint64_t
 earlier(uint64_t a_ms, uint64_t b_ms)
 {
@@ -207,6 +248,8 @@ vfio_user_arm_timer(struct vfio_user_server *server)
 		deadline_ms = earlier(deadline_ms, vfio_user_now_ms() + ACCEPT_PAUSE_MS);
 	if (server->conn != NULL && server->conn->tx.data != NULL)
 		deadline_ms = earlier(deadline_ms, server->conn->tx.deadline_ms + 1);
+	if (vfio_user_closer_busy(server->closer))
+		deadline_ms = closing_deadline(server);
 	its.it_value.tv_sec = (time_t)(deadline_ms / 1000);
 	its.it_value.tv_nsec = (long)(deadline_ms % 1000) * 1000000;
 	/* Empty it first: an old expiry would keep the descriptor readable. */
@@ -221,6 +264,10 @@ vfio_user_server_accept(struct vfio_user_server *server)
 	int fd, rc = 0;
 
 	vfio_user_conn_flush(server);
+	if (is_closing(server)) {
+		vfio_user_arm_timer(server);
+		return 0;
+	}
 	for (unsigned int n = 0; n < ACCEPT_BURST && rc == 0; n++) {
 		fd = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0)

@@ -117,7 +117,7 @@ vfio_user_client_connect(const char *path, unsigned int timeout_ms, struct vfio_
 	client->timeout_ms = timeout_ms;
 	for (unsigned int i = 0; i < VFIO_USER_CLIENT_REGIONS; i++)
 		client->region_fd[i] = -1;
-	vfio_user_rx_init(&client->rx, 0);
+	vfio_user_rx_init(&client->rx, 0, VFIO_USER_MAX_FDS, NULL);
 	client->fd = connect_socket(path, timeout_ms);
 	if (client->fd < 0) {
 		rc = client->fd;

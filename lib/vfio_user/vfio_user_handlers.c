@@ -59,6 +59,8 @@ handle_dma_map(struct vfio_user_server *server, struct vfio_user_rx *rx,
 		if (map.offset % VFIO_USER_PAGE != 0 || map.offset > INT64_MAX ||
 		    map.size > INT64_MAX - map.offset)
 			return bad_range(server);
+		if (vfio_user_check_memory(rx->fds.fd[0]) < 0)
+			return vfio_user_refuse(&server->stats.bad_fds, -EPERM);
 		fd = rx->fds.fd[0];
 		rx->fds.fd[0] = -1; /* the device's, even if it refuses */
 	}

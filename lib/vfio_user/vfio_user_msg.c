@@ -182,6 +182,10 @@ vfio_user_rx_failed(struct vfio_user_server *server, struct vfio_user_conn *conn
 		snprintf(why, VFIO_USER_WHY_LEN, "command %u of %u bytes, allowed are %zu to %u",
 			 rx->hdr.cmd, rx->hdr.size, sizeof(rx->hdr), rx->max_size);
 		vfio_user_send_error(server, conn, &rx->hdr, -EMSGSIZE);
+	} else if (error == -ETOOMANYREFS) {
+		server->stats.bad_fds++;
+		snprintf(why, VFIO_USER_WHY_LEN, "more than %u descriptors in a message",
+			 rx->max_fds);
 	} else if (error == -ECONNRESET && rx->have > 0) {
 		if (rx->have < sizeof(rx->hdr))
 			server->stats.bad_header++;
@@ -210,6 +214,7 @@ vfio_user_conn_drop(struct vfio_user_server *server, const char *why)
 	if (vfio_user_irq_clear_all(server) == 0)
 		vfio_user_irq_clear_latches(server);
 	vfio_user_conn_free(conn);
+	vfio_user_arm_timer(server);
 }
 
 void
@@ -260,8 +265,8 @@ vfio_user_conn_process(struct vfio_user_server *server)
 
 	if (conn == NULL)
 		return -ENOTCONN;
-	if (conn->tx.data != NULL)
-		return 0; /* first it takes the reply that waits */
+	if (conn->tx.data != NULL || server->closing || vfio_user_closer_busy(server->closer))
+		return 0; /* first it takes the reply that waits, and what it sent is closed */
 	rc = vfio_user_rx_step(conn->fd, &conn->rx);
 	if (rc == 0)
 		return 0;
@@ -272,6 +277,8 @@ vfio_user_conn_process(struct vfio_user_server *server)
 	}
 	rc = dispatch(server, conn);
 	vfio_user_rx_reset(&conn->rx);
+	if (vfio_user_closer_busy(server->closer))
+		vfio_user_arm_timer(server);
 	if (server->close_pending) {
 		memcpy(why, server->close_why, sizeof(why));
 		vfio_user_conn_drop(server, why);

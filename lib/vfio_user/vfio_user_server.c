@@ -21,7 +21,7 @@
 #define LISTEN_BACKLOG 16
 
 struct vfio_user_conn *
-vfio_user_conn_new(int fd, uint32_t max_size)
+vfio_user_conn_new(struct vfio_user_server *server, int fd, uint32_t max_size)
 {
 	struct vfio_user_conn *conn = malloc(sizeof(*conn));
 
@@ -30,7 +30,7 @@ vfio_user_conn_new(int fd, uint32_t max_size)
 	conn->fd = fd;
 	conn->deadline_ms = vfio_user_now_ms() + VFIO_USER_WAITING_MS;
 	conn->tx = (struct vfio_user_tx){ .data = NULL };
-	vfio_user_rx_init(&conn->rx, max_size);
+	vfio_user_rx_init(&conn->rx, max_size, 0, server->closer);
 	return conn;
 }
 
@@ -39,7 +39,7 @@ vfio_user_conn_free(struct vfio_user_conn *conn)
 {
 	vfio_user_rx_reset(&conn->rx);
 	free(conn->tx.data);
-	close(conn->fd);
+	vfio_user_closer_put_socket(conn->rx.closer, conn->fd);
 	free(conn);
 }
 
@@ -207,9 +207,12 @@ vfio_user_server_create(const struct vfio_user_server_conf *conf, struct vfio_us
 	server->path = strdup(conf->path);
 	if (server->path == NULL)
 		goto free_server;
+	server->closer = vfio_user_closer_create();
+	if (server->closer == NULL)
+		goto free_path;
 	rc = vfio_user_irq_init(server);
 	if (rc < 0)
-		goto free_path;
+		goto destroy_closer;
 	rc = open_socket(server, conf->mode);
 	if (rc < 0)
 		goto fini_irq;
@@ -223,6 +226,8 @@ close_socket:
 	close_socket(server);
 fini_irq:
 	vfio_user_irq_fini(server);
+destroy_closer:
+	vfio_user_closer_destroy(server->closer);
 free_path:
 	free(server->path);
 free_server:
@@ -241,6 +246,7 @@ vfio_user_server_destroy(struct vfio_user_server *server)
 	close(server->epoll_fd);
 	close_socket(server);
 	vfio_user_irq_fini(server);
+	vfio_user_closer_destroy(server->closer);
 	free(server->path);
 	free(server);
 }
@@ -254,7 +260,10 @@ vfio_user_server_fd(const struct vfio_user_server *server)
 int
 vfio_user_conn_fd(const struct vfio_user_server *server)
 {
-	return server->conn == NULL || server->conn->tx.data != NULL ? -1 : server->conn->fd;
+	if (server->conn == NULL || server->conn->tx.data != NULL || server->closing ||
+	    vfio_user_closer_busy(server->closer))
+		return -1; /* until vfio_user_server_accept() has seen that it is over */
+	return server->conn->fd;
 }
 
 void

@@ -91,8 +91,8 @@ void vfio_user_server_destroy(struct vfio_user_server *server);
  * listening socket, the connections that have not sent their VERSION, and the client while a reply
  * waits for it. The same for life. */
 int vfio_user_server_fd(const struct vfio_user_server *server);
-/* -1 while nobody is attached, and while a reply waits because the client does not read: nothing is
- * read from it then. Ask again after each call of the process functions. Closed when
+/* -1 while nobody is attached, while a reply waits because the client does not read, and while a
+ * descriptor that a client sent is being closed: nothing is read from it then. Ask again after each call of the process functions. Closed when
  * ops->disconnected() has returned. */
 int vfio_user_conn_fd(const struct vfio_user_server *server);
 
@@ -125,6 +125,7 @@ struct vfio_user_server_stats { /* since creation, by reason */
 	uint64_t bad_header, bad_size, bad_fds, bad_order, bad_command, bad_range, bad_json;
 	uint64_t replies_waited; /* the client did not read fast enough */
 	uint64_t dropped_unread; /* clients dropped because they did not read at all */
+	uint64_t closed_late; /* times a descriptor of a client took 100 ms and more to close */
 };
 void vfio_user_server_stats(const struct vfio_user_server *server,
 			    struct vfio_user_server_stats *stats);

@@ -51,6 +51,10 @@ struct vfio_user_server {
 	int epoll_fd; /* listen_fd, timer_fd, waiting connections, one whose reply waits: see owner */
 	int timer_fd; /* ends the wait of silent connections, of replies, and accept_paused */
 	bool accept_paused; /* out of descriptors: the listening socket is not polled for a while */
+	struct vfio_user_closer *closer;
+	bool closing;       /* it is busy: nothing is polled but the timer */
+	uint64_t closing_ms; /* since when; 0: not known yet */
+	bool closing_long;  /* counted */
 	struct vfio_user_device_info info;
 	struct vfio_user_server_ops ops;
 	void *ctx;
@@ -86,7 +90,7 @@ vfio_user_refuse(uint64_t *counter, int error)
 }
 
 /* vfio_user_server.c */
-struct vfio_user_conn *vfio_user_conn_new(int fd, uint32_t max_size);
+struct vfio_user_conn *vfio_user_conn_new(struct vfio_user_server *server, int fd, uint32_t max_size);
 void vfio_user_conn_free(struct vfio_user_conn *conn);
 
 /* vfio_user_accept.c */

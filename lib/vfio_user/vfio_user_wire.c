@@ -5,6 +5,9 @@
 /*
  * Messages over an AF_UNIX stream, see vfio_user_wire.h. Descriptors that arrive are owned by the
  * struct vfio_user_rx until somebody takes them; vfio_user_rx_reset() closes the rest (rule 13).
+ *
+ * With a closer no descriptor may be released on this thread. So a message is looked at first: one
+ * with more than there is room for stays in the socket, which the closer closes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -53,17 +56,24 @@ vfio_user_wait(int fd, short events, uint64_t deadline_ms)
 	}
 }
 
-int
-vfio_user_check_eventfd(int fd)
+bool
+vfio_user_is_eventfd(int fd)
 {
 	char path[32], link[sizeof(EVENTFD_LINK) + 1];
 	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, link, sizeof(link));
+	return n == (ssize_t)strlen(EVENTFD_LINK) && memcmp(link, EVENTFD_LINK, (size_t)n) == 0;
+}
+
+int
+vfio_user_check_eventfd(int fd)
+{
 	int flags;
 
 	/* A pipe or a FUSE file could block whoever writes to it for ever (rule 14). */
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	n = readlink(path, link, sizeof(link));
-	if (n != (ssize_t)strlen(EVENTFD_LINK) || memcmp(link, EVENTFD_LINK, (size_t)n) != 0)
+	if (!vfio_user_is_eventfd(fd))
 		return -EINVAL;
 	flags = fcntl(fd, F_GETFL);
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
@@ -71,14 +81,30 @@ vfio_user_check_eventfd(int fd)
 	return 0;
 }
 
-void
-vfio_user_rx_init(struct vfio_user_rx *rx, uint32_t max_size)
+/* By means that ask no file system: it may be one that waits for ever (rule 14). */
+int
+vfio_user_check_memory(int fd)
+{
+	return fcntl(fd, F_GET_SEALS) < 0 ? -EPERM : 0;
+}
+
+static void
+rx_begin(struct vfio_user_rx *rx)
 {
 	rx->have = 0;
-	rx->max_size = max_size;
 	rx->bad_fds = false;
 	rx->fds.n = 0;
 	rx->body = NULL;
+}
+
+void
+vfio_user_rx_init(struct vfio_user_rx *rx, uint32_t max_size, unsigned int max_fds,
+		  struct vfio_user_closer *closer)
+{
+	rx->max_size = max_size;
+	rx->max_fds = max_fds;
+	rx->closer = closer;
+	rx_begin(rx);
 }
 
 void
@@ -86,35 +112,81 @@ vfio_user_rx_reset(struct vfio_user_rx *rx)
 {
 	for (unsigned int i = 0; i < rx->fds.n; i++)
 		if (rx->fds.fd[i] >= 0)
-			close(rx->fds.fd[i]);
+			vfio_user_closer_put(rx->closer, rx->fds.fd[i]);
 	if (rx->body != rx->inline_body)
 		free(rx->body);
-	vfio_user_rx_init(rx, rx->max_size);
+	rx_begin(rx);
 }
 
-/* Keep the descriptors of one recvmsg(), or close them if they may not come now. */
-static void
-take_fds(struct vfio_user_rx *rx, struct msghdr *msg)
+/* The descriptors of one recvmsg(); how many. */
+static unsigned int
+fds_of(struct msghdr *msg, int fds[VFIO_USER_MAX_FDS])
 {
-	int fds[VFIO_USER_MAX_FDS];
-	unsigned int n;
+	unsigned int n = 0;
 
-	if ((msg->msg_flags & MSG_CTRUNC) != 0)
-		rx->bad_fds = true; /* more than 16: the kernel closed the surplus */
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c)) {
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
 		n = (unsigned int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
 		memcpy(fds, CMSG_DATA(c), n * sizeof(int));
-		for (unsigned int i = 0; i < n; i++) {
-			if (rx->have == 0 && rx->fds.n < VFIO_USER_MAX_FDS) {
-				rx->fds.fd[rx->fds.n++] = fds[i];
-			} else {
-				rx->bad_fds = true;
-				close(fds[i]);
-			}
+	}
+	return n;
+}
+
+/* Keep them, or close them if they may not come now. */
+static void
+take_fds(struct vfio_user_rx *rx, struct msghdr *msg)
+{
+	int fds[VFIO_USER_MAX_FDS];
+	unsigned int n = fds_of(msg, fds);
+
+	if ((msg->msg_flags & MSG_CTRUNC) != 0)
+		rx->bad_fds = true; /* more than there was room for: the kernel closed the surplus */
+	for (unsigned int i = 0; i < n; i++) {
+		if (rx->have == 0 && rx->fds.n < rx->max_fds) {
+			rx->fds.fd[rx->fds.n++] = fds[i];
+		} else {
+			rx->bad_fds = true;
+			vfio_user_closer_put(rx->closer, fds[i]);
 		}
 	}
+}
+
+static ssize_t
+receive(int sock, struct msghdr *msg, int flags)
+{
+	ssize_t n;
+
+	do {
+		n = recvmsg(sock, msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | flags);
+	} while (n < 0 && errno == EINTR);
+	return n;
+}
+
+/* Bytes that can be received without more than max_fds descriptors, as recvmsg() says it. What comes
+ * by a look is in the socket as well, so that closing it here is not the last time. */
+static ssize_t
+look(int sock, const struct vfio_user_rx *rx, struct iovec *iov)
+{
+	union fd_control control;
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 1, .msg_control = &control,
+			      .msg_controllen = CMSG_SPACE(sizeof(int) * rx->max_fds) };
+	int fds[VFIO_USER_MAX_FDS];
+	unsigned int nb_fds;
+	ssize_t n;
+
+	if (rx->max_fds == 0)
+		msg.msg_controllen = 0;
+	n = receive(sock, &msg, MSG_PEEK);
+	if (n < 0)
+		return n;
+	nb_fds = fds_of(&msg, fds);
+	for (unsigned int i = 0; i < nb_fds; i++)
+		close(fds[i]);
+	if ((msg.msg_flags & MSG_CTRUNC) == 0)
+		return n;
+	errno = ETOOMANYREFS;
+	return -1;
 }
 
 /* Up to len bytes to dst. Bytes taken, 0 when none are there, or a negative errno. */
@@ -125,11 +197,15 @@ recv_some(int sock, struct vfio_user_rx *rx, void *dst, size_t len)
 	union fd_control control;
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
 			      .msg_controllen = sizeof(control) };
-	ssize_t n;
+	ssize_t n = (ssize_t)len;
 
-	do {
-		n = recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	} while (n < 0 && errno == EINTR);
+	if (rx->closer != NULL) { /* no more than was looked at: more may have come meanwhile */
+		n = look(sock, rx, &iov);
+		if (n > 0)
+			iov.iov_len = (size_t)n;
+	}
+	if (n > 0)
+		n = receive(sock, &msg, 0);
 	if (n < 0)
 		return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
 	take_fds(rx, &msg);
