@@ -5,10 +5,11 @@
 """README.md and doc/*.md are true: what they name exists.
 
 Paths of the tree, relative links, options of our programs (asked by --help), telemetry commands of
-doc/vif-switch.md (both ways), code that is quoted from a source file, and the table of
+doc/vif-switch.md (both ways), xstats of the PMD (both ways), code that is quoted from a source file, and the table of
 doc/ring-rules.md (rules.py). Needs a build for the options and the list of unit tests; no root, no
 processes beyond --help and --list. Numbers of the contract are app/test/test_nfe.c's.
 """
+import fnmatch
 import glob
 import os
 import re
@@ -22,6 +23,7 @@ from lab import ROOT, Tap, expect  # noqa: E402
 HELP_TIMEOUT_S = 20
 DOCS = [os.path.join(ROOT, "README.md")] + sorted(glob.glob(os.path.join(ROOT, "doc", "*.md")))
 OPERATOR_GUIDE = os.path.join(ROOT, "doc", "vif-switch.md")
+PMD_GUIDE = os.path.join(ROOT, "doc", "guides", "nics", "nfe.rst")
 APP_GUIDE = os.path.join(ROOT, "doc", "guest-app-guide.md")
 TOP_DIRS = ("app", "config", "doc", "drivers", "lib", "usertools", ".ci")
 TREE_PATH = re.compile(r"(?<![\w/.$-])(?:\./)?((?:%s)/[\w./*-]+)" %
@@ -177,6 +179,23 @@ def check_telemetry():
         expect(not unknown, f"{name_of(doc)}: no such telemetry command: {sorted(unknown)}")
 
 
+def check_xstats():
+    """Those of net_nfe's own counters are in its guide, by name or as `prefix_*`, and no others."""
+    header = read(os.path.join(ROOT, "drivers", "net", "nfe", "nfe_rxtx.h"))
+    counters = set()
+    for side in ("tx", "rx"):
+        macro = re.search(rf"#define NFE_{side.upper()}_COUNTERS\(X\)((?:.*\\\n)*.*)", header)
+        expect(macro, f"nfe_rxtx.h has no NFE_{side.upper()}_COUNTERS")
+        names = re.findall(r"X\((\w+)\)", macro[1])
+        counters |= {f"{side}_{name}" for name in names[2:]} # packets, bytes: the ethdev's
+    documented = set(re.findall(r"``((?:tx|rx)_\w+\*?)``", read(PMD_GUIDE)))
+    missing = [name for name in sorted(counters)
+               if not any(fnmatch.fnmatch(name, pattern) for pattern in documented)]
+    expect(not missing, f"{name_of(PMD_GUIDE)} doesn't have {missing}")
+    unknown = [pattern for pattern in sorted(documented) if not fnmatch.filter(counters, pattern)]
+    expect(not unknown, f"{name_of(PMD_GUIDE)} has {unknown}, nfe_rxtx.h doesn't")
+
+
 def check_quotes():
     source = read(os.path.join(ROOT, "app", "vif-echo", "main.c"))
     quotes = re.findall(r"^```c\n(.*?)^```", read(APP_GUIDE), re.DOTALL | re.MULTILINE)
@@ -217,6 +236,8 @@ def main():
             check_options(doc, Programs(build))
     with tap.case("telemetry commands are those of doc/vif-switch.md"):
         check_telemetry()
+    with tap.case("xstats are those of the PMD's guide"):
+        check_xstats()
     with tap.case("the guide quotes vif-echo as it is"):
         check_quotes()
     check_rules(tap, build)
