@@ -375,6 +375,7 @@ changes_of_state_do_not_flood_the_log(void)
 		xt_hand_state(&f, NFE_XEN_INITIALISING);
 		xt_run(&t);
 		TEST_EQ(xt_back_state(&f), NFE_XEN_INIT_WAIT);
+		t.vif[0]->time_us = (struct nfed_allowance){ 0 }; /* on a slow machine, too */
 	}
 	TEST_ASSERT_MSG(nb_lines > 0 && nb_lines < 100, "%u lines", nb_lines);
 	return then_a_good_one_is_served(&t, &f);
@@ -451,6 +452,134 @@ guest_that_plays_dead_is_let_go_and_gains_nothing(void)
 	return then_a_good_one_is_served(&t, &f);
 }
 
+/* What the back end asks of xenstore, counted and slowed down. */
+static struct {
+	struct xenio_ops ops;
+	const struct xenio_ops *fake;
+	unsigned int nb_reads, nb_other;
+	unsigned int read_us;
+	const char *path; /* of these reads */
+} slow;
+
+static int
+slow_read(struct xenio *x, xenio_tx tx, const char *path, char *value, size_t size)
+{
+	if (strcmp(path, slow.path) == 0) {
+		slow.nb_reads++;
+		usleep(slow.read_us);
+	} else {
+		slow.nb_other++;
+	}
+	return slow.fake->read(x, tx, path, value, size);
+}
+
+static void
+make_slow(struct xt_world *t, const char *path)
+{
+	memset(&slow, 0, sizeof(slow));
+	slow.fake = t->x->ops;
+	slow.ops = *t->x->ops;
+	slow.ops.read = slow_read;
+	slow.path = path;
+	t->x->ops = &slow.ops;
+}
+
+/* Domain 5 has VIF a, domain 6 has b and is about to connect. */
+static int
+open_two(struct xt_world *t, struct xt_hand *f, struct xt_hand *neighbour)
+{
+	TEST_EQ(xt_open_hand(t, f), TEST_OK);
+	xt_make_device(t->dom0, 6, 0, "b");
+	xt_run(t);
+	TEST_EQ(xt_hand_open(t, neighbour, 6, 0, XT_PAGES), TEST_OK);
+	xt_hand_keys(neighbour);
+	return TEST_OK;
+}
+
+/* Writes to the state and below it; Closed stands there last. */
+static void
+toggle(struct xt_hand *f, unsigned int times)
+{
+	for (unsigned int i = 0; i < times; i++) {
+		xt_hand_state(f, i % 2 == 0 ? NFE_XEN_INITIALISING : NFE_XEN_CLOSED);
+		xenio_write(f->x, XENIO_NO_TX, f->front, "state/below", "%u", i);
+	}
+	xt_hand_state(f, NFE_XEN_CLOSED);
+}
+
+#define STATE_5 "/local/domain/5/device/nfe/0/state"
+
+/* Regression: each change was a request to xenstore, and the neighbour's waited behind them all. */
+static int
+state_changed_in_a_loop_is_one_look_a_turn(void)
+{
+	struct xt_hand f, neighbour;
+	struct xt_world t;
+
+	TEST_EQ(open_two(&t, &f, &neighbour), TEST_OK);
+	make_slow(&t, STATE_5);
+	toggle(&f, 1500);
+	xt_hand_state(&neighbour, NFE_XEN_INITIALISED);
+	nfed_loop_run(t.loop, 0);
+	TEST_EQ(slow.nb_reads, 1);
+	TEST_EQ(xt_back_state(&f), NFE_XEN_CLOSED);
+	TEST_EQ(xt_back_state(&neighbour), NFE_XEN_CONNECTED);
+	slow.nb_other = 0;
+	xt_run(&t); /* our own words have fired: they cost no request */
+	TEST_EQ(slow.nb_reads, 1);
+	TEST_EQ(slow.nb_other, 0);
+	toggle(&f, 4000); /* more than fit into a turn */
+	xt_run(&t);
+	TEST_TRUE(slow.nb_reads >= 2 && slow.nb_reads <= 4);
+	TEST_EQ(xt_back_state(&f), NFE_XEN_CLOSED);
+	TEST_EQ(xt_counters(&t)->put_off, 0);
+	xt_hand_close(&neighbour);
+	xt_hand_state(&f, NFE_XEN_INITIALISING);
+	xt_run(&t);
+	return then_a_good_one_is_served(&t, &f);
+}
+
+static int
+changes_over_time_are_put_off_and_none_is_lost(void)
+{
+	struct nfed_allowance *time;
+	struct xt_hand f, neighbour;
+	struct xt_world t;
+
+	TEST_EQ(open_two(&t, &f, &neighbour), TEST_OK);
+	make_slow(&t, STATE_5);
+	slow.read_us = 20000;
+	time = &t.vif[0]->time_us;
+	for (unsigned int i = 0; i < 500 && xt_counters(&t)->put_off == 0; i++) {
+		toggle(&f, 1);
+		nfed_loop_run(t.loop, 0);
+	}
+	TEST_EQ(xt_counters(&t)->put_off, 1);
+	TEST_TRUE(slow.nb_reads < 100); /* a second, and what that earned: 67 */
+	TEST_TRUE(time->left <= 0);
+	time->left = -1000000; /* rests for some seconds, on a slow machine too */
+	time->counted = nfed_now_us();
+	slow.nb_reads = 0;
+	for (unsigned int i = 0; i < 100; i++) {
+		toggle(&f, 2);
+		nfed_loop_run(t.loop, 0);
+		nfed_xen_tick(t.xen);
+	}
+	TEST_EQ(slow.nb_reads, 0);
+	xt_hand_state(&neighbour, NFE_XEN_INITIALISED);
+	nfed_loop_run(t.loop, 0);
+	TEST_EQ(xt_back_state(&neighbour), NFE_XEN_CONNECTED);
+	xt_hand_state(&f, NFE_XEN_INITIALISING);
+	xt_run(&t);
+	TEST_EQ(xt_back_state(&f), NFE_XEN_CLOSED);
+	time->counted -= 8000000; /* as if so much time had passed: nothing fires any more */
+	nfed_xen_tick(t.xen);
+	TEST_EQ(slow.nb_reads, 1);
+	TEST_EQ(xt_back_state(&f), NFE_XEN_INIT_WAIT);
+	xt_hand_close(&neighbour);
+	return then_a_good_one_is_served(&t, &f);
+}
+
 static const struct test_case cases[] = {
 	TEST_CASE(bad_keys_are_refused_by_reason),
 	TEST_CASE(memory_outside_the_arena_is_refused),
@@ -464,5 +593,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(event_storm_is_silenced_until_the_next_tick),
 	TEST_CASE(changes_of_state_do_not_flood_the_log),
 	TEST_CASE(guest_that_plays_dead_is_let_go_and_gains_nothing),
+	TEST_CASE(state_changed_in_a_loop_is_one_look_a_turn),
+	TEST_CASE(changes_over_time_are_put_off_and_none_is_lost),
 };
 TEST_SUITE(xen_hostile, cases);

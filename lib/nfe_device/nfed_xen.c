@@ -11,8 +11,9 @@
  *	device/nfe/N/state     token "f:ID/N"    a front end's state, hostile
  *	@releaseDomain         token "domains"   some domain ended
  *
- * A guest may fire its watch as often as it likes: each loop turn takes a bounded number, and many
- * changes of one key are one look. Control thread only.
+ * A guest may fire its watch as often as it likes, and our own words fire the first kind. So a loop
+ * turn first takes what has fired, without a request to xenstore, and only notes it; then each
+ * device is looked at once, however much it changed (rule 10). Control thread only.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -26,7 +27,7 @@
 #define DEVICES "devices"
 #define DOMAINS "domains"
 #define RELEASE "@releaseDomain"
-#define WATCHES_PER_TURN 64
+#define WATCHES_PER_TURN 4096 /* some ms at most; xenstored takes longer to make as many */
 #define LOG_BURST 24 /* lines of a VIF at once, then one a second */
 
 void
@@ -106,7 +107,7 @@ nfed_xen_unbind(struct nfed_xen_vif *v, const char *why)
 		     v->number, why);
 	state_watch(v, false);
 	v->bound = false;
-	v->look_again = v->tell_again = false;
+	v->look = v->look_again = v->tell_again = false;
 	v->state = NFE_XEN_UNKNOWN;
 }
 
@@ -255,7 +256,23 @@ parse_device(const char *rest, uint16_t *domid, uint32_t *number)
 }
 
 static void
-on_devices(struct nfed_xen *xen, const char *path)
+note_device(struct nfed_xen *xen, uint16_t domid, uint32_t number)
+{
+	struct nfed_xen_noted *noted = &xen->noted;
+
+	for (unsigned int i = 0; i < noted->nb_devices; i++)
+		if (noted->device[i].domid == domid && noted->device[i].number == number)
+			return;
+	if (noted->nb_devices == NFED_XEN_NOTED_DEVICES) {
+		noted->scan = true;
+		return;
+	}
+	noted->device[noted->nb_devices].domid = domid;
+	noted->device[noted->nb_devices++].number = number;
+}
+
+static void
+note_devices(struct nfed_xen *xen, const char *path)
 {
 	size_t len = strlen(xen->dir);
 	uint16_t domid;
@@ -264,13 +281,30 @@ on_devices(struct nfed_xen *xen, const char *path)
 	if (strncmp(path, xen->dir, len) != 0)
 		return;
 	if (path[len] == '\0' || strchr(path + len + 1, '/') == NULL)
-		nfed_xen_scan(xen); /* the directory itself, or that of a domain */
+		xen->noted.scan = true; /* the directory itself, or that of a domain */
 	else if (parse_device(path + len + 1, &domid, &number))
-		device_look(xen, domid, number);
+		note_device(xen, domid, number);
 }
 
 static void
-on_domains(struct nfed_xen *xen)
+note(struct nfed_xen *xen, const char *path, const char *token)
+{
+	unsigned int domid, number;
+	struct nfed_xen_vif *v;
+
+	if (strcmp(token, DEVICES) == 0) {
+		note_devices(xen, path);
+	} else if (strcmp(token, DOMAINS) == 0) {
+		xen->noted.domains = true;
+	} else if (sscanf(token, "f:%5u/%9u", &domid, &number) == 2) {
+		v = find_bound(xen, (uint16_t)domid, number);
+		if (v != NULL)
+			v->look = true;
+	}
+}
+
+static void
+look_at_domains(struct nfed_xen *xen)
 {
 	for (struct nfed_xen_vif *v = xen->vifs; v != NULL; v = v->next) {
 		struct xenio_domain info;
@@ -290,29 +324,38 @@ on_domains(struct nfed_xen *xen)
 	}
 }
 
+/* What was noted. Domains first: one that ended makes its VIF free for a device that was made. */
+static void
+look_at_noted(struct nfed_xen *xen)
+{
+	struct nfed_xen_noted noted = xen->noted;
+
+	xen->noted = (struct nfed_xen_noted){ .nb_devices = 0 };
+	if (noted.domains)
+		look_at_domains(xen);
+	if (noted.scan)
+		nfed_xen_scan(xen);
+	for (unsigned int i = 0; i < noted.nb_devices && !noted.scan; i++)
+		device_look(xen, noted.device[i].domid, noted.device[i].number);
+	for (struct nfed_xen_vif *v = xen->vifs; v != NULL; v = v->next)
+		if (v->look)
+			nfed_xen_state_look(v);
+}
+
 static void
 on_watch(void *arg, uint32_t events)
 {
 	struct nfed_xen *xen = arg;
 	struct xenio *x = xen->conf.x;
 	char path[XENIO_PATH_MAX], token[32];
-	unsigned int domid, number;
-	struct nfed_xen_vif *v;
 
 	(void)events;
 	for (unsigned int i = 0; i < WATCHES_PER_TURN; i++) {
 		if (x->ops->watch_next(x, path, sizeof(path), token, sizeof(token)) <= 0)
-			return;
-		if (strcmp(token, DEVICES) == 0) {
-			on_devices(xen, path);
-		} else if (strcmp(token, DOMAINS) == 0) {
-			on_domains(xen);
-		} else if (sscanf(token, "f:%5u/%9u", &domid, &number) == 2) {
-			v = find_bound(xen, (uint16_t)domid, number);
-			if (v != NULL)
-				nfed_xen_state_look(v);
-		}
+			break;
+		note(xen, path, token);
 	}
+	look_at_noted(xen);
 }
 
 void
@@ -327,10 +370,8 @@ nfed_xen_tick(struct nfed_xen *xen)
 		nfed_xen_state_bury(v);
 		if (v->tell_again)
 			nfed_xen_state_tell(v);
-		if (v->look_again) {
-			v->look_again = false;
+		if (v->look_again)
 			nfed_xen_state_look(v);
-		}
 	}
 }
 

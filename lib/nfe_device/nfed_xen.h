@@ -69,6 +69,7 @@ const char *nfe_xen_state_name(unsigned int state);
 	X(interrupts, "notifications to the guest") \
 	X(storms, "times the guest notified too often and was silenced for a while") \
 	X(too_soon, "attempts to connect that were put off") \
+	X(put_off, "looks at the front end that were put off: it took too much time") \
 	X(gone, "domains that ended while attached or bound") \
 	X(bad_state, "states of the front end that are none, or not at that moment") \
 	X(missing, "keys missing") \

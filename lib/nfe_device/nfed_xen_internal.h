@@ -20,12 +20,23 @@
 
 #define NFED_XEN_WHY 160 /* bytes of a reason in words */
 
+#define NFED_XEN_NOTED_DEVICES 64 /* beyond that all are looked at */
+struct nfed_xen_noted { /* by the watches that fired, to be looked at in this turn */
+	bool domains, scan; /* all of them */
+	unsigned int nb_devices;
+	struct {
+		uint16_t domid;
+		uint32_t number;
+	} device[NFED_XEN_NOTED_DEVICES];
+};
+
 struct nfed_xen {
 	struct nfed_xen_conf conf;
 	uint16_t domid; /* ours */
 	char dir[XENIO_PATH_MAX]; /* of all back ends */
 	struct nfed_xen_vif *vifs;
 	const struct nfed_xen_vif *looking_for; /* NULL: any */
+	struct nfed_xen_noted noted;
 	bool scan_again; /* at the next tick */
 };
 
@@ -52,6 +63,8 @@ struct nfed_xen_vif {
 	char front[XENIO_PATH_MAX], back[XENIO_PATH_MAX];
 	enum nfe_xen_state state; /* ours, as written */
 	uint64_t next_attach_ms;
+	struct nfed_allowance time_us; /* of the control thread, for its front end */
+	bool look;       /* in this turn: the front end's state has changed */
 	bool look_again; /* at the next tick */
 	bool tell_again; /* likewise: xenstored has not taken our state */
 
@@ -86,7 +99,7 @@ void nfed_xen_find(struct nfed_xen *xen, const struct nfed_xen_vif *v);
 void nfed_xen_state_start(struct nfed_xen_vif *v);
 /* Write our state, which xenstored may not take; then again at the next tick. */
 void nfed_xen_state_tell(struct nfed_xen_vif *v);
-/* The front end's state may have changed. */
+/* The front end's state may have changed; put off to a tick if it took too much of our time. */
 void nfed_xen_state_look(struct nfed_xen_vif *v);
 /* Let go of the front end if there is one; ours becomes Closed. */
 void nfed_xen_state_close(struct nfed_xen_vif *v, const char *why);

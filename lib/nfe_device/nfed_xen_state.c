@@ -16,6 +16,11 @@
  *
  * The table below has every pair of states; act() owns the transitions. Control thread. Keys are
  * read once each, at Initialised: what the guest writes afterwards changes nothing.
+ *
+ * All of it takes the control thread, which all guests have together: requests to xenstored wait
+ * for their answers, mapping takes long. So a guest gets a quarter of its time, beside a second at
+ * once; then its changes wait for a tick. What others make us do, such as to let go of a device
+ * that is removed, is done in any case, and charged.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -25,6 +30,9 @@
 #include "nfed_xen_internal.h"
 
 #define ATTACH_PERIOD_MS 50 /* mapping costs us more than asking for it costs the guest */
+/* The control thread's time for what a front end makes us do: so much at once, then a quarter. */
+#define AHEAD_US 1000000
+#define SHARE 4u
 
 enum action {
 	STAY,
@@ -68,6 +76,29 @@ nfe_xen_state_name(unsigned int state)
 	};
 
 	return state < NFE_XEN_STATES ? names[state] : "none";
+}
+
+/* At most what is there at once: when xenstored does not answer, that is not the guest's doing. */
+static uint64_t
+spent_us(uint64_t from_us)
+{
+	uint64_t us = nfed_now_us() - from_us;
+
+	return us < AHEAD_US ? us : AHEAD_US;
+}
+
+static const struct nfed_allowance_limit time_limit = { AHEAD_US, (uint64_t)SHARE * AHEAD_US };
+
+static bool
+has_time(struct nfed_xen_vif *v)
+{
+	return nfed_allowance_count(&v->time_us, &time_limit, nfed_now_us()) > 0;
+}
+
+static void
+charge(struct nfed_xen_vif *v, uint64_t from_us)
+{
+	nfed_allowance_charge(&v->time_us, &time_limit, nfed_now_us(), (int64_t)spent_us(from_us));
 }
 
 /* A key of ours. What xenstore refuses is counted: the node may have been removed meanwhile. */
@@ -374,14 +405,12 @@ act(struct nfed_xen_vif *v, unsigned int front)
 	}
 }
 
-void
-nfed_xen_state_look(struct nfed_xen_vif *v)
+static void
+look(struct nfed_xen_vif *v)
 {
 	uint32_t front = NFE_XEN_UNKNOWN;
 	int rc;
 
-	if (!v->bound)
-		return;
 	rc = xenio_read_u32(v->xen->conf.x, v->front, NFE_XEN_KEY_STATE, &front);
 	if (rc == -EIO) { /* xenstored does not answer: nothing is known, and the watch is over */
 		v->look_again = true;
@@ -392,6 +421,30 @@ nfed_xen_state_look(struct nfed_xen_vif *v)
 		front = NFE_XEN_UNKNOWN;
 	}
 	act(v, front);
+}
+
+/* Its neighbours' changes are looked at meanwhile; at last what then stands there counts. */
+static void
+put_off(struct nfed_xen_vif *v)
+{
+	v->counters.put_off++;
+	v->look_again = true;
+}
+
+void
+nfed_xen_state_look(struct nfed_xen_vif *v)
+{
+	uint64_t from_us = nfed_now_us();
+
+	v->look = v->look_again = false;
+	if (!v->bound)
+		return;
+	if (!has_time(v)) {
+		put_off(v);
+		return;
+	}
+	look(v);
+	charge(v, from_us);
 }
 
 void
@@ -408,15 +461,21 @@ nfed_xen_state_start(struct nfed_xen_vif *v)
 void
 nfed_xen_state_leave(struct nfed_xen_vif *v, const char *why)
 {
+	uint64_t from_us = nfed_now_us();
+
 	let_go(v, why);
 	v->state = NFE_XEN_UNKNOWN;
+	charge(v, from_us);
 }
 
 void
 nfed_xen_state_close(struct nfed_xen_vif *v, const char *why)
 {
+	uint64_t from_us = nfed_now_us();
+
 	let_go(v, why);
 	set_state(v, NFE_XEN_CLOSED, why);
+	charge(v, from_us);
 }
 
 bool
