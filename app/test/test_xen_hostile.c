@@ -8,9 +8,6 @@
  */
 #include <errno.h>
 
-#include <nfed_clock.h>
-
-#include "nfed_xen_internal.h"
 #include "test_xen_fixture.h"
 
 #define COUNTER(name) offsetof(struct nfed_xen_counters, name)
@@ -457,7 +454,7 @@ static struct {
 	struct xenio_ops ops;
 	const struct xenio_ops *fake;
 	unsigned int nb_reads, nb_other;
-	unsigned int read_us;
+	unsigned int read_us, map_us, unmap_us;
 	const char *path; /* of these reads */
 } slow;
 
@@ -473,6 +470,20 @@ slow_read(struct xenio *x, xenio_tx tx, const char *path, char *value, size_t si
 	return slow.fake->read(x, tx, path, value, size);
 }
 
+static int
+slow_map(struct xenio *x, uint16_t domid, const uint32_t *refs, unsigned int nb_pages, void **addr)
+{
+	usleep(slow.map_us);
+	return slow.fake->map(x, domid, refs, nb_pages, addr);
+}
+
+static void
+slow_unmap(struct xenio *x, void *addr, unsigned int nb_pages)
+{
+	usleep(slow.unmap_us);
+	slow.fake->unmap(x, addr, nb_pages);
+}
+
 static void
 make_slow(struct xt_world *t, const char *path)
 {
@@ -480,6 +491,8 @@ make_slow(struct xt_world *t, const char *path)
 	slow.fake = t->x->ops;
 	slow.ops = *t->x->ops;
 	slow.ops.read = slow_read;
+	slow.ops.map = slow_map;
+	slow.ops.unmap = slow_unmap;
 	slow.path = path;
 	t->x->ops = &slow.ops;
 }
@@ -580,6 +593,71 @@ changes_over_time_are_put_off_and_none_is_lost(void)
 	return then_a_good_one_is_served(&t, &f);
 }
 
+/* Regression: when mapping took longer than 50 ms, the next attempt might follow at once. */
+static int
+slow_attempts_are_followed_by_longer_rests(void)
+{
+	uint64_t from_us, took_ms;
+	struct xt_world t;
+	struct xt_hand f;
+
+	TEST_EQ(xt_open_hand(&t, &f), TEST_OK);
+	make_slow(&t, STATE_5);
+	slow.map_us = 50000; /* three times: index, head, arena */
+	xt_hand_keys(&f);
+	for (unsigned int i = 0; i < 2; i++) { /* also of one that is refused */
+		xt_hand_put(&f, "host-abi", i == 0 ? NFE_ABI : 0x70000);
+		xt_hand_state(&f, NFE_XEN_INITIALISED);
+		from_us = nfed_now_us();
+		xt_run(&t);
+		took_ms = (nfed_now_us() - from_us) / 1000;
+		TEST_EQ(xt_back_state(&f), i == 0 ? NFE_XEN_CONNECTED : NFE_XEN_CLOSING);
+		TEST_TRUE(took_ms >= 100);
+		TEST_TRUE(t.vif[0]->next_attach_ms >= from_us / 1000 + 100 + 3 * 100);
+		TEST_TRUE(t.vif[0]->next_attach_ms <= nfed_now_ms() + 3 * (took_ms + 1));
+		t.vif[0]->next_attach_ms += 10000; /* on a slow machine, too */
+		xt_hand_state(&f, NFE_XEN_INITIALISING);
+		xt_run(&t);
+		xt_hand_state(&f, NFE_XEN_INITIALISED);
+		xt_run(&t);
+		TEST_EQ(xt_counters(&t)->too_soon, i + 1);
+		TEST_EQ(xt_back_state(&f), NFE_XEN_INIT_WAIT);
+		xt_hand_state(&f, NFE_XEN_INITIALISING);
+		xt_run(&t);
+		t.vif[0]->next_attach_ms = 0;
+		t.vif[0]->time_us = (struct nfed_allowance){ 0 };
+	}
+	return then_a_good_one_is_served(&t, &f);
+}
+
+static int
+time_to_let_go_is_charged(void)
+{
+	struct xt_world t;
+	struct xt_hand f;
+
+	TEST_EQ(xt_open_hand(&t, &f), TEST_OK);
+	make_slow(&t, STATE_5);
+	xt_hand_keys(&f);
+	xt_hand_state(&f, NFE_XEN_INITIALISED);
+	xt_run(&t);
+	TEST_EQ(xt_back_state(&f), NFE_XEN_CONNECTED);
+	slow.unmap_us = 100000; /* twice: arena, head */
+	t.vif[0]->time_us = (struct nfed_allowance){ .left = 1, .counted = nfed_now_us() };
+	xt_hand_state(&f, NFE_XEN_CLOSING);
+	xt_run(&t);
+	TEST_EQ(xt_back_state(&f), NFE_XEN_CLOSED);
+	TEST_TRUE(t.vif[0]->time_us.left < -100000);
+	xt_hand_state(&f, NFE_XEN_INITIALISING);
+	xt_run(&t);
+	TEST_EQ(xt_counters(&t)->put_off, 1);
+	TEST_EQ(xt_back_state(&f), NFE_XEN_CLOSED);
+	t.vif[0]->time_us.counted -= 8000000; /* as if so much time had passed */
+	nfed_xen_tick(t.xen);
+	TEST_EQ(xt_back_state(&f), NFE_XEN_INIT_WAIT);
+	return then_a_good_one_is_served(&t, &f);
+}
+
 static const struct test_case cases[] = {
 	TEST_CASE(bad_keys_are_refused_by_reason),
 	TEST_CASE(memory_outside_the_arena_is_refused),
@@ -595,5 +673,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(guest_that_plays_dead_is_let_go_and_gains_nothing),
 	TEST_CASE(state_changed_in_a_loop_is_one_look_a_turn),
 	TEST_CASE(changes_over_time_are_put_off_and_none_is_lost),
+	TEST_CASE(slow_attempts_are_followed_by_longer_rests),
+	TEST_CASE(time_to_let_go_is_charged),
 };
 TEST_SUITE(xen_hostile, cases);

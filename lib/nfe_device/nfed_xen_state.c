@@ -29,7 +29,10 @@
 
 #include "nfed_xen_internal.h"
 
-#define ATTACH_PERIOD_MS 50 /* mapping costs us more than asking for it costs the guest */
+/* From the end of an attempt to the next: mapping costs us more than asking for it costs the guest.
+ * At least so long, and so many times as long as the attempt. */
+#define ATTACH_PERIOD_MS 50
+#define ATTACH_REST 3u
 /* The control thread's time for what a front end makes us do: so much at once, then a quarter. */
 #define AHEAD_US 1000000
 #define SHARE 4u
@@ -335,27 +338,18 @@ take(struct nfed_xen_vif *v, char *why)
 }
 
 static void
-attach(struct nfed_xen_vif *v)
+refuse(struct nfed_xen_vif *v, enum nfe_reason reason, const char *why)
 {
-	uint64_t now_ms = nfed_now_ms();
-	char why[NFED_XEN_WHY] = "out of memory";
-	enum nfe_reason reason;
+	v->counters.failed++;
+	let_go(v, why);
+	put(v, NFE_XEN_KEY_REASON, "%u", reason);
+	put(v, NFE_XEN_KEY_ERROR, "%s", why);
+	set_state(v, NFE_XEN_CLOSING, why);
+}
 
-	if (now_ms < v->next_attach_ms) {
-		v->counters.too_soon++;
-		v->look_again = true;
-		return;
-	}
-	v->next_attach_ms = now_ms + ATTACH_PERIOD_MS;
-	reason = take(v, why);
-	if (reason != NFE_REASON_NONE) {
-		v->counters.failed++;
-		let_go(v, why);
-		put(v, NFE_XEN_KEY_REASON, "%u", reason);
-		put(v, NFE_XEN_KEY_ERROR, "%s", why);
-		set_state(v, NFE_XEN_CLOSING, why);
-		return;
-	}
+static void
+welcome(struct nfed_xen_vif *v)
+{
 	v->counters.attached++;
 	nfed_xen_arena_alive(v);
 	put(v, NFE_XEN_KEY_GENERATION, "%u", nfed_reg_read(v->fn, NFE_REG_GENERATION, 4));
@@ -364,6 +358,28 @@ attach(struct nfed_xen_vif *v)
 	set_state(v, NFE_XEN_CONNECTED, "");
 	if (v->conf.attached != NULL)
 		v->conf.attached(v->conf.function.owner, true, "");
+}
+
+static void
+attach(struct nfed_xen_vif *v)
+{
+	char why[NFED_XEN_WHY] = "out of memory";
+	uint64_t from_us = nfed_now_us(), rest_ms;
+	enum nfe_reason reason;
+
+	if (nfed_now_ms() < v->next_attach_ms) {
+		v->counters.too_soon++;
+		v->look_again = true;
+		return;
+	}
+	reason = take(v, why);
+	if (reason == NFE_REASON_NONE)
+		welcome(v);
+	else
+		refuse(v, reason, why);
+	rest_ms = ATTACH_REST * spent_us(from_us) / 1000;
+	v->next_attach_ms = nfed_now_ms() +
+			    (rest_ms > ATTACH_PERIOD_MS ? rest_ms : ATTACH_PERIOD_MS);
 }
 
 /* A device that was removed and made again before we looked has lost what was published. */
