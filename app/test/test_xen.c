@@ -340,6 +340,48 @@ vif_serves_one_device_and_only_the_one_it_is_for(void)
 	return TEST_OK;
 }
 
+static int
+is_device_of_a(const struct xt_world *t, uint16_t domid, uint32_t number)
+{
+	uint16_t d;
+	uint32_t n;
+
+	TEST_TRUE(nfed_xen_vif_device(t->vif[0], &d, &n));
+	TEST_EQ(d, domid);
+	TEST_EQ(n, number);
+	return TEST_OK;
+}
+
+/* Regression: the toolstack had to write its "vif" again. */
+static int
+device_that_was_refused_as_in_use_gets_the_vif_when_it_is_free(void)
+{
+	struct xt_world t;
+
+	TEST_EQ(xt_open(&t), TEST_OK);
+	xt_make_device(t.dom0, 5, 0, "a");
+	xt_run(&t);
+	xt_make_device(t.dom0, 6, 0, "a");
+	xt_run(&t);
+	TEST_EQ(is_device_of_a(&t, 5, 0), TEST_OK);
+	t.dom0->ops->rm(t.dom0, XENIO_NO_TX, "/local/domain/0/backend/nfe/5/0");
+	xt_run(&t);
+	TEST_EQ(is_device_of_a(&t, 6, 0), TEST_OK);
+	TEST_EQ(nfed_xen_vif_state(t.vif[0]), NFE_XEN_INIT_WAIT);
+	xt_make_device(t.dom0, 5, 1, "a");
+	xt_run(&t);
+	xenio_fake_destroy_domain(t.w, 6);
+	xt_run(&t);
+	TEST_EQ(is_device_of_a(&t, 5, 1), TEST_OK);
+	xt_make_device(t.dom0, 5, 2, "a");
+	xt_run(&t);
+	xenio_write(t.dom0, XENIO_NO_TX, "/local/domain/0/backend/nfe/5/1", NFE_XEN_KEY_VIF, "b");
+	xt_run(&t);
+	TEST_EQ(is_device_of_a(&t, 5, 2), TEST_OK);
+	xt_close(&t);
+	return TEST_OK;
+}
+
 static unsigned int nb_strangers;
 
 static void
@@ -629,6 +671,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(crashed_domain_is_let_go),
 	TEST_CASE(two_domains_do_not_notice_each_other),
 	TEST_CASE(vif_serves_one_device_and_only_the_one_it_is_for),
+	TEST_CASE(device_that_was_refused_as_in_use_gets_the_vif_when_it_is_free),
 	TEST_CASE(devices_of_vifs_to_come_are_no_strangers),
 	TEST_CASE(killed_back_end_is_noticed_and_its_successor_serves_the_same_grants),
 	TEST_CASE(ended_back_end_says_closed),

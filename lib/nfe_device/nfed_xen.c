@@ -109,12 +109,14 @@ nfed_xen_unbind(struct nfed_xen_vif *v, const char *why)
 	v->bound = false;
 	v->look = v->look_again = v->tell_again = false;
 	v->state = NFE_XEN_UNKNOWN;
+	v->find_again = true; /* one may have been refused because it was in use */
 }
 
 static void
 bind_device(struct nfed_xen_vif *v, uint16_t domid, uint32_t number)
 {
 	v->bound = true;
+	v->find_again = false;
 	v->domid = domid;
 	v->number = number;
 	snprintf(v->front, sizeof(v->front), "/local/domain/%u/device/" NFE_XEN_CLASS "/%u", domid,
@@ -324,6 +326,16 @@ look_at_domains(struct nfed_xen *xen)
 	}
 }
 
+static void
+find_for_free_vifs(struct nfed_xen *xen)
+{
+	for (struct nfed_xen_vif *v = xen->vifs; v != NULL; v = v->next)
+		if (v->find_again) {
+			v->find_again = false;
+			nfed_xen_find(xen, v);
+		}
+}
+
 /* What was noted. Domains first: one that ended makes its VIF free for a device that was made. */
 static void
 look_at_noted(struct nfed_xen *xen)
@@ -337,6 +349,7 @@ look_at_noted(struct nfed_xen *xen)
 		nfed_xen_scan(xen);
 	for (unsigned int i = 0; i < noted.nb_devices && !noted.scan; i++)
 		device_look(xen, noted.device[i].domid, noted.device[i].number);
+	find_for_free_vifs(xen);
 	for (struct nfed_xen_vif *v = xen->vifs; v != NULL; v = v->next)
 		if (v->look)
 			nfed_xen_state_look(v);
@@ -365,6 +378,7 @@ nfed_xen_tick(struct nfed_xen *xen)
 		xen->scan_again = false;
 		nfed_xen_scan(xen);
 	}
+	find_for_free_vifs(xen);
 	for (struct nfed_xen_vif *v = xen->vifs; v != NULL; v = v->next) {
 		nfed_xen_unsilence(v);
 		nfed_xen_state_bury(v);

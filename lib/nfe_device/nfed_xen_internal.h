@@ -67,6 +67,7 @@ struct nfed_xen_vif {
 	bool look;       /* in this turn: the front end's state has changed */
 	bool look_again; /* at the next tick */
 	bool tell_again; /* likewise: xenstored has not taken our state */
+	bool find_again; /* a device for it, now that it has none: at the end of this turn */
 
 	struct xenio_evt *evt;
 	int port;          /* or XENIO_NO_PORT */
@@ -91,7 +92,7 @@ void nfed_xen_vif_log(struct nfed_xen_vif *v, const char *format, ...)
 void nfed_xen_unbind(struct nfed_xen_vif *v, const char *why);
 /* Look for the device of a VIF that came later than its device. */
 void nfed_xen_scan(struct nfed_xen *xen);
-/* Only for the device of v, saying nothing of others: their VIFs may not be there yet. */
+/* Only for a device of v, saying nothing of others: their VIFs may not be there yet. */
 void nfed_xen_find(struct nfed_xen *xen, const struct nfed_xen_vif *v);
 
 /* nfed_xen_state.c */
