@@ -660,6 +660,53 @@ slow_xenstored_makes_nothing_forgotten(void)
 	return TEST_OK;
 }
 
+static struct xenio_ops refusing;
+static const struct xenio_ops *obliging;
+static bool late; /* what is refused is done all the same: it only took too long */
+
+static int
+refuse_watch(struct xenio *x, const char *path, const char *token)
+{
+	return late && obliging->watch(x, path, token) < 0 ? -ENOMEM : -EIO;
+}
+
+/* Regression: it was counted, and the front end's state never looked at again. */
+static int
+watch_that_could_not_be_set_is_set_at_a_tick(void)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		struct xenio_fake_counts c;
+		struct xt_world t;
+		struct xt_hand f;
+
+		late = i == 1;
+		TEST_EQ(xt_open(&t), TEST_OK);
+		obliging = t.x->ops;
+		refusing = *obliging;
+		refusing.watch = refuse_watch;
+		t.x->ops = &refusing;
+		xt_make_device(t.dom0, 5, 0, "a");
+		xt_run(&t);
+		TEST_EQ(xt_counters(&t)->io_errors, 1);
+		TEST_EQ(xt_hand_open(&t, &f, 5, 0, XT_PAGES), TEST_OK);
+		xt_hand_state(&f, NFE_XEN_CLOSED);
+		t.x->ops = obliging;
+		nfed_xen_tick(t.xen);
+		TEST_EQ(xt_back_state(&f), NFE_XEN_CLOSED);
+		TEST_EQ(xt_counters(&t)->io_errors, 1);
+		xt_hand_state(&f, NFE_XEN_INITIALISING); /* it is watched */
+		xt_run(&t);
+		TEST_EQ(xt_back_state(&f), NFE_XEN_INIT_WAIT);
+		t.dom0->ops->rm(t.dom0, XENIO_NO_TX, f.back);
+		xt_run(&t);
+		xenio_fake_counts(t.w, &c);
+		TEST_EQ(c.watches, 2); /* of devices and domains */
+		xt_hand_close(&f);
+		xt_close(&t);
+	}
+	return TEST_OK;
+}
+
 static const struct test_case cases[] = {
 	TEST_CASE(fresh_device_shows_its_registers),
 	TEST_CASE(good_front_end_connects_and_leaves_nothing),
@@ -681,6 +728,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(successor_of_a_killed_front_end_is_not_overwritten),
 	TEST_CASE(transaction_conflicts_are_tried_again),
 	TEST_CASE(slow_xenstored_makes_nothing_forgotten),
+	TEST_CASE(watch_that_could_not_be_set_is_set_at_a_tick),
 	TEST_CASE(document_has_every_key),
 };
 TEST_SUITE(xen, cases);

@@ -85,7 +85,7 @@ find_named(const struct nfed_xen *xen, const char *name)
 	return v;
 }
 
-static void
+static int
 state_watch(struct nfed_xen_vif *v, bool set)
 {
 	struct xenio *x = v->xen->conf.x;
@@ -96,8 +96,18 @@ state_watch(struct nfed_xen_vif *v, bool set)
 		 NFE_XEN_KEY_STATE, v->domid, v->number);
 	snprintf(token, sizeof(token), "f:%u/%u", v->domid, v->number);
 	rc = set ? x->ops->watch(x, path, token) : x->ops->unwatch(x, path, token);
+	if (set && rc == -EEXIST)
+		rc = 0; /* xenstored was slow, and did it when we had stopped waiting */
 	if (rc < 0)
 		v->counters.io_errors++;
+	return rc;
+}
+
+/* Without it we would be deaf to the front end for ever: so again at each tick. */
+static void
+set_state_watch(struct nfed_xen_vif *v)
+{
+	v->watch_again = state_watch(v, true) < 0;
 }
 
 void
@@ -105,9 +115,9 @@ nfed_xen_unbind(struct nfed_xen_vif *v, const char *why)
 {
 	nfed_xen_log(v->xen, "vif %s: xen %u/%u is no more its device: %s", v->conf.name, v->domid,
 		     v->number, why);
-	state_watch(v, false);
+	(void)state_watch(v, false);
 	v->bound = false;
-	v->look = v->look_again = v->tell_again = false;
+	v->look = v->look_again = v->tell_again = v->watch_again = false;
 	v->state = NFE_XEN_UNKNOWN;
 	v->find_again = true; /* one may have been refused because it was in use */
 }
@@ -124,7 +134,7 @@ bind_device(struct nfed_xen_vif *v, uint16_t domid, uint32_t number)
 	snprintf(v->back, sizeof(v->back), "/local/domain/%u/backend/" NFE_XEN_CLASS "/%u/%u",
 		 v->xen->domid, domid, number);
 	nfed_xen_state_start(v);
-	state_watch(v, true);
+	set_state_watch(v);
 }
 
 /* Is the domain there and not about to go? */
@@ -384,6 +394,10 @@ nfed_xen_tick(struct nfed_xen *xen)
 		nfed_xen_state_bury(v);
 		if (v->tell_again)
 			nfed_xen_state_tell(v);
+		if (v->watch_again) {
+			set_state_watch(v);
+			v->look_again |= !v->watch_again; /* what nothing told us of */
+		}
 		if (v->look_again)
 			nfed_xen_state_look(v);
 	}

@@ -67,6 +67,7 @@ struct nfed_xen_vif {
 	bool look;       /* in this turn: the front end's state has changed */
 	bool look_again; /* at the next tick */
 	bool tell_again; /* likewise: xenstored has not taken our state */
+	bool watch_again; /* likewise: nor the watch of the front end's */
 	bool find_again; /* a device for it, now that it has none: at the end of this turn */
 
 	struct xenio_evt *evt;

@@ -39,27 +39,52 @@ fake_fire_locked(struct xenio_fake *w, const char *path, bool exact)
 			fire_one(watch, path);
 }
 
+/* Where it stands, or the end of the list. */
+static struct fake_watch **
+find_watch_locked(const struct fake_handle *h, const char *path, const char *token)
+{
+	struct fake_watch **p = &h->w->watches;
+
+	while (*p != NULL && ((*p)->h != h || strcmp((*p)->path, path) != 0 ||
+			      strcmp((*p)->token, token) != 0))
+		p = &(*p)->next;
+	return p;
+}
+
+static int
+watch_locked(struct fake_handle *h, const char *path, const char *token)
+{
+	struct fake_watch *watch;
+
+	if (h->muted)
+		return -EIO;
+	if (*find_watch_locked(h, path, token) != NULL)
+		return -EEXIST;
+	watch = calloc(1, sizeof(*watch));
+	if (watch == NULL)
+		return -ENOMEM;
+	watch->h = h;
+	watch->path = strdup(path);
+	watch->token = strdup(token);
+	watch->next = h->w->watches;
+	h->w->watches = watch;
+	fire_one(watch, path);
+	return 0;
+}
+
 int
 fake_watch(struct xenio *x, const char *path, const char *token)
 {
 	struct fake_handle *h = fake_handle_of(x);
-	struct fake_watch *watch = calloc(1, sizeof(*watch));
 	char full[XENIO_PATH_MAX];
 	int rc = fake_resolve(h, path, full);
 
-	if (watch == NULL || rc < 0) {
-		free(watch);
-		return rc < 0 ? rc : -ENOMEM;
-	}
-	watch->h = h;
-	watch->path = strdup(full);
-	watch->token = strdup(token);
+	if (rc < 0)
+		return rc;
 	pthread_mutex_lock(&h->w->lock);
-	watch->next = h->w->watches;
-	h->w->watches = watch;
-	fire_one(watch, full);
+	rc = watch_locked(h, full, token);
 	pthread_mutex_unlock(&h->w->lock);
-	return 0;
+	return rc;
 }
 
 static void
@@ -83,15 +108,12 @@ fake_unwatch(struct xenio *x, const char *path, const char *token)
 
 	if (rc < 0)
 		return rc;
-	rc = -ENOENT;
 	pthread_mutex_lock(&h->w->lock);
-	for (p = &h->w->watches; *p != NULL; p = &(*p)->next)
-		if ((*p)->h == h && strcmp((*p)->path, full) == 0 &&
-		    strcmp((*p)->token, token) == 0) {
-			free_watch(p);
-			rc = 0;
-			break;
-		}
+	p = find_watch_locked(h, full, token);
+	if (*p != NULL)
+		free_watch(p);
+	else
+		rc = -ENOENT;
 	pthread_mutex_unlock(&h->w->lock);
 	return rc;
 }
