@@ -21,6 +21,7 @@
 #include <nfed_internal.h>
 
 #include <nfed_dma.h>
+#include <nfed_seek.h>
 #include <nfed_share.h>
 
 #include "test.h"
@@ -301,6 +302,47 @@ hole_is_refused_until_it_is_filled(void)
 	TEST_EQ(map(dma, IOVA, 2 * PAGE, RW, &m), 0);
 	nfed_dma_unmap(dma, m.handle);
 	nfed_dma_destroy(dma);
+	close(fd);
+	return TEST_OK;
+}
+
+static int stuck_pipe[2];
+
+/* As lseek() while a guest holds the lock of its file. */
+static off_t
+stuck_seek(int fd, off_t offset, int whence)
+{
+	char byte;
+
+	(void)fd;
+	(void)whence;
+	return read(stuck_pipe[0], &byte, 1) == 1 ? offset : -1;
+}
+
+static int
+search_that_never_ends_stops_only_its_guest(void)
+{
+	struct nfed_seeker *s = nfed_seeker_create(stuck_seek), *other = nfed_seeker_create(lseek);
+	int fd = memfd_create("guest", MFD_CLOEXEC);
+
+	TEST_EQ(pipe(stuck_pipe), 0);
+	TEST_EQ(ftruncate(fd, (off_t)PAGE), 0);
+	TEST_EQ(nfed_seeker_hole(s, fd, 42), -EBUSY);
+	TEST_EQ(nfed_seeker_hole(s, fd, 43), -EBUSY); /* at once: there is no second thread */
+	TEST_EQ(nfed_seeker_hole(other, fd, 0), 0);
+	TEST_EQ(nfed_seeker_hole(other, fd, (off_t)PAGE), -ENXIO);
+	TEST_EQ(write(stuck_pipe[1], "xy", 2), 2);
+	for (unsigned int ms = 0; ms < 2000 && nfed_seeker_hole(s, fd, 44) == -EBUSY; ms++)
+		usleep(1000);
+	TEST_EQ(write(stuck_pipe[1], "z", 1), 1);
+	TEST_EQ(nfed_seeker_hole(s, fd, 45), 45);
+	TEST_EQ(nfed_seeker_hole(s, fd, 46), -EBUSY);
+	nfed_seeker_destroy(s); /* frees nothing that the thread still uses */
+	nfed_seeker_destroy(other);
+	TEST_EQ(write(stuck_pipe[1], "z", 1), 1);
+	usleep(20000);
+	close(stuck_pipe[0]);
+	close(stuck_pipe[1]);
 	close(fd);
 	return TEST_OK;
 }
@@ -706,6 +748,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(unreachable_memory_is_not_mapped),
 	TEST_CASE(read_only_maps_are_honoured),
 	TEST_CASE(hole_is_refused_until_it_is_filled),
+	TEST_CASE(search_that_never_ends_stops_only_its_guest),
 	TEST_CASE(range_of_too_many_pieces_is_refused_at_once),
 	TEST_CASE(searches_for_holes_are_few),
 	TEST_CASE(pieces_from_high_to_low_are_one_search),

@@ -20,6 +20,7 @@
 #include <nfe_regs.h>
 
 #include "nfed_dma_internal.h"
+#include "nfed_seek.h"
 
 #define STAT_BLOCK 512u /* bytes, the unit of st_blocks everywhere */
 
@@ -33,7 +34,9 @@ nfed_dma_create(const struct nfed_dma_limits *limits)
 	dma->limits = *limits;
 	dma->maps = calloc(limits->max_maps, sizeof(*dma->maps));
 	dma->files = calloc(limits->max_files, sizeof(*dma->files));
-	if (dma->maps == NULL || dma->files == NULL) {
+	dma->seeker = nfed_seeker_create(lseek);
+	if (dma->maps == NULL || dma->files == NULL || dma->seeker == NULL) {
+		nfed_seeker_destroy(dma->seeker);
 		free(dma->maps);
 		free(dma->files);
 		free(dma);
@@ -51,6 +54,7 @@ nfed_dma_destroy(struct nfed_dma *dma)
 		return;
 	assert(dma->live_mappings == 0); /* the function lets go first */
 	nfed_dma_clear(dma);
+	nfed_seeker_destroy(dma->seeker);
 	free(dma->maps);
 	free(dma->files);
 	free(dma);

@@ -40,6 +40,7 @@ struct nfed_dma {
 	uint32_t nb_maps;
 	uint32_t live_mappings; /* given out by nfed_dma_map() */
 	struct nfed_allowance ahead; /* pages of limits.max_ahead; ms */
+	struct nfed_seeker *seeker;
 };
 
 /* Index of the first map whose end lies beyond iova; nb_maps if none. */

@@ -26,6 +26,7 @@
 
 #include "nfed_clock.h"
 #include "nfed_dma_internal.h"
+#include "nfed_seek.h"
 
 struct piece {
 	const struct nfed_dma_file *file;
@@ -99,7 +100,7 @@ piece_at(const struct nfed_dma *dma, uint64_t iova, uint64_t len, uint64_t delta
  * a hole passes, as one does that is punched later.
  */
 static int
-check_backing(const struct piece *p, struct dense *d)
+check_backing(const struct nfed_dma *dma, const struct piece *p, struct dense *d)
 {
 	uint64_t end = p->offset + p->len;
 	bool full;
@@ -113,9 +114,9 @@ check_backing(const struct piece *p, struct dense *d)
 		return 0;
 	if (d->seeks++ == SEEKS_MAX)
 		return -ENOSPC;
-	hole = lseek(p->file->fd, (off_t)p->offset, SEEK_HOLE);
+	hole = nfed_seeker_hole(dma->seeker, p->file->fd, (off_t)p->offset);
 	if (hole < 0)
-		return -errno;
+		return (int)hole;
 	d->file = p->file;
 	d->from = p->offset;
 	d->to = (uint64_t)hole;
@@ -172,7 +173,7 @@ check_all_backing(const struct nfed_dma *dma, uint64_t iova, uint64_t len, uint3
 	if (rc == 0)
 		qsort(pieces, nb_pieces, sizeof(*pieces), by_place);
 	for (unsigned int i = 0; i < nb_pieces && rc == 0; i++)
-		rc = check_backing(&pieces[i], &dense);
+		rc = check_backing(dma, &pieces[i], &dense);
 	free(pieces);
 	return rc;
 }

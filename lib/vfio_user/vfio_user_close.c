@@ -72,8 +72,8 @@ closer_run(void *arg)
 }
 
 /* No signal of the process is the thread's business. */
-static int
-closer_start(struct vfio_user_closer *c)
+int
+vfio_user_start_detached(void *(*run)(void *), void *arg)
 {
 	sigset_t all, old;
 	pthread_t thread;
@@ -81,7 +81,7 @@ closer_start(struct vfio_user_closer *c)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &old);
-	rc = pthread_create(&thread, NULL, closer_run, c);
+	rc = pthread_create(&thread, NULL, run, arg);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (rc == 0)
 		pthread_detach(thread);
@@ -103,7 +103,7 @@ put(struct vfio_user_closer *c, int fd)
 	pthread_mutex_unlock(&c->lock);
 	if (!room)
 		close(fd);
-	else if (start && closer_start(c) < 0)
+	else if (start && vfio_user_start_detached(closer_run, c) < 0)
 		closer_run(c); /* no more threads: then it may wait */
 }
 

@@ -13,6 +13,9 @@
 
 #include <stdbool.h>
 
+/* A thread for what may wait for ever. 0 or a negative errno. */
+int vfio_user_start_detached(void *(*run)(void *), void *arg);
+
 struct vfio_user_closer;
 
 struct vfio_user_closer *vfio_user_closer_create(void); /* NULL: no memory */
