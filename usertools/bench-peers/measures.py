@@ -69,7 +69,7 @@ class Context:
     def hold(self, first, last):
         """Attaches ports first..last-1 from further processes, which then do nothing."""
         results = []
-        raw = bool(self.switch.args_of_guest([0]))
+        raw = self.switch.raw
         for start in range(first, last, self.switch.holder_ports):
             ports = range(start, min(last, start + self.switch.holder_ports))
             args = ["--mode", "hold", "--desc", str(RAW_HOLD_DESC if raw else HOLD_DESC)]
@@ -188,7 +188,7 @@ class Measure:
             return False
         if self.ports > switch.max_ports or (self.mtu > 1500 and not switch.jumbo):
             return False
-        if self.uplink and (not switch.learns or switch.name == "nfe-raw"):
+        if self.uplink and (not switch.learns or switch.raw):
             return False
         return self.needs is None or self.needs(switch)
 

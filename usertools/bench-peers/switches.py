@@ -40,6 +40,7 @@ class Switch:
     holder_ports = 31       # ethdevs per holding process
     jumbo = True
     learns = False          # many addresses behind one port
+    raw = False             # guests are rings of lib/vif, which drive no uplink's other end
     only = None             # names of the measures that make sense; None: all
     thread_names = ("rte-worker", "lcore-worker") # as this or that DPDK calls it
     netns = None            # of the guests
@@ -156,7 +157,7 @@ class NfeOpen(Nfe):
 
 
 class NfeRaw(Nfe):
-    name, label = "nfe-raw", "NFE, raw rings (lib/vif)"
+    name, label, raw = "nfe-raw", "NFE, raw rings (lib/vif)", True
     holder_ports = 1024
     inline = 316
 
