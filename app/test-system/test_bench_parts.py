@@ -4,11 +4,13 @@
 # suite: files
 """Parts of usertools/bench that need no switch: what is measured of whom, what the report makes of
 results, and what the machine must have. Results here are made up. The tool itself is test_bench.py's."""
+import contextlib
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from lab import ROOT, Tap, expect  # noqa: E402
+from lab import ROOT, LabError, Tap, expect  # noqa: E402
 
 sys.path.append(os.path.join(ROOT, "usertools", "bench-peers"))
 import measures  # noqa: E402
@@ -28,9 +30,48 @@ def other_build(tap):
         expect(MEASURES["uplink-64"].fits(SWITCHES["nfe"]), "net_nfe on an uplink")
 
 
+class FakeContext(measures.Context):
+    """Notes which guests there would be, with what rings: [(virtio's, test-bench's --desc), ...]."""
+
+    def __init__(self, switch):
+        super().__init__(None, switch, 4)
+        self.rings = []
+
+    def start_guest(self, name, ports, args, watch=False, mib=0):
+        sizes = [int(re.search(r"queue_size=(\d+)", arg)[1]) for arg in self.switch.eal_of_guest(ports)]
+        self.rings += [(size, int(args[len(args) - args[::-1].index("--desc")])) for size in sizes]
+        raise LabError("that is all")
+
+
+class FakeLab:
+    socket_dir = "/nowhere"
+
+
+def ring_sizes(tap):
+    """Held guests would come first, so of attached-N only what comes behind them is looked at."""
+    def rings(run, count):
+        ctx = FakeContext(SWITCHES["vhost"](FakeLab(), count))
+        ctx.hold = lambda first, last: []
+        with contextlib.suppress(LabError):
+            run(ctx)
+        return ctx.rings
+    with tap.case("the two active guests have the same rings, however many are held"):
+        for count in (2, 8, 64):
+            found = rings(MEASURES[f"attached-{count}"].run, count)
+            expect(found == [(switches.DESC, switches.DESC)] * 2, f"{count}: {found}")
+        for count, size in ((2, switches.DESC), (8, switches.HOLD_DESC)):
+            found = rings(MEASURES[f"active-{count}"].run, count)
+            expect(found == [(size, size)] * count, f"{count} active: {found}")
+        held = FakeContext(SWITCHES["vhost"](FakeLab(), 8))
+        with contextlib.suppress(LabError):
+            held.hold(2, 8)
+        expect(held.rings == [(switches.HOLD_DESC,) * 2] * 6, f"held: {held.rings}")
+
+
 def main():
     tap = Tap()
     other_build(tap)
+    ring_sizes(tap)
     return tap.plan()
 
 

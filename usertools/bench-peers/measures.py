@@ -24,7 +24,6 @@ WAKE_GAP_US = 20000
 WAKE_PINGS = 100
 MAX_WINDOWS = 25         # tried for each that is wanted: cores are ours for a tenth of the time
 PINGS_PER_WINDOW = 100
-HOLD_DESC = 256
 RAW_HOLD_DESC = 64
 LOAD_MIN_MPPS = 0.01     # a machine so busy that nothing moved in most windows
 GUEST_MIB = 512
@@ -72,7 +71,7 @@ class Context:
         raw = self.switch.raw
         for start in range(first, last, self.switch.holder_ports):
             ports = range(start, min(last, start + self.switch.holder_ports))
-            args = ["--mode", "hold", "--desc", str(RAW_HOLD_DESC if raw else HOLD_DESC)]
+            args = ["--mode", "hold", "--desc", str(RAW_HOLD_DESC if raw else switches.HOLD_DESC)]
             if not raw:
                 args += ["--mbufs", "511"]
             process = self.start_guest(f"hold{start}", ports, args, mib=64 if raw else HOLD_MIB)
@@ -119,8 +118,10 @@ def attached(ctx, count):
 
 
 def active(ctx, count):
-    desc = ["--ring"] if count <= 2 else ["--ring", "--desc", str(HOLD_DESC)]
-    return flood(ctx, ports=count, extra=desc)
+    """Rings of more than two are shorter, those of virtio too (Virtio.vdev)."""
+    if count > switches.PAIR:
+        ctx.switch.desc = switches.HOLD_DESC
+    return flood(ctx, ports=count, extra=["--ring"])
 
 
 def macs(ctx, count):
@@ -163,6 +164,7 @@ def wake(ctx):
 
 def attach(ctx):
     """Time to attach a port, and what the switch needs for it."""
+    ctx.switch.desc = switches.HOLD_DESC
     before = machine.anonymous_kib(ctx.switch.process)
     held = ctx.hold(0, 31)
     ends = sum(result["ends"] for result in held)

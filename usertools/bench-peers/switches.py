@@ -14,6 +14,9 @@ from lab import LabError, expect, wait_until
 
 GUEST_MAC = "02:00:00:00:{:02x}:{:02x}"
 READY_S = 30
+DESC = 1024             # per queue of a guest that is active
+HOLD_DESC = 256         # of one that is held, and of many that are active
+PAIR = 2                # ports 0 and 1 are active when the others are held
 
 
 def guest_mac(port):
@@ -36,7 +39,7 @@ class Switch:
     build = None            # directory of another build that it comes from
     rival = None            # name of the switch that it is compared with; None: with the first of ours
     max_ports = 32
-    desc = 1024             # per queue of a guest
+    desc = DESC             # per queue of a guest; before guests are started it may be changed
     holder_ports = 31       # ethdevs per holding process
     jumbo = True
     learns = False          # many addresses behind one port
@@ -190,7 +193,7 @@ class Virtio(Switch):
 
     def vdev(self, number, port):
         queue = "packed_vq=1,vectorized=1" if self.packed else "packed_vq=0"
-        size = 1024 if self.ports == 2 else 256
+        size = self.desc if port < PAIR else min(self.desc, HOLD_DESC)
         return (f"net_virtio_user{number},path={self.path(port)},mac={guest_mac(port)},queues=1,"
                 f"queue_size={size},mrg_rxbuf=0,in_order=1,{queue}")
 
