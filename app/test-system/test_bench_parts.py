@@ -5,6 +5,7 @@
 """Parts of usertools/bench that need no switch: what is measured of whom, what the report makes of
 results, and what the machine must have. Results here are made up. The tool itself is test_bench.py's."""
 import contextlib
+import io
 import os
 import re
 import sys
@@ -14,6 +15,7 @@ from lab import ROOT, LabError, Tap, expect  # noqa: E402
 
 sys.path.append(os.path.join(ROOT, "usertools", "bench-peers"))
 import measures  # noqa: E402
+import report  # noqa: E402
 import switches  # noqa: E402
 
 MEASURES = {one.name: one for one in measures.catalogue()}
@@ -68,9 +70,52 @@ def ring_sizes(tap):
         expect(held.rings == [(switches.HOLD_DESC,) * 2] * 6, f"held: {held.rings}")
 
 
+def row(name, switch, mpps, place="near", windows=100):
+    """A row of the table, over one round with so many windows."""
+    part = {"value": mpps, "tsc_hz": 2e9, "windows": windows, "busy": 1, "tx_full": 0, "loss": 0,
+            "watch": {"windows": windows}}
+    return report.Row(MEASURES[name], SWITCHES[switch], [part], place)
+
+
+def printed(rows):
+    out = io.StringIO()
+    report.print_table(list({one.measure for one in rows}), rows, out)
+    return out.getvalue()
+
+
+def ratios(tap):
+    def last(rows, switch):
+        """(NFE/IT, CPUS) of this switch."""
+        line = next(line for line in printed(rows).splitlines() if SWITCHES[switch].label in line)
+        cells = line.split()
+        return cells[-5], cells[-1]
+    with tap.case("what was measured at no place has no ratio, what nobody watches has"):
+        rows = [row("flood-64", "nfe", 20), row("flood-64", "memif", 10)]
+        expect(last(rows, "memif") == ("2.00", "near"), printed(rows))
+        for ours, theirs in ((None, None), ("near", None), (None, "near")):
+            rows = [row("flood-64", "nfe", 20, ours), row("flood-64", "memif", 10, theirs)]
+            expect(last(rows, "memif") == ("-", theirs or "both"), printed(rows))
+        rows = [row("idle-64", "nfe", 1, None, 0), row("idle-64", "vhost", 100, None, 0)]
+        expect(printed(rows).count("0.01") == 1 and "both" not in printed(rows), printed(rows))
+
+
+def variants(tap):
+    def kept(*rows):
+        return [(one.switch.name, one.value["median"]) for one in report.drop_worse_variants(rows)]
+    with tap.case("of a peer's variants the one with a place is kept, of two such the better one"):
+        packed, split = row("flood-64", "ovs-packed", 9), row("flood-64", "ovs-split", 8)
+        nowhere = row("flood-64", "ovs-packed", 9, None)
+        expect(kept(packed, split) == [("ovs-packed", 9)], kept(packed, split))
+        expect(kept(nowhere, split) == [("ovs-split", 8)], kept(nowhere, split))
+        both = (row("rtt-64", "ovs-packed", 9, None), row("rtt-64", "ovs-split", 8, None))
+        expect(kept(*both) == [("ovs-split", 8)], kept(*both))
+
+
 def main():
     tap = Tap()
     other_build(tap)
+    ratios(tap)
+    variants(tap)
     ring_sizes(tap)
     return tap.plan()
 

@@ -78,6 +78,17 @@ class Row:
         self.rounds = len(results)
 
     @property
+    def comparable(self):
+        """Was it measured at a place, or is it a measure for which nobody looks at the CPUs? All windows
+        of a switch that was never measured at the others' place are no measure of it."""
+        return self.place is not None or self.all == 0
+
+    @property
+    def where(self):
+        """The place, "both" without one, "-" where nobody looked."""
+        return self.place or ("both" if self.all else "-")
+
+    @property
     def lossy(self):
         """Frames were sent only to be dropped: whoever receives too slowly makes the switch look slow."""
         return self.loss is not None and self.loss["median"] > LOSS_TOLD
@@ -114,15 +125,11 @@ def better(measure, a, b):
     return a > b if measure.higher_is_better else a < b
 
 
-def best_peer(rows, measure):
-    """The best row that isn't ours in this measure."""
-    best = None
-    for row in rows:
-        if row.measure is not measure or row.switch.ours or row.value is None:
-            continue
-        if best is None or better(measure, row.value["median"], best.value["median"]):
-            best = row
-    return best
+def outdoes(row, other):
+    """Is this variant of a peer the one to show? One with a place, of two such the better one."""
+    if row.comparable != other.comparable:
+        return row.comparable
+    return better(row.measure, row.value["median"], other.value["median"])
 
 
 def drop_worse_variants(rows):
@@ -131,8 +138,7 @@ def drop_worse_variants(rows):
     for row in rows:
         rivals = [other for other in rows if other.switch.group and other.value and row.value and
                   other.switch.group == row.switch.group and other.measure is row.measure]
-        if not any(better(row.measure, other.value["median"], row.value["median"])
-                   for other in rivals):
+        if not any(outdoes(other, row) for other in rivals):
             kept.append(row)
     return kept
 
@@ -148,7 +154,8 @@ def number(value):
 def columns(row, reference):
     cycles = number(row.cycles["median"]) if row.cycles else "-"
     ratio = "-"
-    if reference is not None and row.value["median"] > 0 and reference.place == row.place:
+    if reference is not None and row.value["median"] > 0 and row.comparable and \
+            reference.comparable:
         ratio = f"{reference.value['median'] / row.value['median']:.2f}"
     return [row.switch.label, number(row.value["median"]),
             f"{number(row.value['min'])}-{number(row.value['max'])}",
@@ -157,7 +164,7 @@ def columns(row, reference):
             number(row.rate["median"]) if row.rate else "-",
             number(row.guest["median"]) if row.guest else "-", number(row.total), ratio,
             row.bottleneck or "-", f"{row.kept}/{row.all}" if row.all else "-",
-            str(row.rounds), row.place or "both"]
+            str(row.rounds), row.where]
 
 
 HEADER = ["SWITCH", "MEDIAN", "MIN-MAX", "P99", "P99.9", "CYC", "CYC/RATE", "GUEST", "SUM", "NFE/IT",
@@ -237,13 +244,13 @@ class Targets:
 
     def find(self, measure, *names):
         found = [row for row in self.rows if row.measure.name == measure and
-                 row.switch.name in names and row.value and (row.place or not row.all)]
+                 row.switch.name in names and row.value and row.comparable]
         return found[0] if found else None
 
     def peers(self, measure, key):
         """(least of key over the peers that were measured where we were)"""
         values = [key(row) for row in self.rows if row.measure.name == measure and
-                  not row.switch.ours and row.value and (row.place or not row.all)]
+                  not row.switch.ours and row.value and row.comparable]
         values = [value for value in values if value]
         return min(values) if values else None
 
