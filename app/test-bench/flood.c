@@ -290,8 +290,8 @@ measure_window(struct flood *f, struct watch *watch)
 static bool
 has_enough(const struct flood *f, const struct watch *watch)
 {
-	for (unsigned int place = 0; place < WATCH_OWN_PLACES; place++)
-		if (f->tally[place].mpps.nb >= f->opt->windows)
+	for (unsigned int place = 0; place <= ANY; place++)
+		if (watch_wants(watch, place) && f->tally[place].mpps.nb >= f->opt->windows)
 			return true;
 	return watch_gives_up(watch, f->tally[ANY].mpps.nb);
 }

@@ -324,8 +324,8 @@ keep(struct tally *t, const struct relay_window *w)
 static bool
 has_enough(const struct limit *l, const struct watch *watch)
 {
-	for (unsigned int place = 0; place < WATCH_OWN_PLACES; place++)
-		if (l->tally[place].mpps.nb >= l->opt->windows)
+	for (unsigned int place = 0; place <= ANY; place++)
+		if (watch_wants(watch, place) && l->tally[place].mpps.nb >= l->opt->windows)
 			return true;
 	return watch_gives_up(watch, l->tally[ANY].mpps.nb);
 }
@@ -376,14 +376,21 @@ rtt_window(struct limit *l, struct watch *watch, uint32_t *prod, uint32_t *cons)
 	return watch_end(watch, rte_rdtsc() - begin);
 }
 
+static bool
+has_rtts(const struct limit *l, const struct watch *watch)
+{
+	for (unsigned int place = 0; place <= ANY; place++)
+		if (watch_wants(watch, place) && l->tally[place].rtt_windows >= l->opt->windows)
+			return true;
+	return false;
+}
+
 static void
 rtt_windows(struct limit *l, struct watch *watch, uint32_t *prod, uint32_t *cons)
 {
 	enum watch_place last = WATCH_DIRTY;
 
-	for (uint32_t i = 0; i < l->opt->max_windows && !bench_stop &&
-	     l->tally[WATCH_NEAR].rtt_windows < l->opt->windows &&
-	     l->tally[WATCH_FAR].rtt_windows < l->opt->windows; i++) {
+	for (uint32_t i = 0; i < l->opt->max_windows && !bench_stop && !has_rtts(l, watch); i++) {
 		enum watch_place place = rtt_window(l, watch, prod, cons);
 
 		if (last != WATCH_DIRTY && place == last) {

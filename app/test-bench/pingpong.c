@@ -132,12 +132,13 @@ keep(struct tally *t, const struct times *times, uint64_t line)
 static bool
 has_enough(const struct pingpong *p, const struct watch *watch)
 {
-	unsigned int first = p->opt->gap_us != 0 ? ANY : 0; /* without looks all windows are ANY's */
-	unsigned int end = p->opt->gap_us != 0 ? ANY + 1 : WATCH_OWN_PLACES;
+	for (unsigned int place = 0; place <= ANY; place++) {
+		/* Without looks all windows are ANY's. */
+		bool wanted = p->opt->gap_us != 0 ? place == ANY : watch_wants(watch, place);
 
-	for (unsigned int place = first; place < end; place++)
-		if (histogram_count(p->tally[place].times.rtt) >= p->opt->pings)
+		if (wanted && histogram_count(p->tally[place].times.rtt) >= p->opt->pings)
 			return true;
+	}
 	return watch_gives_up(watch, p->tally[ANY].windows) || p->lost >= LOST_MAX;
 }
 

@@ -214,18 +214,18 @@ line_cycles(uint64_t ns)
 static enum watch_place
 place_of(struct watch *w)
 {
-	uint64_t limit, other = 0;
+	uint64_t limit, other;
 	unsigned int place = 0;
 
 	if (w->own == 0 || (w->has_helper && w->line == 0))
 		return WATCH_DIRTY;
 	w->core_least = RTE_MIN(w->core_least, w->own);
-	if (w->has_helper) {
-		other = __atomic_load_n(&w->other, __ATOMIC_RELAXED);
-		w->core_least = RTE_MIN(w->core_least, other);
-		if (w->line < line_cycles(SIBLING_NS)) /* each is the other's neighbour */
-			return WATCH_DIRTY;
-	}
+	if (!w->has_helper)
+		return WATCH_DIRTY;
+	other = __atomic_load_n(&w->other, __ATOMIC_RELAXED);
+	w->core_least = RTE_MIN(w->core_least, other);
+	if (w->line < line_cycles(SIBLING_NS)) /* each is the other's neighbour */
+		return WATCH_DIRTY;
 	limit = (uint64_t)((double)w->core_least * SHARED);
 	place |= w->own > limit ? WATCH_GUEST_SHARED : 0;
 	place |= other > limit ? WATCH_SWITCH_SHARED : 0;
@@ -260,6 +260,7 @@ void
 watch_print(FILE *out, const struct watch *w)
 {
 	fprintf(out, "\"watch\": {\"core\": %" PRIu64
-		", \"windows\": %u, \"shared\": %u, \"late\": %u}",
-		w->core_least == UINT64_MAX ? 0 : w->core_least, w->windows, w->shared, w->late);
+		", \"watched\": %s, \"windows\": %u, \"shared\": %u, \"late\": %u}",
+		w->core_least == UINT64_MAX ? 0 : w->core_least, w->has_helper ? "true" : "false",
+		w->windows, w->shared, w->late);
 }

@@ -15,7 +15,8 @@
  * A window is clean if no thread waited for its CPU in it (run delay, second field of schedstat), and if
  * the next window is clean too and of the same place: near or far, and whose core has a neighbour, the
  * loop taking longer than ever. Places are reported apart. One looks for windows without neighbours, as
- * long as one may: how busy a neighbour is, nobody knows.
+ * long as one may: how busy a neighbour is, nobody knows. Without the helper, so of who has no right to a
+ * real-time priority, no window has a place.
  *
  *   guest's CPU, caller      |  switch's CPU, helper (SCHED_FIFO: before the switch; sleeps otherwise)
  *   sem_post(go)             |  sem_wait(go)
@@ -66,12 +67,18 @@ struct watch {
 };
 
 /* Watches the calling thread, the one behind schedstat (/proc/PID/task/TID/schedstat, NULL: none), and
- * cpu (-1: none, and all windows are near). cpu takes the right to a real-time priority: without it,
- * that one is not watched. 0 or negative errno. */
+ * cpu (-1: none). cpu takes the right to a real-time priority: without it that one is not watched, and as
+ * with none all windows are dirty. 0 or negative errno. */
 int watch_open(struct watch *w, const struct bench_opt *opt, const char *schedstat, int cpu);
 void watch_close(struct watch *w);
 /* opt->max_windows were tried, or that took twice as long as they are: a slow switch makes them long. */
 bool watch_gives_up(const struct watch *w, unsigned int windows);
+/* Is so many windows of this place, or of any (WATCH_PLACES), what one waits for? */
+static inline bool
+watch_wants(const struct watch *w, unsigned int place)
+{
+	return w->has_helper ? place < WATCH_OWN_PLACES : place == WATCH_PLACES;
+}
 void watch_look(struct watch *w);
 /* A window begins. Not at once: the switch waits for its CPU while we look at that, and the kernel
  * accounts a wait when it ends. */
@@ -81,8 +88,8 @@ enum watch_place watch_end(struct watch *w, uint64_t cycles);
 /* The begin of a part of a result: {"place", "windows", "line_ns" (mean), and a comma. line: sum of cycles
  * of so many windows; place: WATCH_PLACES is "any". */
 void watch_print_place(FILE *out, unsigned int place, unsigned int windows, uint64_t line);
-/* "watch": {"core": cycles, "windows", "shared", "late"}: what opt->core_least of later runs may be, and
- * how many windows were not clean and why. */
+/* "watch": {"core": cycles, "watched", "windows", "shared", "late"}: what opt->core_least of later runs may
+ * be, whether windows have places, and how many were not clean and why. */
 void watch_print(FILE *out, const struct watch *w);
 
 #endif /* WATCH_H */

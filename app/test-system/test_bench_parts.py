@@ -14,6 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lab import ROOT, LabError, Tap, expect  # noqa: E402
 
 sys.path.append(os.path.join(ROOT, "usertools", "bench-peers"))
+import distance  # noqa: E402
 import measures  # noqa: E402
 import report  # noqa: E402
 import switches  # noqa: E402
@@ -99,6 +100,19 @@ def ratios(tap):
         expect(printed(rows).count("0.01") == 1 and "both" not in printed(rows), printed(rows))
 
 
+def unwatched(tap):
+    with tap.case("the report says when the switch's CPU was not watched"):
+        part = {"value": 9, "tsc_hz": 2e9, "watch": {"windows": 9, "watched": False}, "places": [
+            *({"place": place, "windows": 0, "line_ns": 0} for place in distance.PLACES),
+            {"place": "any", "windows": 9, "line_ns": 0}]}
+        expect(distance.Places([part]).choose([[part]]) is None, "no place")
+        flat = distance.fullest(part)
+        rows = [report.Row(MEASURES["flood-64"], SWITCHES["nfe"], [flat])]
+        expect("CPUS both: the switch's CPU was not watched" in printed(rows), printed(rows))
+        rows = [row("flood-64", "nfe", 9)]
+        expect("not watched" not in printed(rows), printed(rows))
+
+
 def variants(tap):
     def kept(*rows):
         return [(one.switch.name, one.value["median"]) for one in report.drop_worse_variants(rows)]
@@ -115,6 +129,7 @@ def main():
     tap = Tap()
     other_build(tap)
     ratios(tap)
+    unwatched(tap)
     variants(tap)
     ring_sizes(tap)
     return tap.plan()

@@ -20,6 +20,8 @@ SHARED = 1.15     # of the loop that fills a core, over its least time, as in wa
 MIN_WINDOWS = 8   # of a part, to be compared
 PLACES = ("near", "far", "near g", "far g", "near s", "far s", "near gs", "far gs")
 OWN = PLACES[:2]  # no neighbours
+NOT_WATCHED = ("the switch's CPU was not watched, which takes the right to a real-time priority "
+               "(SCHED_FIFO): these windows have no place")
 
 least = {"core": 0} # TSC cycles that test-bench has seen so far
 
@@ -49,6 +51,12 @@ def look():
         process.wait(measures.RESULT_S)
         found = re.search(r"^result (\{.*\})$", process.log(), re.MULTILINE)
         return see(json.loads(found[1]))
+
+
+def is_unwatched(result):
+    """Were there windows that have no place, as nobody may look at the switch's CPU?"""
+    watch = result.get("watch", {})
+    return not watch.get("watched", True) and watch["windows"] > 0
 
 
 def flat(result, part):

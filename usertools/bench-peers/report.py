@@ -76,6 +76,7 @@ class Row:
         self.p999 = spread([one["p999"] for one in times])
         self.loss = spread([result.get("loss") for result in results])
         self.rounds = len(results)
+        self.unwatched = any(distance.is_unwatched(result) for result in results)
 
     @property
     def comparable(self):
@@ -195,6 +196,8 @@ def print_table(measures, rows, out):
     if any(row.place and row.place not in distance.OWN for row in rows):
         print("\nCPUS with g, s: somebody else was on the other hardware thread of the guests' core, of "
               "the switch's", file=out)
+    if any(row.unwatched for row in rows):
+        print(f"\nCPUS both: {distance.NOT_WATCHED}", file=out)
 
 
 def print_limits(limits, places, out):
