@@ -25,6 +25,7 @@
 #define TEACH_ROUNDS 4
 #define SETTLE_PINGS 50 /* after a look at the cores */
 #define TEACH_GAP_US 20000
+#define LEAST_WINDOWS 8u /* of a place, for the report to take it: MIN_WINDOWS of distance.py */
 #define ANY WATCH_PLACES
 
 struct pingpong {
@@ -132,11 +133,14 @@ keep(struct tally *t, const struct times *times, uint64_t line)
 static bool
 has_enough(const struct pingpong *p, const struct watch *watch)
 {
+	uint32_t windows = RTE_MIN(p->opt->windows, LEAST_WINDOWS);
+
 	for (unsigned int place = 0; place <= ANY; place++) {
 		/* Without looks all windows are ANY's. */
 		bool wanted = p->opt->gap_us != 0 ? place == ANY : watch_wants(watch, place);
 
-		if (wanted && histogram_count(p->tally[place].times.rtt) >= p->opt->pings)
+		if (wanted && p->tally[place].windows >= windows &&
+		    histogram_count(p->tally[place].times.rtt) >= p->opt->pings)
 			return true;
 	}
 	return watch_gives_up(watch, p->tally[ANY].windows) || p->lost >= LOST_MAX;

@@ -125,8 +125,18 @@ def variants(tap):
         expect(kept(*both) == [("ovs-split", 8)], kept(*both))
 
 
+def constants(tap):
+    def defined(name, file):
+        with open(os.path.join(ROOT, "app", "test-bench", file), encoding="utf-8") as source:
+            return float(re.search(rf"#define {name} ([\d.]+)", source.read())[1])
+    with tap.case("test-bench and the report mean the same by a place"):
+        expect(defined("LEAST_WINDOWS", "pingpong.c") == distance.MIN_WINDOWS, "LEAST_WINDOWS")
+        expect(defined("SHARED", "watch.c") == distance.SHARED, "SHARED")
+
+
 def main():
     tap = Tap()
+    constants(tap)
     other_build(tap)
     ratios(tap)
     unwatched(tap)
