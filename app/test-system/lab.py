@@ -32,7 +32,8 @@ import time
 import traceback
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
-HUGEPAGES = "/proc/sys/vm/nr_hugepages"
+# Of 2 MiB, which need not be the default size that /proc/sys/vm/nr_hugepages is of.
+HUGEPAGES = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
 HUGEPAGES_FREE = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"
 HUGEPAGE_MIB = 2
 AUTO_HUGE_MIB = 400     # "auto" takes hugepages if this much is free: a switch and three guests
@@ -294,6 +295,34 @@ class PacketSocket:
         self.sock.close()
 
 
+class Deferred:
+    """In its block signals that end a program are only noted: nothing stops a cleaning half-way. Python
+    handles them between two steps of its own, so one may come right before the block."""
+
+    NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def __init__(self):
+        self.noted = []
+        self.old = {}
+
+    def __enter__(self):
+        for number in self.NUMBERS:
+            handler = signal.getsignal(number)
+            if handler != signal.SIG_IGN:
+                self.old[number] = handler
+                signal.signal(number, lambda number, frame: self.noted.append(number))
+        return self
+
+    def __exit__(self, kind, error, trace):
+        for number, handler in self.old.items():
+            signal.signal(number, handler)
+
+    def act(self):
+        """Raises what the first of the noted ones would have raised."""
+        for number in self.noted[:1]:
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+
+
 class Lab:
     """Owner of everything that a system test makes. memory: "huge", "nohuge", or "auto".
     few_drivers: for tests that start hundreds of EAL processes. Each loads all 128 drivers of the
@@ -312,14 +341,25 @@ class Lab:
         self.namespaces = []
         self.sockets = []
         self.eal_dirs = []
+        self.handlers = {}  # of signals, as they were before
         self.undo = contextlib.ExitStack()
 
     # Life cycle
 
     def __enter__(self):
+        try:
+            self._set_up()
+        except BaseException:  # nobody calls __exit__ then
+            with Deferred():
+                self.undo.close()
+            self._restore_handlers()
+            raise
+        return self
+
+    def _set_up(self):
         for number in (signal.SIGTERM, signal.SIGHUP):
-            old = signal.signal(number, self._on_signal)
-            self.undo.callback(signal.signal, number, old)
+            self.handlers[number] = signal.getsignal(number)
+            signal.signal(number, self._on_signal)
         # /run is not world-writable: EAL loads plugins from there, unlike from /tmp.
         base = "/run" if os.geteuid() == 0 else None
         self.run_dir = tempfile.mkdtemp(prefix=f"nfe-{self.name}-", dir=base)
@@ -332,20 +372,18 @@ class Lab:
             self._hide_drivers()
         if self.memory == "auto":
             self.memory = "huge" if free_hugepages_mib() >= AUTO_HUGE_MIB else "nohuge"
-        return self
 
     def __exit__(self, kind, error, trace):
-        # A second Ctrl-C must not stop the cleaning half-way.
-        old = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
-        try:
-            if kind is not None and issubclass(kind, Exception):
-                self.dump_logs()
-            complaints = self._clean()
-        finally:
-            self.undo.close()
-            signal.signal(signal.SIGINT, old)
+        with Deferred() as deferred:
+            try:
+                if kind is not None and issubclass(kind, Exception):
+                    self.dump_logs()
+                complaints = self._clean()
+            finally:
+                self.undo.close()
+        self._restore_handlers()
+        if kind is None or issubclass(kind, Exception):  # else one has ended it already
+            deferred.act()
         if os.path.exists(self.run_dir):
             complaints.append(f"directory {self.run_dir} is left")
         if complaints:
@@ -358,12 +396,27 @@ class Lab:
     def _on_signal(number, frame):
         raise SystemExit(128 + number)
 
+    def _restore_handlers(self):
+        for number, handler in self.handlers.items():
+            signal.signal(number, handler)
+
     def _reserve_hugepages(self):
-        with open(HUGEPAGES, encoding="ascii") as file:
-            before = file.read().strip()
-        if int(before) < self.hugepages:
-            write_file(HUGEPAGES, str(self.hugepages))
-            self.undo.callback(write_file, HUGEPAGES, before)
+        """As many that nobody uses, if they can be had."""
+        more = self.hugepages - free_hugepages_mib() // HUGEPAGE_MIB
+        if more <= 0:
+            return
+        try:
+            with open(HUGEPAGES, encoding="ascii") as file:
+                before = int(file.read())
+            self.undo.callback(self._give_back_hugepages, before)  # whatever comes in between
+            write_file(HUGEPAGES, str(before + more))
+        except OSError as error:
+            raise LabError(f"no hugepages can be reserved: {HUGEPAGES}: {error.strerror}") from error
+
+    @staticmethod
+    def _give_back_hugepages(number):
+        with contextlib.suppress(OSError):  # then it could not be written before either
+            write_file(HUGEPAGES, str(number))
 
     def _hide_drivers(self):
         """Processes see a copy of a few in the place of all, in a mount namespace of their own."""

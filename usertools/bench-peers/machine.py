@@ -7,10 +7,9 @@ import platform
 import subprocess
 import time
 
-from lab import HUGEPAGES, ROOT
+from lab import HUGEPAGE_MIB, HUGEPAGES, ROOT, Lab, LabError, free_hugepages_mib
 
 NICE = -10              # of the sessions that are measured; nice has no effect across sessions
-PAGES_PER_NODE = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
 
 
 def cpus():
@@ -26,7 +25,7 @@ def lacks(hugepages):
         missing.append("root: the benchmark makes namespaces, takes hugepages and priorities")
     if len(os.sched_getaffinity(0)) < 2:
         missing.append("two CPUs: one for the guests, one for the switch")
-    if hugepages and not os.path.exists(PAGES_PER_NODE):
+    if hugepages and not os.path.exists(HUGEPAGES):
         missing.append("hugepages of 2 MiB")
     elif hugepages and os.geteuid() == 0 and not can_reserve(hugepages):
         missing.append(f"memory: {hugepages} hugepages of 2 MiB cannot be reserved")
@@ -38,21 +37,17 @@ def memory_for_test(hugepages):
     wanted = os.environ.get("NFE_MEMORY", "auto")
     if wanted != "auto":
         return wanted
-    possible = os.geteuid() == 0 and os.path.exists(PAGES_PER_NODE) and can_reserve(hugepages)
+    possible = os.geteuid() == 0 and os.path.exists(HUGEPAGES) and can_reserve(hugepages)
     return "huge" if possible else "nohuge"
 
 
 def can_reserve(hugepages):
-    """Tries it and gives back."""
-    with open(HUGEPAGES, encoding="ascii") as file:
-        before = int(file.read())
-    if before >= hugepages:
-        return True
-    write(HUGEPAGES, hugepages)
-    with open(HUGEPAGES, encoding="ascii") as file:
-        got = int(file.read())
-    write(HUGEPAGES, before)
-    return got >= hugepages
+    """So many that nobody uses: tries it and gives back, after a signal, too."""
+    try:
+        with Lab("can-reserve", memory="nohuge", hugepages=hugepages):
+            return free_hugepages_mib() >= hugepages * HUGEPAGE_MIB
+    except LabError:
+        return False
 
 
 def write(path, value):
