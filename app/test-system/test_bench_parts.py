@@ -9,12 +9,14 @@ import io
 import os
 import re
 import sys
+import unittest.mock
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lab import ROOT, LabError, Tap, expect  # noqa: E402
 
 sys.path.append(os.path.join(ROOT, "usertools", "bench-peers"))
 import distance  # noqa: E402
+import machine  # noqa: E402
 import measures  # noqa: E402
 import report  # noqa: E402
 import switches  # noqa: E402
@@ -134,8 +136,23 @@ def constants(tap):
         expect(defined("SHARED", "watch.c") == distance.SHARED, "SHARED")
 
 
+def cores(tap):
+    with tap.case("guests and switch are on two cores, if there are two"):
+        expect(machine.parse_cpus("0,2-4\n") == {0, 2, 3, 4}, machine.parse_cpus("0,2-4\n"))
+        pairs = {0: {0, 1}, 1: {0, 1}, 2: {2, 3}, 3: {2, 3}}
+        expect(machine.choose_cpus({0, 1, 2, 3}, pairs.get) == (0, 2), "threads side by side")
+        expect(machine.choose_cpus({1, 3}, pairs.get) == (1, 3), "as affinity allows")
+        expect(machine.choose_cpus({0, 1}, pairs.get) is None, "one core")
+        expect(machine.choose_cpus({0, 1}, lambda cpu: {cpu}) == (0, 1), "no threads")
+        with unittest.mock.patch("machine.choose_cpus", return_value=None):
+            lacking = machine.lacks(0), machine.lacks(0, self_test=True)
+        told = ["CPUs of two cores" in " ".join(missing) for missing in lacking]
+        expect(told == [len(os.sched_getaffinity(0)) > 1, False], lacking)
+
+
 def main():
     tap = Tap()
+    cores(tap)
     constants(tap)
     other_build(tap)
     ratios(tap)

@@ -2,6 +2,7 @@
 # Copyright (c) 2026 the NFE authors
 """The machine under the benchmark: what it must have, which CPU does what, how it is described."""
 import contextlib
+import itertools
 import os
 import platform
 import subprocess
@@ -10,21 +11,50 @@ import time
 from lab import HUGEPAGE_MIB, HUGEPAGES, ROOT, Lab, LabError, free_hugepages_mib
 
 NICE = -10              # of the sessions that are measured; nice has no effect across sessions
+SIBLINGS = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
+
+
+def parse_cpus(text):
+    """{0, 2, 3} of "0,2-3", as the kernel writes lists of CPUs."""
+    found = set()
+    for part in text.strip().split(","):
+        first, _, last = part.partition("-")
+        found.update(range(int(first), int(last or first) + 1))
+    return found
+
+
+def siblings(cpu):
+    """The hardware threads of a CPU's core, itself too, as far as the kernel tells."""
+    try:
+        with open(SIBLINGS.format(cpu), encoding="ascii") as file:
+            return parse_cpus(file.read())
+    except (OSError, ValueError):
+        return {cpu}
+
+
+def choose_cpus(usable, siblings_of=siblings):
+    """The first two of usable that are of different cores: two threads of one core slow each other
+    down, and where one can't see that, nothing counts (watch.h). None: there are none."""
+    pairs = itertools.combinations(sorted(usable), 2)
+    return next((pair for pair in pairs if pair[1] not in siblings_of(pair[0])), None)
 
 
 def cpus():
-    """(CPU of the guests, CPU of the switch)."""
-    usable = sorted(os.sched_getaffinity(0))
-    return usable[0], usable[1]
+    """(CPU of the guests, CPU of the switch). Those of one core are for a test of the tool only."""
+    usable = os.sched_getaffinity(0)
+    return choose_cpus(usable) or tuple(sorted(usable)[:2])
 
 
-def lacks(hugepages):
+def lacks(hugepages, self_test=False):
     """What this machine lacks, as a list of sentences; empty: nothing."""
     missing = []
     if os.geteuid() != 0:
         missing.append("root: the benchmark makes namespaces, takes hugepages and priorities")
     if len(os.sched_getaffinity(0)) < 2:
         missing.append("two CPUs: one for the guests, one for the switch")
+    elif not self_test and choose_cpus(os.sched_getaffinity(0)) is None:
+        missing.append("CPUs of two cores: those here are hardware threads of one, so that guests and "
+                       "switch slow each other down")
     if hugepages and not os.path.exists(HUGEPAGES):
         missing.append("hugepages of 2 MiB")
     elif hugepages and os.geteuid() == 0 and not can_reserve(hugepages):
