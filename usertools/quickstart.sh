@@ -17,8 +17,8 @@ export PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 log=$root/build/quickstart.log
-hugepages_file=/proc/sys/vm/nr_hugepages
-hugepages_before=
+hugepages_file=/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
+hugepages_before= # what we have to give back
 hugepages_wanted=256 # of 2 MiB
 
 packages_build="build-essential meson ninja-build pkg-config dpkg-dev libdpdk-dev dpdk dpdk-dev
@@ -29,9 +29,12 @@ packages_test="clang qemu-system-x86 debootstrap busybox-static"
 broken=() # phases that failed, for the summary
 tested=() # logs of tests, for the summary
 phase_start_s=0
+options=()      # of the command, checked
+step_group=     # process group of the step that runs
+demo=           # process of the demo
 jobs=           # of a build, if not ninja's default
-build_behind=   # process of the build that runs behind
-declare -A tests_beside=() # process of each suite that runs beside others
+build_behind=   # process group of the build that runs behind
+declare -A tests_beside=() # process group of each suite that runs beside others
 
 say()
 {
@@ -62,16 +65,68 @@ finish()
     printf ' %s (%d s)\n' "$1" $((SECONDS - phase_start_s))
 }
 
-# step TEXT COMMAND...: one line for the user, the output in the log.
+# in_group COMMAND...: starts it in a process group of its own, whose number is $! then. Bash handles
+# signals at once when it waits for one, of a command in the foreground only when that has ended. By job
+# control: without it what runs behind ignores SIGINT, which tests send.
+in_group()
+{
+    set -m
+    "$@" < /dev/null &
+    set +m
+}
+
+end_group()
+{
+    kill -TERM -- "-$1" 2> /dev/null || return 0
+    for _ in {1..50}; do
+        sleep 0.1
+        kill -0 -- "-$1" 2> /dev/null || return 0
+    done
+    kill -KILL -- "-$1" 2> /dev/null || true
+}
+
+# Whatever ends us. A second signal doesn't stop it.
+clean_up()
+{
+    local group
+    trap '' INT TERM HUP
+    if [ -n "$demo" ]; then
+        kill -TERM "$demo" 2> /dev/null || true
+        wait "$demo" || true
+    fi
+    for group in $step_group $build_behind "${tests_beside[@]}"; do
+        end_group "$group"
+    done
+    restore_hugepages
+}
+
+clean_up_at_exit()
+{
+    trap clean_up EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    trap 'exit 129' HUP
+}
+
+# step TEXT COMMAND...: one line for the user, the output in the log. The command runs in a subshell;
+# "wait" PROCESS is for what was started before.
 step()
 {
     local text=$1
     shift
     begin "$text"
-    if "$@" >> "$log" 2>&1; then
+    if [ "$1" = wait ]; then
+        step_group=$2
+    else
+        in_group "$@" >> "$log" 2>&1
+        step_group=$!
+    fi
+    if wait "$step_group"; then
+        step_group=
         finish ok
         return 0
     fi
+    step_group=
     finish FAILED
     return 1
 }
@@ -98,7 +153,6 @@ install_packages()
     export DEBIAN_FRONTEND=noninteractive
     if [ -z "${apt_updated:-}" ]; then
         apt-get -q update || true # a broken third-party source; whether the install works decides
-        apt_updated=yes
     fi
     apt-get -q -y --no-install-recommends install "$@"
 }
@@ -111,6 +165,7 @@ need_packages()
     [ "$(id -u)" -eq 0 ] || die "packages are missing and only root can install them: $missing"
     # shellcheck disable=SC2086 # one word per package
     must "installing ${missing% }" install_packages $missing
+    apt_updated=yes
 }
 
 # The default clang of the distribution brings its sanitizer runtime in a package by version.
@@ -135,8 +190,9 @@ reserve_hugepages()
     if [ ! -r $hugepages_file ] || [ "$(cat $hugepages_file)" -ne 0 ]; then
         return
     fi
-    if [ "$(id -u)" -eq 0 ] && echo $hugepages_wanted 2> /dev/null > $hugepages_file; then
-        hugepages_before=0
+    if [ "$(id -u)" -eq 0 ]; then
+        hugepages_before=0 # whatever comes in between
+        { echo $hugepages_wanted > $hugepages_file; } 2> /dev/null || hugepages_before=
     fi
     if [ "$(cat $hugepages_file)" -lt $hugepages_wanted ]; then
         say "no $hugepages_wanted hugepages to be had: works without (--no-huge), but slower"
@@ -169,22 +225,15 @@ configure_and_build()
 # time that nobody else wants (SCHED_IDLE).
 start_build()
 {
-    local dir=$1
-    (
-        chrt -i -p 0 $BASHPID || true
-        jobs=1
-        configure_and_build "$@"
-    ) > "$root/build/$dir.log" 2>&1 &
+    in_group build_idle "$@" > "$root/build/$1.log" 2>&1
     build_behind=$!
 }
 
-# Of what runs behind, its children: meson or ninja, which end what they started.
-stop_behind()
+build_idle()
 {
-    local pid
-    for pid in $build_behind "${tests_beside[@]}"; do
-        pkill -P "$pid" || true
-    done
+    chrt -i -p 0 $BASHPID || true
+    jobs=1
+    configure_and_build "$@"
 }
 
 # A failure is counted, and what another build has to test goes on.
@@ -231,11 +280,14 @@ run_unit_tests()
 start_tests()
 {
     tested+=("build/meson-logs/testlog-$1.json")
-    (
-        [ "${2:-}" != idle ] || chrt -i -p 0 $BASHPID || true
-        meson_tests build "$1" --suite "$1"
-    ) > "$root/build/test-$1.log" 2>&1 &
+    in_group test_suite "$@" > "$root/build/test-$1.log" 2>&1
     tests_beside[$1]=$!
+}
+
+test_suite()
+{
+    [ "${2:-}" != idle ] || chrt -i -p 0 $BASHPID || true
+    meson_tests build "$1" --suite "$1"
 }
 
 finish_tests()
@@ -252,11 +304,9 @@ command_test()
 {
     local warn=-Dwerror=true
 
-    [ $# -eq 0 ] || die "test takes no options: $*"
     need_clang_runtime
     cd "$root"
     step "fetching Xen and a kernel for its test" fetch_xen || true
-    trap 'stop_behind; restore_hugepages' EXIT
     CC=clang start_build build-clang $warn -Db_sanitize=address,undefined -Db_lundef=false \
         -Doptimization=1 -Dfuzz=true \
         "-Dc_args=-g1 -fsanitize=fuzzer-no-link -fno-sanitize-recover=all"
@@ -282,7 +332,46 @@ command_demo()
 {
     cd "$root"
     must "building build" configure_and_build build
-    NFE_BUILD=$root/build python3 usertools/demo "$@"
+    # Not in a group of its own: it reads from the terminal, and Ctrl-C is for it.
+    NFE_BUILD=$root/build python3 usertools/demo "$@" <&0 &
+    demo=$!
+    trap : INT
+    local code=130
+    while [ $code -gt 128 ] && kill -0 "$demo" 2> /dev/null; do
+        code=0
+        wait "$demo" || code=$? # of a signal to us, too
+    done
+    demo=
+    return $code
+}
+
+# parse COMMAND OPTION...: into options, with absolute paths, before anything is done.
+parse()
+{
+    local command=$1
+    shift
+    while [ $# -gt 0 ]; do
+        case "$command $1" in
+        *" -h" | *" --help") usage && exit ;;
+        "demo --keep") options+=("$1") ;;
+        "demo --pcap")
+            [ $# -ge 2 ] || die "--pcap: which file?"
+            shift
+            add_pcap "$1"
+            ;;
+        "demo --pcap="*) add_pcap "${1#*=}" ;;
+        *) usage >&2 && die "$command: unexpected '$1'" ;;
+        esac
+        shift
+    done
+}
+
+add_pcap()
+{
+    if [ ! -f "$1" ] || [ ! -r "$1" ]; then
+        die "--pcap: $1 is no file that can be read"
+    fi
+    options+=(--pcap "$(realpath -- "$1")")
 }
 
 main()
@@ -293,19 +382,21 @@ main()
     -h | --help) usage && return ;;
     *) usage >&2 && die "expected demo or test, not '$command'" ;;
     esac
+    parse "$command" "$@"
     [ "$command" = test ] || [ "$(id -u)" -eq 0 ] ||
         die "demo makes network namespaces: run it as root"
     mkdir -p "$root/build"
     : > "$log"
+    clean_up_at_exit
     # shellcheck disable=SC2086 # lists of words
     case $command in
     demo) need_packages $packages_build $packages_run ;;
     test) need_packages $packages_build $packages_run $packages_test ;;
     esac
     must "looking for DPDK's driver headers" "$root/usertools/dpdk-headers.sh"
-    trap restore_hugepages EXIT
     reserve_hugepages
-    "command_$command" "$@"
+    "command_$command" "${options[@]}"
 }
 
-main "$@"
+# Sourced by a test of its functions, it does nothing.
+[ "${BASH_SOURCE[0]}" != "$0" ] || main "$@"
