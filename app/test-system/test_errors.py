@@ -169,6 +169,18 @@ def permissions(errors, lab):
     os.chown(lab.socket("b"), 0, 0)
 
 
+def deleted_tap(tap, lab):
+    """Nobody but the owner of its descriptor makes it again."""
+    with tap.case("vif-tap ends when its tap is deleted, and names it", lab):
+        lab.add_netns("guest")
+        guest = lab.start("tap", [lab.program("vif-tap"), "--vif", f"vfio-user:{lab.socket('a')}", "--tap",
+                                  "tap7", "--up"], netns="guest")
+        guest.wait_log("vif-tap: ready")
+        lab.ip("guest", "link delete tap7")
+        code = guest.wait(5)
+        expect(code == 1 and "tap tap7: it was deleted" in guest.log(), f"exit code {code}: {guest.tail()}")
+
+
 def versions(errors, lab, switch):
     """A device and a driver of another ABI, by a proxy that changes what one says to the other."""
     def through(way, register):
@@ -207,6 +219,7 @@ def main():
         daemon(errors, lab, switch)
         guests(errors, lab)
         permissions(errors, lab)
+        deleted_tap(tap, lab)
         versions(errors, lab, switch)
         operator(errors, lab, switch)
         no_aio(tap, lab)

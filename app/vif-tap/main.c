@@ -6,7 +6,8 @@
  * vif-tap: an ordinary kernel interface on top of a VIF. Attaches the VIF, creates the tap in the
  * network namespace that it was started in, and moves frames on one thread that sleeps in epoll
  * when both sides are idle. The tap's carrier follows the VIF's link, so a restart of the switch
- * looks like a cable pulled and plugged. Ends on SIGINT and SIGTERM; the tap ends with it.
+ * looks like a cable pulled and plugged. Ends on SIGINT and SIGTERM, and the tap with it; ends with an
+ * error when somebody else deletes the tap.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -319,6 +320,10 @@ run(struct app *app)
 		if (app->pump.tap_pending)
 			more |= pump_from_tap(&app->pump) == PUMP_BATCH;
 		vif_kick(app->vif);
+		if (app->pump.tap_gone) {
+			fprintf(stderr, "vif-tap: tap %s: it was deleted\n", app->opt.tap);
+			return -ENODEV;
+		}
 		n = epoll_wait(app->epoll, events, RTE_DIM(events), idle_ms(app, more));
 		if (n < 0 && errno != EINTR)
 			return -errno;

@@ -182,6 +182,7 @@ pump_from_tap(struct pump *p)
 		len = read_frame(p, &vh);
 		if (len <= 0) {
 			p->tap_pending = len < 0 && errno == EINTR;
+			p->tap_gone = len < 0 && errno == EBADFD;
 			break;
 		}
 		n = frame_to_vif(p, &vh, cells, nb_cells, (uint32_t)len);

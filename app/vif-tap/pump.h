@@ -25,6 +25,7 @@ struct pump {
 	uint32_t nb_bufs; /* got already, to read the next frame into */
 	uint32_t bufs[NFE_MAX_SEGS];
 	bool tap_pending; /* the tap may have frames: not yet read until EAGAIN */
+	bool tap_gone;    /* somebody has deleted it */
 	bool send_full;   /* no room in the send ring: the tap waits */
 	bool no_buffer;   /* likewise, for want of a buffer */
 	uint64_t to_tap, from_tap; /* frames */
