@@ -10,10 +10,11 @@ import importlib.machinery
 import importlib.util
 import io
 import os
+import signal
 import struct
 import sys
 
-from lab import ROOT, Lab, Tap, expect, write_file
+from lab import ROOT, Lab, Tap, expect, wait_until, write_file
 
 PCI = "0000:01:00.0"
 PAGE = 4096
@@ -158,6 +159,13 @@ def check_functions(bench):
     make_function(bench.pci)
     code, said = bench.run("iomem", PV, "--pci", "0000:09:00.0", "--channel", "1")
     expect(code == 1 and "No such file" in said, said)
+    resource = os.path.join(bench.pci, "resource0")
+    os.rename(resource, resource + ".away")
+    os.symlink(resource, resource)  # root can read whatever has a mode
+    code, said = bench.iomem(PV)
+    expect(code == 1 and resource in said and "symbolic links" in said, said)
+    os.unlink(resource)
+    os.rename(resource + ".away", resource)
 
 
 def check_given(bench):
@@ -229,6 +237,34 @@ def check_detach(bench):
     expect(got == 1 and "has 0 such devices" in said, said)
 
 
+def check_interrupt(bench, lab):
+    """Who waits and is interrupted has not got what he waited for."""
+    path = os.path.join(lab.run_dir, "xenstore-read")
+    # One device, whose front end is in use for ever.
+    for name, text in (("xl", ""), ("xenstore-rm", ""), ("xenstore-list", "echo 1"),
+                       ("xenstore-read", f"echo x >> {path}.asked\necho 4")):
+        write_file(os.path.join(lab.run_dir, name), f"#!/bin/sh\n{text}\n")
+        os.chmod(os.path.join(lab.run_dir, name), 0o755)
+    run = lab.start("detach", [sys.executable, os.path.join(ROOT, "usertools", "vif-ctl"), "xen", "detach",
+                               "1", "--wait", "30"], env={"PATH": f"{lab.run_dir}:{os.environ['PATH']}"})
+
+    def waits():
+        with contextlib.suppress(FileNotFoundError), open(path + ".asked", encoding="ascii") as file:
+            return len(file.read()) > 20
+        return False
+    wait_until(waits, "looks at the state", 10)
+    os.kill(run.pid, signal.SIGINT)
+    code = run.wait(5)
+    expect(code == 130 and not run.log(), f"exit code {code}: {run.log()}")
+
+
+def check_info(bench):
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        bench.ctl.show_info({"name": "a", "xen": {"domid": 3, "device": 0, "refused": 0}}, None, 0, False)
+    expect(out.getvalue().split() == ["name", "a", "xen:", "domid", "3", "device", "0"], out.getvalue())
+
+
 def main():
     tap = Tap()
     with Lab("vif-ctl-xen") as lab:
@@ -243,6 +279,10 @@ def main():
             check_attach(bench)
         with tap.case("detach waits for those that are in use"):
             check_detach(bench)
+        with tap.case("Ctrl-C while it waits is no success"):
+            check_interrupt(bench, lab)
+        with tap.case("info tells of device 0"):
+            check_info(bench)
     return tap.plan()
 
 
