@@ -18,6 +18,7 @@ sys.path.append(os.path.join(ROOT, "usertools", "bench-peers"))
 import distance  # noqa: E402
 import machine  # noqa: E402
 import measures  # noqa: E402
+import packages  # noqa: E402
 import report  # noqa: E402
 import switches  # noqa: E402
 
@@ -150,8 +151,23 @@ def cores(tap):
         expect(told == [len(os.sched_getaffinity(0)) > 1, False], lacking)
 
 
+def vhost_cache(tap):
+    with tap.case("examples/vhost of another DPDK, other changes or another CPU is built anew"):
+        def directory(**others):
+            packages.vhost_directory.cache_clear()
+            with contextlib.ExitStack() as stack:
+                for name, value in others.items():
+                    stack.enter_context(unittest.mock.patch(name.replace("__", "."), value))
+                return packages.vhost_directory()
+        known = {directory(), directory(machine__text_of=lambda *_: "23.11"),
+                 directory(packages__VHOST_CHANGES=packages.VHOST_CHANGES[1:]),
+                 directory(packages__cpu_identity=lambda: ["another one"])}
+        expect(len(known) == 4 and directory() in known, known)
+
+
 def main():
     tap = Tap()
+    vhost_cache(tap)
     cores(tap)
     constants(tap)
     other_build(tap)

@@ -5,11 +5,14 @@
 Open vSwitch's packages are downloaded and unpacked below the cache, so that no service starts and
 nothing of the machine changes. examples/vhost is built from the distribution's DPDK source.
 """
+import functools
 import glob
+import hashlib
 import os
 import shutil
 import subprocess
 
+import machine
 from lab import ROOT
 
 CACHE = os.path.join(os.environ.get("NFE_CACHE", "/var/cache/nfe"), "bench")
@@ -30,6 +33,8 @@ VHOST_CHANGES = (
     ("\tRTE_LCORE_FOREACH_WORKER(lcore_id)\n\t\trte_eal_wait_lcore(lcore_id);\n",
      "\twhile (1)\n\t\tpause();\n"),
 )
+
+VHOST_FLAGS = ("-O3", "-march=native", "-w", "-DALLOW_EXPERIMENTAL_API")
 
 
 class PeerError(Exception):
@@ -79,17 +84,31 @@ def fetch_ovs():
 
 # DPDK's examples/vhost
 
+def cpu_identity():
+    """Of this CPU what a compiler makes of -march=native: its model, and what it can."""
+    with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+        return [line for line in file.read().split("\n\n")[0].splitlines()
+                if line.startswith(("vendor_id", "cpu family", "model", "flags"))]
+
+
+@functools.cache
+def vhost_directory():
+    """One for each DPDK, our changes and CPU: what was built with others is not taken for it."""
+    what = repr((VHOST_CHANGES, VHOST_FLAGS, cpu_identity())).encode()
+    version = machine.text_of("pkg-config", "--modversion", "libdpdk")
+    return os.path.join(CACHE, f"vhost-{version}-{hashlib.sha256(what).hexdigest()[:12]}")
+
+
 def vhost_program():
-    path = os.path.join(CACHE, "dpdk-vhost")
+    path = os.path.join(vhost_directory(), "dpdk-vhost")
     return path if os.path.exists(path) else None
 
 
-def dpdk_source(fetch):
+def dpdk_source():
     script = os.path.join(ROOT, "usertools", "dpdk-headers.sh")
-    if fetch:
-        # Ours comes without headers only if DPDK was installed with a driver SDK: then there is
-        # no source either, and the caller says so.
-        run([script])
+    # Ours comes without headers only if DPDK was installed with a driver SDK: then there is no source
+    # either, and the caller says so.
+    run([script])
     done = subprocess.run([script, "--path"], capture_output=True, text=True, check=False)
     return done.stdout.strip() or None
 
@@ -104,11 +123,11 @@ def changed(source):
     return source
 
 
-def build_vhost(fetch):
-    tree = dpdk_source(fetch)
+def build_vhost():
+    tree = dpdk_source()
     if tree is None:
         raise PeerError("no DPDK source: run usertools/dpdk-headers.sh")
-    work = os.path.join(CACHE, "vhost-build")
+    work = vhost_directory() + ".build"
     shutil.rmtree(work, ignore_errors=True)
     shutil.copytree(os.path.join(tree, "examples", "vhost"), work)
     main = os.path.join(work, "main.c")
@@ -117,9 +136,10 @@ def build_vhost(fetch):
     with open(main, "w", encoding="utf-8") as file:
         file.write(text)
     flags = run(["pkg-config", "--cflags", "--libs", "libdpdk"]).split()
-    program = os.path.join(CACHE, "dpdk-vhost")
-    run(["cc", "-O3", "-march=native", "-w", "-DALLOW_EXPERIMENTAL_API", "-o", program + ".new",
-         main, os.path.join(work, "virtio_net.c"), *flags, "-lrte_vhost"])
+    program = os.path.join(vhost_directory(), "dpdk-vhost")
+    os.makedirs(vhost_directory(), exist_ok=True)
+    run(["cc", *VHOST_FLAGS, "-o", program + ".new", main, os.path.join(work, "virtio_net.c"), *flags,
+         "-lrte_vhost"])
     os.rename(program + ".new", program)
     shutil.rmtree(work)
 
@@ -129,7 +149,7 @@ def install():
     failed = {}
     os.makedirs(CACHE, exist_ok=True)
     for name, have, get in (("ovs", ovs_root() is not None, fetch_ovs),
-                            ("vhost", vhost_program(), lambda: build_vhost(True))):
+                            ("vhost", vhost_program(), build_vhost)):
         if have:
             continue
         try:
