@@ -20,6 +20,7 @@ import machine  # noqa: E402
 import measures  # noqa: E402
 import packages  # noqa: E402
 import report  # noqa: E402
+import sweeps  # noqa: E402
 import switches  # noqa: E402
 
 MEASURES = {one.name: one for one in measures.catalogue()}
@@ -165,8 +166,21 @@ def vhost_cache(tap):
         expect(len(known) == 4 and directory() in known, known)
 
 
+def sweep_windows(tap):
+    with tap.case("a sweep may try as many windows as it wants"):
+        for sweep in sweeps.ALL:
+            for probe in sweep.probes:
+                args = []
+                ctx = unittest.mock.Mock(windows=100)
+                ctx.guest = lambda ports, argv, watch: args.extend(argv)
+                probe.run(ctx, [])
+                wanted, most = (int(args[args.index(name) + 1]) for name in ("--windows", "--max-windows"))
+                expect(most >= 2 * wanted, f"{sweep.name}: {args}")
+
+
 def main():
     tap = Tap()
+    sweep_windows(tap)
     vhost_cache(tap)
     cores(tap)
     constants(tap)

@@ -13,6 +13,7 @@ import switches
 
 LONG_GAP_US = 20000
 SHORT_GAP_US = 1000
+RESTED_TRIES = 2
 
 
 class SweptSwitch(switches.Nfe):
@@ -41,16 +42,16 @@ class SweptSwitch(switches.Nfe):
 
 class Probe:
     """One run of test-bench at one value. curves: {(chart, unit, label): y of a part of its result}
-    (distance.py)."""
+    (distance.py). tries: windows at most, for each that is wanted."""
 
-    def __init__(self, args, curves, cells=False, watch=True):
+    def __init__(self, args, curves, cells=False, watch=True, tries=measures.MAX_WINDOWS):
         self.args, self.curves, self.cells, self.watch = args, curves, cells, watch
+        self.tries = tries
 
     def run(self, ctx, args):
         ctx.switch.cells = self.cells
-        tries = measures.MAX_WINDOWS if self.watch else 4
         return ctx.guest([0, 1], [*self.args(ctx.windows), "--desc", str(ctx.switch.desc),
-                                  "--max-windows", str(tries * ctx.windows), *args],
+                                  "--max-windows", str(self.tries * ctx.windows), *args],
                          watch=self.watch)
 
 
@@ -78,7 +79,8 @@ def rtt(size=64):
 
 
 def rested(gap_us, per_window):
-    """One way of a frame after a rest, and what the switch takes of its CPU meanwhile."""
+    """One way of a frame after a rest, and what the switch takes of its CPU meanwhile. A window is one
+    round trip then, and some may be lost."""
     rest = f"{gap_us / 1000:g} ms rest"
 
     def us(quantile):
@@ -88,7 +90,7 @@ def rested(gap_us, per_window):
                  {("wake", "us", f"{rest}, p50"): us("p50"),
                   ("wake-p99", "us", f"{rest}, p99"): us("p99"),
                   ("cpu", "% of a CPU", rest): lambda result: result["switch"]["cpu"]},
-                 watch=False)
+                 watch=False, tries=RESTED_TRIES * per_window)
 
 
 class Sweep:
@@ -158,4 +160,3 @@ ALL = (
           (1, 10, 50, 200, 1000, 5000, 50000), 200,
           [rested(LONG_GAP_US, 4), rested(SHORT_GAP_US, 20), flood(64)], statement("idle-us")),
 )
-QUICK = ("burst-guest", "idle-us")
