@@ -70,6 +70,31 @@ def check_report_again(build, out, names):
         expect(text == before[name], f"{name} differs")
 
 
+def add(tap, build):
+    """Of two runs, the first without results of nfe-raw."""
+    with tempfile.TemporaryDirectory() as out, tap.case("bench --add keeps what was said of earlier runs"):
+        path = os.path.join(out, "results.json")
+        for peers in ("nfe", "nfe-raw"):
+            done = subprocess.run([sys.executable, BENCH, "--self-test", "--build", build, "--measures",
+                                   "rtt-64", "--peers", peers, "--add", "--out", out],
+                                  capture_output=True, text=True, timeout=SELF_TEST_S, check=False)
+            expect(done.returncode == 0, f"exit code {done.returncode}:\n{done.stdout}{done.stderr}")
+            with open(path, encoding="utf-8") as file:
+                results = json.load(file)
+            if peers == "nfe":
+                results["runs"][0]["commit"] = "0123abc"
+                results["left_out"] = {"nfe-raw": "not yet there", "ovs-packed": "not there"}
+                with open(path, "w", encoding="utf-8") as file:
+                    json.dump(results, file)
+        expect([run["commit"] == "0123abc" for run in results["runs"]] == [True, False], results["runs"])
+        expect([one["switch"] for one in results["raw"]] == ["nfe", "nfe-raw"], results["raw"])
+        for name in ("0123abc", results["runs"][1]["commit"], "--peers nfe-raw",
+                     "left out: ovs-packed: not there"):
+            expect(name in done.stdout, f"'{name}' is not in:\n{done.stdout}")
+        expect("left out: nfe-raw" not in done.stdout, done.stdout)
+        expect(not [name for name in os.listdir(out) if name.endswith(".new")], os.listdir(out))
+
+
 def against(tap, build):
     with tempfile.TemporaryDirectory() as out, tap.case("bench measures two builds in turn"):
         done = subprocess.run([sys.executable, BENCH, "--self-test", "--build", build, "--against", build,
@@ -266,6 +291,7 @@ def main():
         losses(tap)
         build = lab.build
     self_test(tap, build)
+    add(tap, build)
     against(tap, build)
     sweep(tap, build)
     tcp(tap, build)

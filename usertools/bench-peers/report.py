@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 the NFE authors
 """From results of all rounds to rows of a table, ratios and targets."""
+import os
 import statistics
 
 import distance
@@ -120,6 +121,24 @@ class Row:
                 "switch_cycles_from_rate": self.rate, "guest_cycles": self.guest,
                 "total_cycles": self.total, "loss": self.loss, "p99": self.p99, "p999": self.p999,
                 "windows": {"kept": self.kept, "all": self.all}, "place": self.place}
+
+
+def save(path, text):
+    """All of it or nothing: what is there of earlier rounds survives Ctrl-C and a full disk."""
+    with open(f"{path}.new", "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(f"{path}.new", path)
+
+
+def header(about):
+    """Of a run: machine, software and command."""
+    return (f"{about['date']}, {about['cpu']}, Linux {about['kernel']}, DPDK {about['dpdk']}, "
+            f"commit {about['commit']}, load {about['load_at_start']:.1f}\n{about['command']}")
+
+
+def runs_of(saved):
+    """What is said of each run whose rounds are in a results file."""
+    return saved.get("runs") or [saved["about"]] # as it was called when it was one
 
 
 def better(measure, a, b):
