@@ -5,13 +5,17 @@
 """Parts of usertools/bench that need no switch: what is measured of whom, what the report makes of
 results, and what the machine must have. Results here are made up. The tool itself is test_bench.py's."""
 import contextlib
+import importlib.machinery
+import importlib.util
 import io
 import os
 import re
 import sys
+import tempfile
 import unittest.mock
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.dont_write_bytecode = True
 from lab import ROOT, LabError, Tap, expect  # noqa: E402
 
 sys.path.append(os.path.join(ROOT, "usertools", "bench-peers"))
@@ -178,8 +182,93 @@ def sweep_windows(tap):
                 expect(most >= 2 * wanted, f"{sweep.name}: {args}")
 
 
+def load(name):
+    """A program of usertools as a module."""
+    loader = importlib.machinery.SourceFileLoader(name.replace("-", "_"), os.path.join(
+        ROOT, "usertools", name))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    loader.exec_module(module)
+    return module
+
+
+def said_by(function):
+    """(what it returned, what it printed)"""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        value = function()
+    return value, out.getvalue()
+
+
+FAILURES = (LabError("no answer"), KeyError("RssAnon"), FileNotFoundError(2, "No such file", "/proc/1"),
+            BrokenPipeError(32, "Broken pipe"), TypeError("None is not subscriptable"))
+
+
+def failing(tap):
+    """One of the measurements of each round fails, each time in another way."""
+    bench, sweep, tcp = load("bench"), load("bench-sweep"), load("bench-tcp")
+    part = {"value": 9, "places": [{"place": "any", "windows": 9, "value": 9, "mpps": {"median": 9}}],
+            "watch": {"windows": 9}}
+    args = unittest.mock.Mock(rounds=len(FAILURES), self_test=False, out=None)
+    with tap.case("a measurement that fails is named, and the run goes on"):
+        run = bench.Run([MEASURES["flood-64"]], [SWITCHES["nfe"], SWITCHES["memif"]], 9, "nohuge")
+        results = [one for failure in FAILURES for one in (part, failure)]
+        run.measure_limit = unittest.mock.Mock(side_effect=FAILURES)
+        run.one = unittest.mock.Mock(side_effect=results)
+        with unittest.mock.patch("distance.look", side_effect=FAILURES):
+            _, text = said_by(lambda: bench.rounds(run, args))
+        expect([len(found) for found in run.results.values()] == [len(FAILURES)], text)
+        expect([one["switch"] for one in run.failures] == ["machine", "machine", "memif"] * len(FAILURES),
+               run.failures)
+        for words in ("no answer", "KeyError: 'RssAnon'", "BrokenPipeError", "TypeError"):
+            expect(f"memif: FAILED: {words}" in text, f"'{words}' is not in:\n{text}")
+    with tap.case("so does a sweep"):
+        points = sweep.Run(next(one for one in sweeps.ALL if one.name == "publish"), 1, 9, "nohuge")
+        points.one = unittest.mock.Mock(side_effect=[*FAILURES, *[part] * 99])
+        with unittest.mock.patch("distance.look", side_effect=FAILURES):
+            _, text = said_by(lambda: points.round(1))
+        expect(len(points.failures) == len(FAILURES) + 1 and points.raw, points.failures)
+    with tap.case("so do transfers by TCP"):
+        found = []
+        with unittest.mock.patch.object(tcp, "measure", side_effect=[*FAILURES, (100, 0)]):
+            done, text = said_by(lambda: [tcp.add_round(found, "build", "nfe", number, 1)
+                                          for number in range(len(FAILURES) + 1)])
+        expect(done == [False] * len(FAILURES) + [True] and found == [100], text)
+        expect("bench-tcp: round 1, nfe: no answer" in text, text)
+
+
+def lost_windows(tap):
+    with tap.case("windows in which all frames were lost have no value, and the others theirs"):
+        def result():
+            return {"places": [{"place": "near", "windows": 9, **nothing},
+                               {"place": "any", "windows": 99, **times}]}
+        times = {"rtt_ns": {"p50": 5}, "latency_ns": {"p50": 6}, "mpps": {"median": 7}}
+        nothing = dict.fromkeys(times)
+        for name, value in (("rtt-64", 5), ("load-64", 6), ("flood-64", 7)):
+            ctx = measures.Context(None, SWITCHES["nfe"](FakeLab(), 2), 9, {"flood-64": {"value": None}})
+            ctx.guest = lambda ports, args: result()
+            found = MEASURES[name].run(ctx)["places"]
+            expect([part["value"] for part in found] == [None, value], found)
+
+
+def replaced_whole(tap):
+    with tap.case("a results file is there as it was until the new one is written"), \
+            tempfile.TemporaryDirectory() as tmp:
+        path = os.path.join(tmp, "results.json")
+        report.save(path, "old")
+        with unittest.mock.patch("os.replace", side_effect=KeyboardInterrupt), \
+                contextlib.suppress(KeyboardInterrupt):
+            report.save(path, "new")
+        with open(path, encoding="utf-8") as file:
+            expect(file.read() == "old", "it was written over")
+        report.save(path, "new")
+        expect(os.listdir(tmp) == ["results.json"], os.listdir(tmp))
+
+
 def main():
     tap = Tap()
+    failing(tap)
+    lost_windows(tap)
+    replaced_whole(tap)
     sweep_windows(tap)
     vhost_cache(tap)
     cores(tap)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 the NFE authors
 """The machine under the benchmark: what it must have, which CPU does what, how it is described."""
+import argparse
 import contextlib
 import itertools
 import os
@@ -60,6 +61,30 @@ def lacks(hugepages, self_test=False):
     elif hugepages and os.geteuid() == 0 and not can_reserve(hugepages):
         missing.append(f"memory: {hugepages} hugepages of 2 MiB cannot be reserved")
     return missing
+
+
+def unbuilt(*builds):
+    """The first file that a measurement needs and one of these build directories doesn't have; None."""
+    needed = ("app/test-bench/test-bench", "app/vif-switch/vif-switch",
+              "drivers/net/nfe/librte_net_nfe.so")
+    paths = (os.path.join(build, name) for build in builds for name in needed)
+    return next((path for path in paths if not os.path.exists(path)), None)
+
+
+def why(error):
+    """One measurement's failure, in words. Peers die of many things: of what nobody expected the kind is
+    told, too."""
+    return str(error).strip() if isinstance(error, LabError) else f"{type(error).__name__}: {error}"
+
+
+def at_least(least):
+    """Type of an option for argparse."""
+    def number(text):
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{value} is less than {least}")
+        return value
+    return number
 
 
 def memory_for_test(hugepages):

@@ -93,6 +93,11 @@ def with_value(result, take):
     return result
 
 
+def p50(times):
+    """Of a histogram that may be of nothing: all frames of these windows were lost."""
+    return times["p50"] if times else None
+
+
 def undisturbed(value, **more):
     """The result of what nobody watches: a part for all there is."""
     return {"value": value, "places": [{"place": "any", "windows": 0, "value": value}], **more}
@@ -105,7 +110,7 @@ def flood(ctx, size=64, ports=2, extra=()):
         if size > 64:
             args.append("--touch")
     result = ctx.guest(range(ports), args)
-    return with_value(result, lambda part: part["mpps"]["median"])
+    return with_value(result, lambda part: part["mpps"] and part["mpps"]["median"])
 
 
 def imix(ctx):
@@ -131,15 +136,15 @@ def macs(ctx, count):
 def rtt(ctx):
     result = ctx.guest([0, 1], ["--mode", "pingpong", *ctx.common(), "--pings",
                                 str(PINGS_PER_WINDOW * ctx.windows)])
-    return with_value(result, lambda part: part["rtt_ns"]["p50"])
+    return with_value(result, lambda part: p50(part["rtt_ns"]))
 
 
 def load(ctx):
     """Half of what this switch can do, as measured in this round."""
     full = ctx.earlier.get("flood-64") or flood(ctx)
-    rate = max(full["value"] / 2, LOAD_MIN_MPPS)
+    rate = max((full["value"] or 0) / 2, LOAD_MIN_MPPS)
     result = ctx.guest([0, 1], ["--mode", "load", *ctx.common(), "--rate", f"{rate:.4f}"])
-    return with_value(result, lambda part: part["latency_ns"] and part["latency_ns"]["p50"])
+    return with_value(result, lambda part: p50(part["latency_ns"]))
 
 
 def idle(ctx):
@@ -159,7 +164,7 @@ def wake(ctx):
     result = ctx.guest([0, 1], ["--mode", "pingpong", "--desc", str(ctx.switch.desc), "--pings",
                                 str(WAKE_PINGS), "--max-windows", str(3 * WAKE_PINGS),
                                 "--gap-us", str(WAKE_GAP_US)], watch=False)
-    return with_value(result, lambda part: part["one_way_ns"]["p50"])
+    return with_value(result, lambda part: p50(part["one_way_ns"]))
 
 
 def attach(ctx):

@@ -56,7 +56,14 @@ class Probe:
 
 
 def median_mpps(result):
-    return result["mpps"]["median"]
+    return result["mpps"] and result["mpps"]["median"]
+
+
+def quantile(times, name, unit_ns=1):
+    """Of a result's times; None: there are none."""
+    def take(result):
+        return result[times][name] / unit_ns if result[times] else None
+    return take
 
 
 def flood(size, cells=False):
@@ -74,21 +81,18 @@ def rtt(size=64):
     return Probe(lambda windows: ["--mode", "pingpong", "--size", str(size), "--windows",
                                   str(windows), "--pings",
                                   str(measures.PINGS_PER_WINDOW * windows), *touch],
-                 {("round-trip", "ns", f"{size} B, p50"): lambda result: result["rtt_ns"]["p50"],
-                  ("round-trip", "ns", f"{size} B, p99"): lambda result: result["rtt_ns"]["p99"]})
+                 {("round-trip", "ns", f"{size} B, p50"): quantile("rtt_ns", "p50"),
+                  ("round-trip", "ns", f"{size} B, p99"): quantile("rtt_ns", "p99")})
 
 
 def rested(gap_us, per_window):
     """One way of a frame after a rest, and what the switch takes of its CPU meanwhile. A window is one
     round trip then, and some may be lost."""
     rest = f"{gap_us / 1000:g} ms rest"
-
-    def us(quantile):
-        return lambda result: result["one_way_ns"][quantile] / 1000
     return Probe(lambda windows: ["--mode", "pingpong", "--pings", str(per_window * windows),
                                   "--windows", str(per_window * windows), "--gap-us", str(gap_us)],
-                 {("wake", "us", f"{rest}, p50"): us("p50"),
-                  ("wake-p99", "us", f"{rest}, p99"): us("p99"),
+                 {("wake", "us", f"{rest}, p50"): quantile("one_way_ns", "p50", 1000),
+                  ("wake-p99", "us", f"{rest}, p99"): quantile("one_way_ns", "p99", 1000),
                   ("cpu", "% of a CPU", rest): lambda result: result["switch"]["cpu"]},
                  watch=False, tries=RESTED_TRIES * per_window)
 
