@@ -79,10 +79,10 @@ def ring_sizes(tap):
         expect(held.rings == [(switches.HOLD_DESC,) * 2] * 6, f"held: {held.rings}")
 
 
-def row(name, switch, mpps, place="near", windows=100):
-    """A row of the table, over one round with so many windows."""
+def row(name, switch, mpps, place="near", windows=100, cycles=None):
+    """A row of the table, over one round with so many windows. cycles: of the switch, if it counts them."""
     part = {"value": mpps, "tsc_hz": 2e9, "windows": windows, "busy": 1, "tx_full": 0, "loss": 0,
-            "watch": {"windows": windows}}
+            "watch": {"windows": windows}, "switch": {"cycles": cycles}, "guest_cycles": {"tx": 90}}
     return report.Row(MEASURES[name], SWITCHES[switch], [part], place)
 
 
@@ -264,8 +264,31 @@ def replaced_whole(tap):
         expect(os.listdir(tmp) == ["results.json"], os.listdir(tmp))
 
 
+def unknown_targets(tap):
+    def told(*rows):
+        lines = report.Targets(rows, [], distance.Places([])).evaluate()
+        return "\n".join(line for line in lines if line.startswith("unknown"))
+    with tap.case("a target is unknown for want of clean windows, or of a measurement"):
+        ours = row("flood-64", "nfe", 20, cycles=50)
+        text = told(ours, row("flood-64", "memif", 10, None, cycles=100))
+        expect("64 B, of the best peer: no clean windows" in text, text)
+        expect("64 B, of OVS: what it is compared with was not measured" in text, text)
+        text = told(ours, row("flood-64", "ovs-packed", 10, None, cycles=100))
+        expect("64 B, of OVS: no clean windows" in text, text)
+        text = told(ours, row("flood-64", "vhost", 10))
+        expect("64 B, of the best peer: what it is compared with was not measured" in text, text)
+        text = told(row("attached-64", "nfe", 20), row("attached-64", "memif", 10))
+        expect("attached-64 against attached-2: what it is compared with was not measured" in text, text)
+        text = told(row("attached-64", "nfe", 20), row("attached-2", "nfe", 10, None))
+        expect(text == "", "nobody else was measured: " + text)
+        text = told(row("attached-64", "nfe", 20), row("attached-2", "nfe", 10, None),
+                    row("attached-64", "vhost", 10))
+        expect("attached-64 against attached-2: no clean windows" in text, text)
+
+
 def main():
     tap = Tap()
+    unknown_targets(tap)
     failing(tap)
     lost_windows(tap)
     replaced_whole(tap)

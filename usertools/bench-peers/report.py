@@ -276,15 +276,22 @@ class Targets:
         values = [value for value in values if value]
         return min(values) if values else None
 
-    def judge(self, measure, what, ours, other, limit, least, *beside):
+    def seen(self, measure, key, *names):
+        """Was it measured of one of these, or of a peer, be it without a place?"""
+        return any(key(row) for row in self.rows if row.measure.name == measure and row.value and
+                   (row.switch.name in names if names else not row.switch.ours))
+
+    def judge(self, measure, what, ours, other, limit, least, *beside, measured=True):
         """In measure, ours/other must be at least (or at most) limit. beside: figures that explain
-        it, as (what, value in units of ours); those that were not measured are None."""
+        it, as (what, value in units of ours); those that were not measured are None. measured: is
+        there another, be it without a place?"""
         rows = [row for row in self.rows if row.measure.name == measure and row.value]
         if not any(what.startswith(f"{row.switch.name}:") for row in rows) or (
                 not other and all(row.switch.ours for row in rows)):
             return # not asked for
         if ours is None or not other:
-            self.lines.append(f"unknown {what}: no clean windows of the same place")
+            self.lines.append(f"unknown {what}: " + ("no clean windows of the same place" if measured
+                                                     else "what it is compared with was not measured"))
             return
         ratio = ours / other
         met = ratio >= limit if least else ratio <= limit
@@ -315,19 +322,23 @@ class Targets:
         own, ovs = self.find("flood-64", name), self.find("flood-64", "ovs-packed", "ovs-split")
         off = self.off("flood-64", name, self.cycles)
         self.judge("flood-64", f"{name}: switch cycles, 64 B, of the best peer", self.cycles(own),
-                   self.peers("flood-64", self.cycles), 1 / 2.8, False, off)
+                   self.peers("flood-64", self.cycles), 1 / 2.8, False, off,
+                   measured=self.seen("flood-64", self.cycles))
         self.judge("flood-64", f"{name}: switch cycles, 64 B, of OVS", self.cycles(own),
-                   self.cycles(ovs), 1 / 4.4, False, off)
+                   self.cycles(ovs), 1 / 4.4, False, off,
+                   measured=self.seen("flood-64", self.cycles, "ovs-packed", "ovs-split"))
         self.judge("flood-60", f"{name}: switch cycles, 60 B, of the best peer",
                    self.cycles(self.find("flood-60", name)),
                    self.peers("flood-60", self.cycles), 1 / 3.3, False,
-                   self.off("flood-60", name, self.cycles))
+                   self.off("flood-60", name, self.cycles),
+                   measured=self.seen("flood-60", self.cycles))
 
     def throughput(self, name):
         own = self.find("flood-64", name)
         self.judge("flood-64", f"{name}: guest + switch cycles, 64 B", own.total if own else None,
                    self.peers("flood-64", lambda row: row.total), 0.6, False,
-                   self.off("flood-64", name, lambda row: row.total))
+                   self.off("flood-64", name, lambda row: row.total),
+                   measured=self.seen("flood-64", lambda row: row.total))
         own, best = self.find("flood-1500", name), self.peers(
             "flood-1500", lambda row: 1 / row.value["median"] if row.value["median"] else None)
         self.judge("flood-1500", f"{name}: 1500 B throughput", median(own),
@@ -338,7 +349,8 @@ class Targets:
         self.judge("flood-1500", f"{name}: 1500 B, cycles over the bare copy", self.cycles(own), bare,
                    1.25, False, self.off("flood-1500", name, self.cycles),
                    ("over the one through L3", bare and through_l3 and self.cycles(own) and
-                    self.cycles(own) * bare / through_l3))
+                    self.cycles(own) * bare / through_l3),
+                   measured=any(r.get("bytes") == 1500 for r in self.limits))
 
     def bare_copy(self, own, slots):
         """Cycles per frame of 1500 B where this row was measured; None: not measured there."""
@@ -350,7 +362,8 @@ class Targets:
         self.judge("rtt-64", f"{name}: round trip p50", median(self.find("rtt-64", name)),
                    self.peers("rtt-64", median), 0.55, False, self.off("rtt-64", name, median))
         self.judge("rtt-64", f"{name}: round trip p99", p99(self.find("rtt-64", name)),
-                   self.peers("rtt-64", p99), 0.65, False, self.off("rtt-64", name, p99))
+                   self.peers("rtt-64", p99), 0.65, False, self.off("rtt-64", name, p99),
+                   measured=self.seen("rtt-64", p99))
         self.judge("idle-64", f"{name}: idle CPU in percent", median(self.find("idle-64", name)),
                    1, 1, False, self.off("idle-64", name, median))
         self.judge("wake-64", f"{name}: wake-up in units of 40 us",
@@ -368,4 +381,4 @@ class Targets:
             scaled = off / off_base * first if off and off_base and first else None
             self.judge(measure, f"{name}: {measure} against {base}",
                        median(self.find(measure, name)), first, limit, True,
-                       ("policy off", scaled))
+                       ("policy off", scaled), measured=self.seen(base, median, name))
