@@ -40,7 +40,6 @@ struct bench_opt {
 	bool ring;            /* all ends: end i sends to end i + 1 */
 	uint32_t burst;
 	uint32_t publish;     /* ethdevs: frames per tx_burst call, which publishes once; 0: burst */
-	uint32_t in_flight;   /* closed loop: frames under way per flow; 0: open loop */
 	uint32_t macs;        /* destination addresses behind end 1 */
 	double rate_mpps;     /* mode load */
 	uint32_t desc, buf_size, mbufs;

@@ -5,9 +5,8 @@
 /*
  * Throughput: every sending end offers bursts, every end receives, round and round on one thread.
  *
- *   open loop     as fast as the switch takes them (a full send queue holds the sender back)
- *   closed loop   at most opt->in_flight frames under way per flow: nothing is dropped
- *   load          opt->rate_mpps in total, each frame stamped with the time: latency under load
+ *   flood   as fast as the switch takes them (a full send queue holds the sender back)
+ *   load    opt->rate_mpps in total, each frame stamped with the time: latency under load
  *
  * Before that, each end sends a few frames slowly, so that a learning switch knows the addresses.
  */
@@ -28,7 +27,6 @@
 #define LEARN_GAP_US 10000
 #define LEARN_MACS_ROUNDS 3
 #define LEARN_MACS_PER_ROUND_US 20 /* 50 000 addresses per second */
-#define CLOSED_STALL_MS 10         /* then what is under way counts as lost */
 #define LOAD_LATE_MAX 256          /* frames that a late sender makes up for */
 #define LOOPS_PER_LOOK 64          /* at the clock */
 #define SETTLE_US 30 /* after a look at the cores (watch.h), until traffic is as it was */
@@ -39,8 +37,6 @@ struct flood {
 	const struct bench_opt *opt;
 	unsigned int senders[BENCH_MAX_ENDS], nb_senders;
 	unsigned int receivers[BENCH_MAX_ENDS], nb_receivers;
-	int64_t under_way;       /* closed loop, all flows */
-	uint64_t last_progress;  /* TSC */
 	uint64_t load_start, load_sent;
 	struct tally { /* of clean windows of one place, and of all windows */
 		struct series mpps;
@@ -131,11 +127,6 @@ allowance(struct flood *f)
 {
 	uint64_t due;
 
-	if (f->opt->in_flight != 0) {
-		int64_t room = (int64_t)f->opt->in_flight * f->nb_senders - f->under_way;
-
-		return room > 0 ? (unsigned int)room : 0;
-	}
 	if (f->opt->rate_mpps <= 0)
 		return f->opt->burst;
 	due = (uint64_t)((double)(rte_rdtsc() - f->load_start) / (double)rte_get_tsc_hz() *
@@ -157,7 +148,6 @@ send_all(struct flood *f)
 		if (f->live != NULL)
 			e->stamp = rte_rdtsc();
 		n = e->ops->send(e, n);
-		f->under_way += n;
 		f->load_sent += n;
 	}
 }
@@ -167,21 +157,8 @@ receive_all(struct flood *f)
 {
 	for (unsigned int i = 0; i < f->nb_receivers; i++) {
 		struct end *e = f->b->end[f->receivers[i]];
-		unsigned int n = e->ops->receive(e);
 
-		f->under_way -= n;
-		if (n != 0 && f->opt->in_flight != 0)
-			f->last_progress = rte_rdtsc();
-	}
-}
-
-static void
-judge_stall(struct flood *f, uint64_t now)
-{
-	if (f->opt->in_flight != 0 && f->under_way > 0 &&
-	    now - f->last_progress > rte_get_tsc_hz() / 1000 * CLOSED_STALL_MS) {
-		f->under_way = 0;
-		f->last_progress = now;
+		e->ops->receive(e);
 	}
 }
 
@@ -198,7 +175,6 @@ run_window(struct flood *f, uint32_t us)
 			receive_all(f);
 		}
 		now = rte_rdtsc();
-		judge_stall(f, now);
 	} while (now - start < cycles && !bench_stop);
 	return now - start;
 }
@@ -438,7 +414,7 @@ prepare(struct flood *f)
 	drain(f, LEARN_GAP_US);
 	for (unsigned int i = 0; i < f->nb_receivers; i++)
 		f->b->end[f->receivers[i]]->latency = f->live;
-	f->load_start = f->last_progress = rte_rdtsc();
+	f->load_start = rte_rdtsc();
 	for (unsigned int i = 0; i < f->opt->warm_windows && !bench_stop; i++)
 		run_window(f, f->opt->window_us);
 	sum_ends(f, &discard);

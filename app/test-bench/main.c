@@ -56,7 +56,6 @@ usage(FILE *out)
 		"  --macs N            end 1 has N addresses\n"
 		"  --both              both directions\n"
 		"  --ring              every end sends to the next one\n"
-		"  --in-flight N       closed loop: at most N frames under way per flow\n"
 		"  --rate MPPS         of mode load\n"
 		"  --pings N           of mode pingpong (default 50000)\n"
 		"  --gap-us N          rest between round trips\n"
@@ -84,7 +83,7 @@ usage(FILE *out)
 static const struct option longs[] = {
 	{ "mode", 1, 0, 'm' }, { "vif", 1, 0, 'v' }, { "size", 1, 0, 's' }, { "imix", 0, 0, 'x' },
 	{ "touch", 0, 0, 't' }, { "macs", 1, 0, 'a' }, { "both", 0, 0, '2' }, { "ring", 0, 0, 'r' },
-	{ "in-flight", 1, 0, 'f' }, { "rate", 1, 0, 'R' }, { "pings", 1, 0, 'n' },
+	{ "rate", 1, 0, 'R' }, { "pings", 1, 0, 'n' },
 	{ "gap-us", 1, 0, 'g' }, { "burst", 1, 0, 'b' }, { "publish", 1, 0, 'p' },
 	{ "desc", 1, 0, 'd' },
 	{ "buf", 1, 0, 'B' }, { "mbufs", 1, 0, 'M' }, { "inline", 1, 0, 'i' }, { "cells", 0, 0, 'c' },
@@ -113,7 +112,6 @@ take_option(struct bench_opt *o, int c)
 	case 'a': o->macs = v; break;
 	case '2': o->both = true; break;
 	case 'r': o->ring = true; break;
-	case 'f': o->in_flight = v; break;
 	case 'R': o->rate_mpps = strtod(optarg, NULL); break;
 	case 'n': o->pings = v; break;
 	case 'g': o->gap_us = v; break;

@@ -208,12 +208,6 @@ class Image:
         for library in extra:
             self.add_program(library)
 
-    def add_tree(self, source, path):
-        for where, _, names in os.walk(source):
-            for name in names:
-                full = os.path.join(where, name)
-                self.add_file(full, os.path.join(path, os.path.relpath(full, source)))
-
     def add_busybox(self, source="/bin/busybox"):
         """busybox-static and its names. It must not need libraries of another distribution."""
         if shared_libraries(source):
@@ -255,12 +249,3 @@ def write_entry(out, inode, name, mode, content, device):
     header = b"070701" + b"".join(b"%08x" % field for field in fields) + raw
     out.write(header + b"\0" * (-len(header) % CPIO_ALIGN))
     out.write(content + b"\0" * (-len(content) % CPIO_ALIGN))
-
-
-def concatenate(path, *parts):
-    """One initramfs out of several: later ones replace files of earlier ones."""
-    with open(path, "wb") as out:
-        for part in parts:
-            with open(part, "rb") as file:
-                shutil.copyfileobj(file, out)
-    return path
