@@ -65,9 +65,9 @@ finish()
     printf ' %s (%d s)\n' "$1" $((SECONDS - phase_start_s))
 }
 
-# in_group COMMAND...: starts it in a process group of its own, whose number is $! then. Bash handles
-# signals at once when it waits for one, of a command in the foreground only when that has ended. By job
-# control: without it what runs behind ignores SIGINT, which tests send.
+# in_group COMMAND...: starts it in a process group of its own, whose number is $! then. Bash
+# handles signals at once when it waits for one, but those during a command in the foreground when
+# that has ended. By job control: without it what runs behind ignores SIGINT, which tests send.
 in_group()
 {
     set -m
@@ -108,8 +108,8 @@ clean_up_at_exit()
     trap 'exit 129' HUP
 }
 
-# step TEXT COMMAND...: one line for the user, the output in the log. The command runs in a subshell;
-# "wait" PROCESS is for what was started before.
+# step TEXT COMMAND...: one line for the user, the output in the log. The command runs in a
+# subshell; "wait" PROCESS is for what was started before.
 step()
 {
     local text=$1

@@ -15,8 +15,8 @@
  * A window is clean if no thread waited for its CPU in it (run delay, second field of schedstat), and if
  * the next window is clean too and of the same place: near or far, and whose core has a neighbour, the
  * loop taking longer than ever. Places are reported apart. One looks for windows without neighbours, as
- * long as one may: how busy a neighbour is, nobody knows. Without the helper, so of who has no right to a
- * real-time priority, no window has a place.
+ * long as one may: how busy a neighbour is, nobody knows. Without the helper, which takes the right
+ * to a real-time priority, no window has a place.
  *
  *   guest's CPU, caller      |  switch's CPU, helper (SCHED_FIFO: before the switch; sleeps otherwise)
  *   sem_post(go)             |  sem_wait(go)
@@ -67,8 +67,8 @@ struct watch {
 };
 
 /* Watches the calling thread, the one behind schedstat (/proc/PID/task/TID/schedstat, NULL: none), and
- * cpu (-1: none). cpu takes the right to a real-time priority: without it that one is not watched, and as
- * with none all windows are dirty. 0 or negative errno. */
+ * cpu (-1: none). cpu takes the right to a real-time priority: without it that one is not watched,
+ * and as with none all windows are dirty. 0 or negative errno. */
 int watch_open(struct watch *w, const struct bench_opt *opt, const char *schedstat, int cpu);
 void watch_close(struct watch *w);
 /* opt->max_windows were tried, or that took twice as long as they are: a slow switch makes them long. */
@@ -88,8 +88,8 @@ enum watch_place watch_end(struct watch *w, uint64_t cycles);
 /* The begin of a part of a result: {"place", "windows", "line_ns" (mean), and a comma. line: sum of cycles
  * of so many windows; place: WATCH_PLACES is "any". */
 void watch_print_place(FILE *out, unsigned int place, unsigned int windows, uint64_t line);
-/* "watch": {"core": cycles, "watched", "windows", "shared", "late"}: what opt->core_least of later runs may
- * be, whether windows have places, and how many were not clean and why. */
+/* "watch": {"core": cycles, "watched", "windows", "shared", "late"}: what opt->core_least of later
+ * runs may be, whether windows have places, and how many were not clean and why. */
 void watch_print(FILE *out, const struct watch *w);
 
 #endif /* WATCH_H */

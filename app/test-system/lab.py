@@ -296,8 +296,8 @@ class PacketSocket:
 
 
 class Deferred:
-    """In its block signals that end a program are only noted: nothing stops a cleaning half-way. Python
-    handles them between two steps of its own, so one may come right before the block."""
+    """In its block signals that end a program are only noted: nothing stops a cleaning half-way.
+    Python handles them between two steps of its own, so one may come right before the block."""
 
     NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -411,7 +411,8 @@ class Lab:
             self.undo.callback(self._give_back_hugepages, before)  # whatever comes in between
             write_file(HUGEPAGES, str(before + more))
         except OSError as error:
-            raise LabError(f"no hugepages can be reserved: {HUGEPAGES}: {error.strerror}") from error
+            raise LabError("no hugepages can be reserved: "
+                           f"{HUGEPAGES}: {error.strerror}") from error
 
     @staticmethod
     def _give_back_hugepages(number):

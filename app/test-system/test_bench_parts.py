@@ -3,7 +3,7 @@
 # Copyright (c) 2026 the NFE authors
 # suite: files
 """Parts of usertools/bench that need no switch: what is measured of whom, what the report makes of
-results, and what the machine must have. Results here are made up. The tool itself is test_bench.py's."""
+results, and what the machine must have. Results here are made up. The tool is test_bench.py's."""
 import contextlib
 import importlib.machinery
 import importlib.util
@@ -42,14 +42,15 @@ def other_build(tap):
 
 
 class FakeContext(measures.Context):
-    """Notes which guests there would be, with what rings: [(virtio's, test-bench's --desc), ...]."""
+    """Notes which guests there would be, with what rings: [(virtio's, --desc), ...]."""
 
     def __init__(self, switch):
         super().__init__(None, switch, 4)
         self.rings = []
 
     def start_guest(self, name, ports, args, watch=False, mib=0):
-        sizes = [int(re.search(r"queue_size=(\d+)", arg)[1]) for arg in self.switch.eal_of_guest(ports)]
+        sizes = [int(re.search(r"queue_size=(\d+)", arg)[1])
+                 for arg in self.switch.eal_of_guest(ports)]
         self.rings += [(size, int(args[len(args) - args[::-1].index("--desc")])) for size in sizes]
         raise LabError("that is all")
 
@@ -80,7 +81,7 @@ def ring_sizes(tap):
 
 
 def row(name, switch, mpps, place="near", windows=100, cycles=None):
-    """A row of the table, over one round with so many windows. cycles: of the switch, if it counts them."""
+    """A row of the table, over one round with so many windows. cycles: of the switch, if told."""
     part = {"value": mpps, "tsc_hz": 2e9, "windows": windows, "busy": 1, "tx_full": 0, "loss": 0,
             "watch": {"windows": windows}, "switch": {"cycles": cycles}, "guest_cycles": {"tx": 90}}
     return report.Row(MEASURES[name], SWITCHES[switch], [part], place)
@@ -178,7 +179,8 @@ def sweep_windows(tap):
                 ctx = unittest.mock.Mock(windows=100)
                 ctx.guest = lambda ports, argv, watch: args.extend(argv)
                 probe.run(ctx, [])
-                wanted, most = (int(args[args.index(name) + 1]) for name in ("--windows", "--max-windows"))
+                wanted, most = (int(args[args.index(name) + 1])
+                                for name in ("--windows", "--max-windows"))
                 expect(most >= 2 * wanted, f"{sweep.name}: {args}")
 
 
@@ -199,15 +201,16 @@ def said_by(function):
     return value, out.getvalue()
 
 
-FAILURES = (LabError("no answer"), KeyError("RssAnon"), FileNotFoundError(2, "No such file", "/proc/1"),
-            BrokenPipeError(32, "Broken pipe"), TypeError("None is not subscriptable"))
+FAILURES = (LabError("no answer"), KeyError("RssAnon"),
+            FileNotFoundError(2, "No such file", "/proc/1"), BrokenPipeError(32, "Broken pipe"),
+            TypeError("None is not subscriptable"))
 
 
 def failing(tap):
     """One of the measurements of each round fails, each time in another way."""
     bench, sweep, tcp = load("bench"), load("bench-sweep"), load("bench-tcp")
-    part = {"value": 9, "places": [{"place": "any", "windows": 9, "value": 9, "mpps": {"median": 9}}],
-            "watch": {"windows": 9}}
+    everything = {"place": "any", "windows": 9, "value": 9, "mpps": {"median": 9}}
+    part = {"value": 9, "places": [everything], "watch": {"windows": 9}}
     args = unittest.mock.Mock(rounds=len(FAILURES), self_test=False, out=None)
     with tap.case("a measurement that fails is named, and the run goes on"):
         run = bench.Run([MEASURES["flood-64"]], [SWITCHES["nfe"], SWITCHES["memif"]], 9, "nohuge")
@@ -217,8 +220,8 @@ def failing(tap):
         with unittest.mock.patch("distance.look", side_effect=FAILURES):
             _, text = said_by(lambda: bench.rounds(run, args))
         expect([len(found) for found in run.results.values()] == [len(FAILURES)], text)
-        expect([one["switch"] for one in run.failures] == ["machine", "machine", "memif"] * len(FAILURES),
-               run.failures)
+        expect([one["switch"] for one in run.failures] ==
+               ["machine", "machine", "memif"] * len(FAILURES), run.failures)
         for words in ("no answer", "KeyError: 'RssAnon'", "BrokenPipeError", "TypeError"):
             expect(f"memif: FAILED: {words}" in text, f"'{words}' is not in:\n{text}")
     with tap.case("so does a sweep"):
@@ -244,7 +247,8 @@ def lost_windows(tap):
         times = {"rtt_ns": {"p50": 5}, "latency_ns": {"p50": 6}, "mpps": {"median": 7}}
         nothing = dict.fromkeys(times)
         for name, value in (("rtt-64", 5), ("load-64", 6), ("flood-64", 7)):
-            ctx = measures.Context(None, SWITCHES["nfe"](FakeLab(), 2), 9, {"flood-64": {"value": None}})
+            ctx = measures.Context(None, SWITCHES["nfe"](FakeLab(), 2), 9,
+                                   {"flood-64": {"value": None}})
             ctx.guest = lambda ports, args: result()
             found = MEASURES[name].run(ctx)["places"]
             expect([part["value"] for part in found] == [None, value], found)
@@ -278,7 +282,7 @@ def unknown_targets(tap):
         text = told(ours, row("flood-64", "vhost", 10))
         expect("64 B, of the best peer: what it is compared with was not measured" in text, text)
         text = told(row("attached-64", "nfe", 20), row("attached-64", "memif", 10))
-        expect("attached-64 against attached-2: what it is compared with was not measured" in text, text)
+        expect("against attached-2: what it is compared with was not measured" in text, text)
         text = told(row("attached-64", "nfe", 20), row("attached-2", "nfe", 10, None))
         expect(text == "", "nobody else was measured: " + text)
         text = told(row("attached-64", "nfe", 20), row("attached-2", "nfe", 10, None),

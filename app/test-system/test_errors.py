@@ -173,12 +173,13 @@ def deleted_tap(tap, lab):
     """Nobody but the owner of its descriptor makes it again."""
     with tap.case("vif-tap ends when its tap is deleted, and names it", lab):
         lab.add_netns("guest")
-        guest = lab.start("tap", [lab.program("vif-tap"), "--vif", f"vfio-user:{lab.socket('a')}", "--tap",
-                                  "tap7", "--up"], netns="guest")
+        guest = lab.start("tap", [lab.program("vif-tap"), "--vif", f"vfio-user:{lab.socket('a')}",
+                                  "--tap", "tap7", "--up"], netns="guest")
         guest.wait_log("vif-tap: ready")
         lab.ip("guest", "link delete tap7")
         code = guest.wait(5)
-        expect(code == 1 and "tap tap7: it was deleted" in guest.log(), f"exit code {code}: {guest.tail()}")
+        expect(code == 1 and "tap tap7: it was deleted" in guest.log(),
+               f"exit code {code}: {guest.tail()}")
 
 
 def versions(errors, lab, switch):

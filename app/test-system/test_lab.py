@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 the NFE authors
 # suite: files
-"""lab.py gives back what it took, whenever a signal comes or something fails, and a signal that comes
-while it cleans is not lost. The kernel's files about hugepages are ordinary files here."""
+"""lab.py gives back what it took, whenever a signal comes or something fails, and a signal that
+comes while it cleans is not lost. The kernel's files about hugepages are ordinary files here."""
 import contextlib
 import os
 import signal
@@ -39,7 +39,7 @@ def replaced(owner, name, value):
 
 @contextlib.contextmanager
 def hugepages(what_happens=lambda: None):
-    """A kernel that has BEFORE pages, FREE of them free; what_happens when it was asked for more."""
+    """A kernel that has BEFORE pages, FREE of them free; what_happens when it is asked for more."""
     with tempfile.TemporaryDirectory() as tmp:
         total, free = os.path.join(tmp, "nr"), os.path.join(tmp, "free")
 
@@ -84,9 +84,9 @@ def reserve(tap):
         with tap.case(f"hugepages are given back when {number.name} comes as they are taken"), \
                 hugepages(lambda: send(number)) as total:
             error = raised(lambda: enter(hugepages=WANTED))
-            expect(isinstance(error, kind) and read(total) == BEFORE, f"{error}, {read(total)} pages")
+            expect(isinstance(error, kind) and read(total) == BEFORE, f"{error}, {read(total)}")
             error = raised(lambda: machine.can_reserve(WANTED))
-            expect(isinstance(error, kind) and read(total) == BEFORE, f"{error}, {read(total)} pages")
+            expect(isinstance(error, kind) and read(total) == BEFORE, f"{error}, {read(total)}")
 
 
 def fail(*_):
@@ -99,9 +99,9 @@ def fail_to_begin(tap):
         made = Lab("lab", memory="nohuge", hugepages=WANTED, few_drivers=True)
         with replaced(Lab, "_hide_drivers", fail):
             error = raised(made.__enter__)
-        expect("on purpose" in str(error) and read(total) == BEFORE, f"{error}, {read(total)} pages")
+        expect("on purpose" in str(error) and read(total) == BEFORE, f"{error}, {read(total)}")
         expect(not os.path.exists(made.run_dir), f"{made.run_dir} is left")
-        expect(handlers == [signal.getsignal(number) for number, _ in SIGNALS], "handlers of signals")
+        expect(handlers == [signal.getsignal(number) for number, _ in SIGNALS], "handlers")
 
 
 def can_reserve(tap):

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 the NFE authors
 # suite: files
-"""usertools/quickstart.sh: wrong options end it before it does anything, and a signal ends what it has
-started and gives hugepages back. Its functions are called one by one; nothing is installed or built."""
+"""usertools/quickstart.sh: wrong options end it before it does anything, and a signal ends what it
+has started and gives hugepages back. Its functions are called one by one; nothing is installed."""
 import os
 import re
 import signal
@@ -19,9 +19,13 @@ RUN_S = 20
 SIGNALS = ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129))
 
 
+def run_argv(argv, cwd=None):
+    return subprocess.run(argv, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=RUN_S, check=False)
+
+
 def run(*args, cwd=None):
-    return subprocess.run([QUICKSTART, *args], cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, timeout=RUN_S, check=False)
+    return run_argv([QUICKSTART, *args], cwd)
 
 
 def functions(text, tmp):
@@ -32,8 +36,10 @@ def functions(text, tmp):
 
 
 def wrong_options(tap, tmp):
-    calls = ((["dance"], 1, "expected demo or test"), (["demo", "--quick"], 1, "unexpected '--quick'"),
-             (["demo", "--pcap"], 1, "which file?"), (["demo", "--pcap", "none"], 1, "none is no file"),
+    calls = ((["dance"], 1, "expected demo or test"),
+             (["demo", "--quick"], 1, "unexpected '--quick'"),
+             (["demo", "--pcap"], 1, "which file?"),
+             (["demo", "--pcap", "none"], 1, "none is no file"),
              (["test", "fast"], 1, "unexpected 'fast'"), (["demo", "--help"], 0, "--pcap FILE"),
              (["test", "-h"], 0, "--pcap FILE"))
     log = os.path.join(ROOT, "build", "quickstart.log")
@@ -51,19 +57,20 @@ def paths(tap, tmp):
     with tap.case("a capture is found whatever the directory"):
         write_file(os.path.join(tmp, "a b.pcap"), "")
         for args in ("--keep --pcap 'a b.pcap'", "--keep '--pcap=a b.pcap'"):
-            done = subprocess.run(functions(f"parse demo {args}\nprintf '%s\\n' \"${{options[@]}}\"", tmp),
-                                  cwd=tmp, capture_output=True, text=True, timeout=RUN_S, check=False)
+            text = f"parse demo {args}\nprintf '%s\\n' \"${{options[@]}}\""
+            done = run_argv(functions(text, tmp), cwd=tmp)
             wanted = ["--keep", "--pcap", os.path.realpath(os.path.join(tmp, "a b.pcap"))]
             expect(done.stdout.splitlines() == wanted, done.stdout + done.stderr)
 
 
 def end_by_signal(number, text, tmp, count):
-    """Its exit code, when its children have ended too. They are so many and have named themselves in the
-    log by then: "child PID"."""
+    """Its exit code, when its children have ended too. They are so many, and have named themselves
+    in the log by then: "child PID"."""
     log = os.path.join(tmp, "log")
     write_file(log, "")
-    process = subprocess.Popen(functions(text, tmp), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    process = subprocess.Popen(functions(text, tmp), stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                               start_new_session=True)
 
     def children():
         with open(log, encoding="utf-8") as file:
@@ -81,26 +88,25 @@ def signals(tap, tmp):
     sleeper = "sh -c 'echo child $$; exec sleep 60'"
     for number, code in SIGNALS:
         with tap.case(f"{number.name} ends a step and what runs behind at once"):
-            text = (f"work() {{ {sleeper}; true; }}\nclean_up_at_exit\nreserve_hugepages > /dev/null\n"
+            text = (f"work() {{ {sleeper}; true; }}\nclean_up_at_exit\nreserve_hugepages\n"
                     "in_group work >> \"$log\"\nbuild_behind=$!\nstep sleeping work\n")
             found = end_by_signal(number, text, tmp, 2)
             expect(found == code, f"exit code {found}")
             with open(os.path.join(tmp, "pages"), encoding="ascii") as file:
                 expect(file.read() == "0\n", "hugepages are not given back")
     with tap.case("what runs in a step gets SIGINT"):
-        done = subprocess.run(functions("step interrupt sh -c 'kill -INT $$; sleep 5'", tmp), timeout=RUN_S,
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        done = run_argv(functions("step interrupt sh -c 'kill -INT $$; sleep 5'", tmp))
         expect("FAILED (0 s)" in done.stdout, done.stdout + done.stderr)
 
 
 def steps(tap, tmp):
     with tap.case("a step says whether it worked, of what was started before, too"):
-        text = ("step good true\nstep bad false || echo \"code $?\"\nin_group sh -c 'exit 3'\npid=$!\n"
-                "step behind wait $pid || echo \"code $?\"\nin_group true\nstep behind wait $!\n")
-        done = subprocess.run(functions(text, tmp), stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=RUN_S, check=False)
+        text = ("step good true\nstep bad false || true\nin_group sh -c 'exit 3'\n"
+                "step behind wait $! || true\nin_group true\nstep behind wait $!\n")
+        done = run_argv(functions(text, tmp))
         words = re.findall(r"(ok|FAILED) \(\d+ s\)", done.stdout)
-        expect(words == ["ok", "FAILED", "FAILED", "ok"] and not done.stderr, done.stdout + done.stderr)
+        expect(words == ["ok", "FAILED", "FAILED", "ok"] and not done.stderr,
+               done.stdout + done.stderr)
 
 
 def main():

@@ -245,13 +245,12 @@ def check_interrupt(bench, lab):
                        ("xenstore-read", f"echo x >> {path}.asked\necho 4")):
         write_file(os.path.join(lab.run_dir, name), f"#!/bin/sh\n{text}\n")
         os.chmod(os.path.join(lab.run_dir, name), 0o755)
-    run = lab.start("detach", [sys.executable, os.path.join(ROOT, "usertools", "vif-ctl"), "xen", "detach",
-                               "1", "--wait", "30"], env={"PATH": f"{lab.run_dir}:{os.environ['PATH']}"})
+    ctl = [sys.executable, os.path.join(ROOT, "usertools", "vif-ctl")]
+    run = lab.start("detach", [*ctl, "xen", "detach", "1", "--wait", "30"],
+                    env={"PATH": f"{lab.run_dir}:{os.environ['PATH']}"})
 
     def waits():
-        with contextlib.suppress(FileNotFoundError), open(path + ".asked", encoding="ascii") as file:
-            return len(file.read()) > 20
-        return False
+        return os.path.exists(path + ".asked") and os.path.getsize(path + ".asked") > 20
     wait_until(waits, "looks at the state", 10)
     os.kill(run.pid, signal.SIGINT)
     code = run.wait(5)
@@ -260,9 +259,11 @@ def check_interrupt(bench, lab):
 
 def check_info(bench):
     out = io.StringIO()
+    info = {"name": "a", "xen": {"domid": 3, "device": 0, "refused": 0}}
     with contextlib.redirect_stdout(out):
-        bench.ctl.show_info({"name": "a", "xen": {"domid": 3, "device": 0, "refused": 0}}, None, 0, False)
-    expect(out.getvalue().split() == ["name", "a", "xen:", "domid", "3", "device", "0"], out.getvalue())
+        bench.ctl.show_info(info, None, 0, False)
+    said = out.getvalue()
+    expect(said.split() == ["name", "a", "xen:", "domid", "3", "device", "0"], said)
 
 
 def main():

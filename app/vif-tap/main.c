@@ -6,8 +6,8 @@
  * vif-tap: an ordinary kernel interface on top of a VIF. Attaches the VIF, creates the tap in the
  * network namespace that it was started in, and moves frames on one thread that sleeps in epoll
  * when both sides are idle. The tap's carrier follows the VIF's link, so a restart of the switch
- * looks like a cable pulled and plugged. Ends on SIGINT and SIGTERM, and the tap with it; ends with an
- * error when somebody else deletes the tap.
+ * looks like a cable pulled and plugged. Ends on SIGINT and SIGTERM, and the tap with it; and with
+ * an error when somebody else deletes the tap.
  */
 #include <errno.h>
 #include <getopt.h>

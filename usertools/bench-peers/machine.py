@@ -54,8 +54,8 @@ def lacks(hugepages, self_test=False):
     if len(os.sched_getaffinity(0)) < 2:
         missing.append("two CPUs: one for the guests, one for the switch")
     elif not self_test and choose_cpus(os.sched_getaffinity(0)) is None:
-        missing.append("CPUs of two cores: those here are hardware threads of one, so that guests and "
-                       "switch slow each other down")
+        missing.append("CPUs of two cores: those here are hardware threads of one, so that guests "
+                       "and switch slow each other down")
     if hugepages and not os.path.exists(HUGEPAGES):
         missing.append("hugepages of 2 MiB")
     elif hugepages and os.geteuid() == 0 and not can_reserve(hugepages):
@@ -64,7 +64,7 @@ def lacks(hugepages, self_test=False):
 
 
 def unbuilt(*builds):
-    """The first file that a measurement needs and one of these build directories doesn't have; None."""
+    """The first file that a measurement needs and one of these build directories lacks; None."""
     needed = ("app/test-bench/test-bench", "app/vif-switch/vif-switch",
               "drivers/net/nfe/librte_net_nfe.so")
     paths = (os.path.join(build, name) for build in builds for name in needed)
@@ -72,8 +72,8 @@ def unbuilt(*builds):
 
 
 def why(error):
-    """One measurement's failure, in words. Peers die of many things: of what nobody expected the kind is
-    told, too."""
+    """One measurement's failure, in words. Peers die of many things: of what nobody expected the
+    kind is told, too."""
     return str(error).strip() if isinstance(error, LabError) else f"{type(error).__name__}: {error}"
 
 

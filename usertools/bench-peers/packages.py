@@ -106,8 +106,8 @@ def vhost_program():
 
 def dpdk_source():
     script = os.path.join(ROOT, "usertools", "dpdk-headers.sh")
-    # Ours comes without headers only if DPDK was installed with a driver SDK: then there is no source
-    # either, and the caller says so.
+    # Ours comes without headers only if DPDK was installed with a driver SDK: then there is no
+    # source either, and the caller says so.
     run([script])
     done = subprocess.run([script, "--path"], capture_output=True, text=True, check=False)
     return done.stdout.strip() or None
@@ -138,8 +138,8 @@ def build_vhost():
     flags = run(["pkg-config", "--cflags", "--libs", "libdpdk"]).split()
     program = os.path.join(vhost_directory(), "dpdk-vhost")
     os.makedirs(vhost_directory(), exist_ok=True)
-    run(["cc", *VHOST_FLAGS, "-o", program + ".new", main, os.path.join(work, "virtio_net.c"), *flags,
-         "-lrte_vhost"])
+    run(["cc", *VHOST_FLAGS, "-o", program + ".new", main, os.path.join(work, "virtio_net.c"),
+         *flags, "-lrte_vhost"])
     os.rename(program + ".new", program)
     shutil.rmtree(work)
 

@@ -81,8 +81,8 @@ class Row:
 
     @property
     def comparable(self):
-        """Was it measured at a place, or is it a measure for which nobody looks at the CPUs? All windows
-        of a switch that was never measured at the others' place are no measure of it."""
+        """Was it measured at a place, or is it a measure for which nobody looks at the CPUs? All
+        windows of a switch that was never measured at the others' place are no measure of it."""
         return self.place is not None or self.all == 0
 
     @property
@@ -290,8 +290,9 @@ class Targets:
                 not other and all(row.switch.ours for row in rows)):
             return # not asked for
         if ours is None or not other:
-            self.lines.append(f"unknown {what}: " + ("no clean windows of the same place" if measured
-                                                     else "what it is compared with was not measured"))
+            why = ("no clean windows of the same place" if measured else
+                   "what it is compared with was not measured")
+            self.lines.append(f"unknown {what}: {why}")
             return
         ratio = ours / other
         met = ratio >= limit if least else ratio <= limit

@@ -86,8 +86,8 @@ def rtt(size=64):
 
 
 def rested(gap_us, per_window):
-    """One way of a frame after a rest, and what the switch takes of its CPU meanwhile. A window is one
-    round trip then, and some may be lost."""
+    """One way of a frame after a rest, and what the switch takes of its CPU meanwhile. A window is
+    one round trip then, and some may be lost."""
     rest = f"{gap_us / 1000:g} ms rest"
     return Probe(lambda windows: ["--mode", "pingpong", "--pings", str(per_window * windows),
                                   "--windows", str(per_window * windows), "--gap-us", str(gap_us)],
