@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -174,6 +175,16 @@ drain(int sock)
 	}
 }
 
+/* Pipes, and connections with something unread, are closed by a thread. */
+static void
+let_close(void)
+{
+	while (vfio_user_closer_busy(server->closer))
+		sched_yield();
+	if (server->closing)
+		vfio_user_server_accept(server);
+}
+
 /* What the owner's loop would do, until nothing happens any more. */
 static void
 run_server(int sock)
@@ -182,6 +193,7 @@ run_server(int sock)
 
 	vfio_user_server_accept(server);
 	do {
+		let_close();
 		messages = server->stats.messages;
 		if (vfio_user_conn_process(server) < 0)
 			break;
@@ -328,10 +340,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	run_server(sock[0]);
 	close(sock[0]);
 	/* Each call takes what one recvmsg() gives, which descriptors cut short. */
-	for (size_t i = 0; i <= size && server->nb_waiting > 0; i++)
+	for (size_t i = 0; i <= size && server->nb_waiting > 0; i++) {
 		vfio_user_server_accept(server);
-	while (vfio_user_conn_process(server) == 0)
+		let_close();
+	}
+	while (vfio_user_conn_process(server) == 0) {
 		vfio_user_server_accept(server); /* a reply may wait: it finds the end */
+		let_close();
+	}
+	let_close();
 	CHECK(server->conn == NULL && server->nb_waiting == 0);
 	CHECK(lowest_free_fd() == before);
 	return 0;

@@ -208,7 +208,8 @@ recv_some(int sock, struct vfio_user_rx *rx, void *dst, size_t len)
 		n = receive(sock, &msg, 0);
 	if (n < 0)
 		return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
-	take_fds(rx, &msg);
+	if (n > 0)
+		take_fds(rx, &msg); /* an end brings none */
 	if (n == 0)
 		return rx->have == 0 ? -ENOTCONN : -ECONNRESET;
 	rx->have += (uint32_t)n;
