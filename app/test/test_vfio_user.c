@@ -475,6 +475,38 @@ descriptor_that_does_not_close_stops_nobody_else(void)
 	return TEST_OK;
 }
 
+/* The client isn't polled then, so the owner must be woken when it may be again. */
+static int
+half_a_message_with_a_descriptor_to_close_goes_on(void)
+{
+	struct vfio_user_device info = { .argsz = sizeof(info) };
+	struct vfio_user_hdr hdr = { .id = 1, .cmd = VFIO_USER_DEVICE_GET_INFO, .size = 32 };
+	int peer, sock, fd = lingering_socket(&peer);
+	struct device dev;
+	struct pollfd pfd;
+
+	TEST_TRUE(fd >= 0);
+	TEST_EQ(dev_start(&dev), 0);
+	sock = raw_attach(&dev);
+	raw_send_fds(sock, &hdr, 16, NULL, 0);
+	raw_send_fds(sock, &info, 8, &fd, 1);
+	close(fd);
+	while (vfio_user_conn_fd(dev.server) >= 0)
+		TEST_EQ(vfio_user_conn_process(dev.server), 0);
+	pfd = (struct pollfd){ .fd = vfio_user_server_fd(dev.server), .events = POLLIN };
+	TEST_EQ(poll(&pfd, 1, DEV_CLOSE_MS), 1);
+	close(peer);
+	dev_step(&dev, 0);
+	raw_send_fds(sock, (uint8_t *)&info + 8, 8, NULL, 0);
+	dev_step(&dev, 0);
+	TEST_EQ(raw_reply(sock, &hdr, NULL, 0), 0);
+	TEST_EQ(hdr.error, EINVAL);
+	TEST_EQ(dev_stats(&dev).bad_fds, 1);
+	close(sock);
+	dev_stop(&dev);
+	return TEST_OK;
+}
+
 static int
 server_out_of_descriptors_does_not_spin(void)
 {
@@ -780,6 +812,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(silent_connections_keep_nobody_out),
 	TEST_CASE(connections_leave_no_descriptors),
 	TEST_CASE(descriptor_that_does_not_close_stops_nobody_else),
+	TEST_CASE(half_a_message_with_a_descriptor_to_close_goes_on),
 	TEST_CASE(server_out_of_descriptors_does_not_spin),
 	TEST_CASE(servers_end_is_seen_by_the_client),
 	TEST_CASE(device_that_refuses_a_client_says_why),

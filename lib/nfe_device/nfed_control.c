@@ -223,7 +223,6 @@ may_serve(struct nfed_function *fn)
 		NFED_CTRL_AHEAD_US, (uint64_t)NFED_CTRL_SHARE * NFED_CTRL_AHEAD_US,
 	};
 	struct nfed_ctl_time *t = &fn->ctl_time;
-
 	bool was = t->resting;
 
 	t->resting = nfed_allowance_count(&t->us, &limit, nfed_now_us()) <= 0;

@@ -51,7 +51,7 @@ vfio_user_server_adopt(struct vfio_user_server *server, int fd)
 	int rc;
 
 	if (conn == NULL) {
-		close(fd);
+		vfio_user_closer_put_socket(server->closer, fd);
 		return -ENOMEM;
 	}
 	if (server->nb_waiting == VFIO_USER_MAX_WAITING) { /* the oldest had its chance */

@@ -256,6 +256,14 @@ dispatch(struct vfio_user_server *server, struct vfio_user_conn *conn)
 	return rc;
 }
 
+/* The client isn't polled meanwhile: only the timer brings it back. */
+static void
+await_closing(struct vfio_user_server *server)
+{
+	if (vfio_user_closer_busy(server->closer))
+		vfio_user_arm_timer(server);
+}
+
 int
 vfio_user_conn_process(struct vfio_user_server *server)
 {
@@ -268,8 +276,10 @@ vfio_user_conn_process(struct vfio_user_server *server)
 	if (conn->tx.data != NULL || server->closing || vfio_user_closer_busy(server->closer))
 		return 0; /* first it takes the reply that waits, and what it sent is closed */
 	rc = vfio_user_rx_step(conn->fd, &conn->rx);
-	if (rc == 0)
+	if (rc == 0) {
+		await_closing(server);
 		return 0;
+	}
 	if (rc < 0) {
 		vfio_user_rx_failed(server, conn, rc, why);
 		vfio_user_conn_drop(server, why);
@@ -277,8 +287,7 @@ vfio_user_conn_process(struct vfio_user_server *server)
 	}
 	rc = dispatch(server, conn);
 	vfio_user_rx_reset(&conn->rx);
-	if (vfio_user_closer_busy(server->closer))
-		vfio_user_arm_timer(server);
+	await_closing(server);
 	if (server->close_pending) {
 		memcpy(why, server->close_why, sizeof(why));
 		vfio_user_conn_drop(server, why);

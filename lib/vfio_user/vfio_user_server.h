@@ -92,8 +92,8 @@ void vfio_user_server_destroy(struct vfio_user_server *server);
  * waits for it. The same for life. */
 int vfio_user_server_fd(const struct vfio_user_server *server);
 /* -1 while nobody is attached, while a reply waits because the client does not read, and while a
- * descriptor that a client sent is being closed: nothing is read from it then. Ask again after each call of the process functions. Closed when
- * ops->disconnected() has returned. */
+ * descriptor that a client sent is being closed: nothing is read from it then. Ask again after each
+ * call of the process functions. Closed when ops->disconnected() has returned. */
 int vfio_user_conn_fd(const struct vfio_user_server *server);
 
 /* Go on with a reply that waits, and drop the client if it did for 2 s.

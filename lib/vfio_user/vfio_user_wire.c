@@ -164,7 +164,8 @@ receive(int sock, struct msghdr *msg, int flags)
 }
 
 /* Bytes that can be received without more than max_fds descriptors, as recvmsg() says it. What comes
- * by a look is in the socket as well, so that closing it here is not the last time. */
+ * by a look is in the socket as well, so closing it is not the last time; but some file systems let
+ * each close() wait (FUSE flushes). */
 static ssize_t
 look(int sock, const struct vfio_user_rx *rx, struct iovec *iov)
 {
@@ -182,7 +183,7 @@ look(int sock, const struct vfio_user_rx *rx, struct iovec *iov)
 		return n;
 	nb_fds = fds_of(&msg, fds);
 	for (unsigned int i = 0; i < nb_fds; i++)
-		close(fds[i]);
+		vfio_user_closer_put(rx->closer, fds[i]);
 	if ((msg.msg_flags & MSG_CTRUNC) == 0)
 		return n;
 	errno = ETOOMANYREFS;
