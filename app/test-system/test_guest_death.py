@@ -34,6 +34,20 @@ def level(switch):
     return {"descriptors": descriptors(switch), "mappings": mappings(switch)}
 
 
+def settled_level(switch):
+    """The level once it has rested: the switch closes a telemetry connection, and what a dead guest
+    left to close, some time after the one who asked has seen its answer."""
+    seen, since = level(switch), time.monotonic()
+    deadline = since + 10
+    while time.monotonic() - since < 0.5:
+        time.sleep(0.02)
+        now = level(switch)
+        if now != seen:
+            seen, since = now, time.monotonic()
+        expect(since < deadline, f"the switch's level does not settle: {seen}")
+    return seen
+
+
 def victims(lab, cycle):
     """Guests a and b under load: every eighth time two PMDs in one process, else two guests on the
     library, one of which sends what the other gives back."""
@@ -68,8 +82,7 @@ def main():
             for vif in ("a", "b"):
                 wait_until(lambda name=vif: lab.telemetry(switch, f"/vif/info,{name}")["state"]
                            == "reset", f"vif {vif} detached", 5)
-            time.sleep(0.2)  # the telemetry connection of the last question is closed
-            before, rss, huge = level(switch), rss_kib(switch), free_hugepages_mib()
+            before, rss, huge = settled_level(switch), rss_kib(switch), free_hugepages_mib()
             for cycle in range(CYCLES):
                 kill(victims(lab, cycle), rng)
             try:

@@ -9,7 +9,7 @@ import sys
 
 from lab import Lab, LabError, Tap, expect, wait_until
 from traffic import Traffic, check_accounting, perfect, switch_config
-from test_guest_death import level, rss_kib
+from test_guest_death import level, rss_kib, settled_level
 
 VIFS = 1024
 IDLE = 48           # guests that attach and then do nothing
@@ -92,7 +92,7 @@ def main():
                    f"{len(found)} names, {len(set(found))} different")
         with tap.case("the first guests come and go", lab):  # what is allocated once is allocated
             end_guests(lab, switch, idle_guests(lab))
-        before, rss = level(switch), rss_kib(switch)
+        before, rss = settled_level(switch), rss_kib(switch)
         with tap.case(f"two guests exchange frames perfectly beside {IDLE} idle ones", lab):
             guests = idle_guests(lab)
             traffic = Traffic(lab, "traffic", "pmd:a", "ring:b", ["--both", "--frames", 5000])
