@@ -488,6 +488,50 @@ channel_without_work_goes_idle_and_a_kick_makes_it_hot(void)
 	return sw_close(&sw);
 }
 
+/* As if so many times idle_us had passed since the channel had work. */
+static int
+quiet_for(struct sw *sw, struct vsw_chan *c, unsigned int idles)
+{
+	c->last_work = rte_rdtsc() - idles * sw->vsw->idle_tsc;
+	SW_DO(sw_turn(sw)); /* sees the time */
+	return sw_turn(sw);
+}
+
+static int
+channel_that_came_back_stays_hot_beside_others_that_work(void)
+{
+	struct vsw_conf conf = { .nb_lcores = 1, .idle_us = 10000000 };
+	struct sw sw;
+	struct vsw_lcore *lc;
+	struct vsw_chan *c;
+
+	SW_DO(three_open(&sw, &conf, NULL));
+	lc = sw.vsw->lcore[0];
+	c = A(sw)->port->chan[1];
+	SW_DO(send(&sw, B(sw), A(sw)->mac, 60)); /* the lcore has work */
+	SW_DO(quiet_for(&sw, c, 2));
+	TEST_TRUE(!c->hot);
+	SW_DO(send(&sw, A(sw), B(sw)->mac, 60)); /* back after 2 */
+	TEST_TRUE(c->hot);
+	SW_DO(quiet_for(&sw, c, 9));
+	TEST_TRUE(c->hot);
+	SW_DO(send(&sw, A(sw), B(sw)->mac, 60)); /* no kick */
+	TEST_EQ(sw_stat(A(sw), NFE_STAT_from_kicks), 1);
+	SW_DO(quiet_for(&sw, c, 11)); /* in vain, so it was the last time */
+	TEST_TRUE(!c->hot);
+	SW_DO(send(&sw, A(sw), B(sw)->mac, 60));
+	TEST_TRUE(c->hot);
+	SW_DO(quiet_for(&sw, c, 2));
+	TEST_TRUE(!c->hot);
+	SW_DO(send(&sw, A(sw), B(sw)->mac, 60)); /* back after 2; but nobody works */
+	TEST_TRUE(c->hot);
+	lc->last_work -= 2 * sw.vsw->idle_tsc;
+	SW_DO(quiet_for(&sw, c, 2));
+	TEST_TRUE(!c->hot);
+	TEST_EQ(sw_stat(A(sw), NFE_STAT_from_kicks), 3);
+	return sw_close(&sw);
+}
+
 /* S1..S3: what is published before it was armed is found without a kick. */
 static int
 channel_with_work_does_not_fall_asleep(void)
@@ -594,6 +638,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(more_destinations_than_nodes_are_all_served),
 	TEST_CASE(crossed_event_index_interrupts_once),
 	TEST_CASE(channel_without_work_goes_idle_and_a_kick_makes_it_hot),
+	TEST_CASE(channel_that_came_back_stays_hot_beside_others_that_work),
 	TEST_CASE(channel_with_work_does_not_fall_asleep),
 	TEST_CASE(guest_that_may_not_kick_is_never_idle),
 	TEST_CASE(storm_of_kicks_without_work_holds_the_channel_hot),

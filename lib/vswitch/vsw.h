@@ -48,7 +48,7 @@ struct vsw_conf { /* zero: the default */
 	unsigned int nb_lcores;      /* data lcores */
 	unsigned int lcores[VSW_MAX_LCORES]; /* their DPDK lcore ids */
 	struct vsw_lcore_counters *counters; /* one for each data lcore; NULL: where nobody sees them */
-	unsigned int idle_us;        /* a channel without work for so long goes idle, default 200 */
+	unsigned int idle_us;        /* a channel without work for so long goes idle (vsw_lcore.c), default 200 */
 	unsigned int uplink_poll_us; /* how often a sleeping lcore looks at uplinks without Rx
 				      * interrupts, default 100 */
 	unsigned int burst;          /* cells taken from a send queue per turn, default 64 */

@@ -78,6 +78,7 @@ struct vsw_chan { /* a running channel of a VIF */
 	struct vsw_chan *next, *prev; /* ring of the hot ones of its port on this lcore */
 	bool hot;
 	bool kicked;          /* went hot by a kick and found nothing yet */
+	bool returns;         /* went hot by a kick soon after it had fallen idle */
 	uint64_t last_work;   /* TSC */
 	uint64_t hold_until;  /* TSC; kick storm: stays hot (rule 10) */
 	uint64_t storm_since; /* TSC */
@@ -221,7 +222,7 @@ struct vsw_lcore {
 	struct vsw_port **uplinks;
 	unsigned int nb_uplinks;
 	int epfd, wake_fd;
-	uint64_t now, last_look; /* TSC */
+	uint64_t now, last_look, last_work; /* TSC */
 	struct vsw_lcore_counters *counters; /* own_counters, or shared */
 	struct vsw_lcore_counters own_counters __rte_cache_aligned;
 	/* one turn */

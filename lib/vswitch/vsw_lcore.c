@@ -21,6 +21,11 @@
  * A VIF with a rate limit that is used up is not looked at (vsw_rate.h); its channels stay hot, or fall
  * idle when their queues are empty.
  *
+ * While others keep the lcore busy, a channel that has come back within RETURN_IDLES times idle_us stays
+ * hot for so long the next time: it costs a look per round, and its guest no kicks. Else 64 guests who
+ * take turns, each with a burst every 300 us, would all be kicked for each burst. An lcore that has
+ * nothing to do lets go after idle_us and sleeps.
+ *
  * Idle channels cost nothing: they are not looked at. Kicks are eventfds in an edge-triggered
  * epoll set, so they are never read, and a busy lcore asks for them every LOOK_US only. A
  * channel that is kicked without having work again and again stays hot for STORM_US: its kicks
@@ -43,6 +48,7 @@
 #define SLEEP_MAX_US 1000000
 #define EPOLL_BATCH 64
 #define STORM_KICKS 64
+#define RETURN_IDLES 10
 #define UPLINK_WEIGHT 4 /* it brings frames for many */
 
 static void
@@ -54,6 +60,7 @@ make_hot(struct vsw_lcore *lc, struct vsw_chan *c, bool kicked)
 		return;
 	c->hot = true;
 	c->kicked = kicked;
+	c->returns = kicked && lc->now - c->last_work < RETURN_IDLES * lc->sw->idle_tsc;
 	c->last_work = lc->now;
 	lc->nb_hot++;
 	if (share->nb_hot++ > 0) { /* last in turn */
@@ -109,7 +116,11 @@ is_storm(struct vsw_lcore *lc, struct vsw_chan *c)
 static void
 try_idle(struct vsw_lcore *lc, struct vsw_chan *c)
 {
-	if (lc->now - c->last_work < lc->sw->idle_tsc || lc->now < c->hold_until || !c->may_idle)
+	uint64_t quiet = lc->now - c->last_work, idle_tsc = lc->sw->idle_tsc;
+
+	if (quiet < idle_tsc || lc->now < c->hold_until || !c->may_idle)
+		return;
+	if (c->returns && quiet < RETURN_IDLES * idle_tsc && lc->now - lc->last_work < idle_tsc)
 		return;
 	if (is_storm(lc, c))
 		c->hold_until = lc->now + lc->sw->storm_tsc;
@@ -305,10 +316,12 @@ vsw_lcore_turn(struct vsw_lcore *lc)
 	work |= held;
 	lc->now = rte_rdtsc();
 	lc->counters->loops++;
-	if (work)
+	if (work) {
+		lc->last_work = lc->now;
 		lc->counters->busy_cycles += lc->now - start;
-	else
+	} else {
 		lc->counters->idle_cycles += lc->now - start;
+	}
 	return work;
 }
 
@@ -425,25 +438,21 @@ vsw_lcore_main(void *arg)
 {
 	struct vsw *sw = arg;
 	struct vsw_lcore *lc = find_lcore(sw, rte_lcore_id());
-	uint64_t last_work;
-	bool worked;
 
 	if (lc == NULL)
 		return -EINVAL;
 	set_running(lc, true);
 	rte_rcu_qsbr_thread_online(sw->qsbr, lc->index);
-	last_work = lc->now = rte_rdtsc();
+	lc->last_work = lc->now = rte_rdtsc();
 	while (__atomic_load_n(&sw->stop, __ATOMIC_ACQUIRE) == 0) {
 		rte_rcu_qsbr_quiescent(sw->qsbr, lc->index);
 		if (unlikely(__atomic_load_n(&lc->mail, __ATOMIC_RELAXED) != NULL))
 			mail_take(lc);
-		worked = vsw_lcore_turn(lc);
-		if (worked)
-			last_work = lc->now;
-		else if (lc->nb_hot == 0 && lc->now - last_work > sw->idle_tsc)
+		if (!vsw_lcore_turn(lc) && lc->nb_hot == 0 &&
+		    lc->now - lc->last_work > sw->idle_tsc)
 			sleep_until_kick(lc);
 		if (lc->now - lc->last_look > sw->look_tsc ||
-		    lc->now - RTE_MAX(lc->last_look, last_work) > sw->quiet_look_tsc)
+		    lc->now - RTE_MAX(lc->last_look, lc->last_work) > sw->quiet_look_tsc)
 			vsw_lcore_look(lc, 0);
 	}
 	rte_rcu_qsbr_thread_offline(sw->qsbr, lc->index);
