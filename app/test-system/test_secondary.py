@@ -17,6 +17,7 @@ HUGEPAGES = 320
 MIB = 96
 MANY = 5000    # frames that count as traffic
 CAPTURED = 100
+RESTARTS = 50
 BORROWED = "librte_net_ring.so.23.0"  # whose name the driver has for dpdk-dumpcap, which takes no -d
 
 
@@ -215,6 +216,25 @@ def died_inside(tap, lab, switch, config, primary):
     return switch
 
 
+def attached_meanwhile(tap, lab, switch, primary):
+    with tap.case("a secondary attaches while the port stops and starts: it knows how it ended", lab):
+        ask(primary.process, "stop", "Done")
+        skip = len(primary.process.log())
+        for _ in range(RESTARTS):
+            primary.process.send("port stop 0")
+            primary.process.send("port start 0")
+        second = primary.second("meanwhile")
+        wait_until(lambda: primary.process.log()[skip:].count("Done") >= 2 * RESTARTS,
+                   "the port's restarts", 60, 0.2)
+        for process in (primary.process, second):
+            process.send("set fwd macswap")
+            process.send("start")
+        both_forward(lab, switch, primary)
+        ask(second, "stop", "Done")
+        second.send("quit")
+        expect(second.wait() == 0, f"exit code {second.popen.returncode}")
+
+
 def goes_on(tap, lab, switch, primary):
     with tap.case("another secondary goes on with its queues", lab):
         second = primary.second("another")
@@ -266,6 +286,7 @@ def main():
             second.send("quit")
             second.wait()
         switch = died_inside(tap, lab, switch, config, primary)
+        attached_meanwhile(tap, lab, switch, primary)
         goes_on(tap, lab, switch, primary)
         copy_mode(tap, lab, switch)
     return tap.plan()

@@ -423,7 +423,7 @@ thaw(void *ctx)
 	struct nfe_port *port = ctx;
 
 	port->reset_asked = 0;
-	nfe_mp_sync(port, rte_atomic_load_explicit(&port->running, rte_memory_order_acquire));
+	nfe_mp_sync(port);
 	pthread_mutex_lock(&port->lock);
 	open_gates_locked(port);
 	port->frozen = false;

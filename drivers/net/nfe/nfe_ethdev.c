@@ -134,7 +134,7 @@ nfe_close(struct rte_eth_dev *dev)
 	rte_atomic_store_explicit(&port->probed, 0, rte_memory_order_release);
 	nfe_removal_unwatch(port);
 	if (rte_atomic_exchange_explicit(&port->running, 0, rte_memory_order_acq_rel) != 0)
-		nfe_mp_sync(port, false); /* closed without a stop */
+		nfe_mp_sync(port); /* closed without a stop */
 	nfe_mp_leave(port);
 	nfe_mem_stop(port);
 	nfeh_detach(port->h);

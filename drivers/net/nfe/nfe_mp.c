@@ -5,7 +5,7 @@
 /*
  * Primary's side of secondary processes, see nfe_mp.h. Requests come on EAL's message thread, the
  * end of a process on its interrupt thread; one lock serves all ports, since a process has one name
- * for the gates of all of them. Lock order: this one, then nfeh's, then port->lock.
+ * for the gates of all of them. Lock order: this one, sync_lock, then nfeh's, then port->lock.
  *
  * A process that ends within a burst leaves the gate closed to everybody, and a queue in which some
  * words are of before and some of after. What was sent is forgotten, because nobody knows which of
@@ -31,8 +31,12 @@ struct peer { /* a secondary process; by owner - NFE_MP_FIRST_OWNER */
 
 static pthread_mutex_t mp_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct peer peers[NFE_MP_PEERS];
-static RTE_ATOMIC(unsigned int) nb_peers; /* also read without the lock: none, so nobody to tell */
 static struct nfe_port *served[RTE_MAX_ETHPORTS];
+/* States are numbered in the order in which they are read; who attaches while a port starts is among
+ * the peers, or reads that it runs. */
+static pthread_mutex_t sync_lock = PTHREAD_MUTEX_INITIALIZER;
+static uint64_t last_seq;
+static unsigned int nb_peers;
 
 /* Up to prod the device was told of. What it gets besides its own words is checked as always. */
 static unsigned int
@@ -85,6 +89,14 @@ port_abandon(struct nfe_port *port, uint32_t owner, int32_t pid)
 }
 
 static void
+count_peers(int change)
+{
+	pthread_mutex_lock(&sync_lock);
+	nb_peers += (unsigned int)change;
+	pthread_mutex_unlock(&sync_lock);
+}
+
+static void
 peer_close(struct rte_intr_handle *handle, void *arg __rte_unused)
 {
 	close(rte_intr_fd_get(handle));
@@ -104,7 +116,7 @@ peer_ended(void *arg)
 		if (served[i] != NULL)
 			port_abandon(served[i], owner, peer->pid);
 	peer->handle = NULL;
-	rte_atomic_fetch_sub_explicit(&nb_peers, 1, rte_memory_order_relaxed);
+	count_peers(-1);
 	pthread_mutex_unlock(&mp_lock);
 	rte_intr_callback_unregister_pending(handle, peer_ended, peer, peer_close);
 	rte_intr_instance_free(handle); /* EAL has a copy of it */
@@ -151,16 +163,16 @@ peer_add_locked(const struct nfe_mp_param *req, int fd, uint32_t *owner)
 		ret = peer_watch(&peers[i], fd);
 		if (ret < 0)
 			return ret;
-		rte_atomic_fetch_add_explicit(&nb_peers, 1, rte_memory_order_relaxed);
+		count_peers(1);
 		*owner = i + NFE_MP_FIRST_OWNER;
 		return 0;
 	}
 	return -ENOSPC;
 }
 
-/* Descriptors of the message are the caller's to close, but for the arena's. */
+/* With sync_lock. Descriptors of the message are the caller's to close, but for the arena's. */
 static void
-fill_sync(struct nfe_port *port, bool started, struct rte_mp_msg *msg)
+fill_sync(struct nfe_port *port, struct rte_mp_msg *msg)
 {
 	struct nfe_mp_param *p = (struct nfe_mp_param *)msg->param;
 	struct nfe_bus_share share;
@@ -170,7 +182,8 @@ fill_sync(struct nfe_port *port, bool started, struct rte_mp_msg *msg)
 	msg->len_param = sizeof(*p);
 	p->type = NFE_MP_SYNC;
 	p->port_id = port->port_id;
-	p->started = started;
+	p->seq = ++last_seq;
+	p->started = rte_atomic_load_explicit(&port->running, rte_memory_order_acquire) != 0;
 	if (port->share != NULL || (!port->pci && nfeh_share(port->h, &share) < 0))
 		return; /* copy mode, or the device is away: another message follows then */
 	p->arena = (uintptr_t)port->arena.addr;
@@ -195,15 +208,20 @@ close_sync(const struct rte_mp_msg *msg)
 }
 
 void
-nfe_mp_sync(struct nfe_port *port, bool started)
+nfe_mp_sync(struct nfe_port *port)
 {
 	const struct timespec deadline = { .tv_sec = NFE_MP_SYNC_S };
 	struct rte_mp_reply reply = { 0 };
 	struct rte_mp_msg msg;
+	bool alone;
 
-	if (rte_atomic_load_explicit(&nb_peers, rte_memory_order_relaxed) == 0)
+	pthread_mutex_lock(&sync_lock);
+	alone = nb_peers == 0;
+	if (!alone)
+		fill_sync(port, &msg);
+	pthread_mutex_unlock(&sync_lock);
+	if (alone)
 		return;
-	fill_sync(port, started, &msg);
 	if (rte_mp_request_sync(&msg, &reply, &deadline) < 0 ||
 	    reply.nb_received != reply.nb_sent)
 		NFE_LOG(WARNING, "%s: %d of %d secondary processes do not answer within %u s",
@@ -224,8 +242,11 @@ answer_attach_locked(struct nfe_port *port, const struct rte_mp_msg *in, struct 
 
 	if (ret == 0 && owner == 0)
 		ret = in->num_fds == 1 ? peer_add_locked(req, in->fds[0], &owner) : -EPROTO;
-	if (ret == 0)
-		fill_sync(port, port->dev->data->dev_started, out);
+	if (ret == 0) {
+		pthread_mutex_lock(&sync_lock);
+		fill_sync(port, out);
+		pthread_mutex_unlock(&sync_lock);
+	}
 	if (ret < 0)
 		nfe_mp_close_fds(in);
 	p->owner = owner;

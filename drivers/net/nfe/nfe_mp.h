@@ -13,7 +13,8 @@
  *      secondary                             primary
  *      ATTACH, with a pipe  ───────────►     remembers the process, closes gates for it as well
  *                           ◄───────────     SYNC: addresses, descriptors, is the port started
- *                           ◄───────────     SYNC at start and stop, and before each thaw
+ *                           ◄───────────     SYNC at start and stop, and before each thaw; it may
+ *                                            overtake the one above, so they are numbered
  *      STATS                ───────────►     asks the device for its counters
  *
  * The pipe hangs up when the secondary ends. What it left behind in a burst is put in order then.
@@ -46,6 +47,7 @@ struct nfe_mp_param {
 	int32_t pid;	   /* for messages */
 	uint64_t arena, arena_len; /* where the primary has them; 0: not for a secondary */
 	uint64_t db, db_len, db_offset; /* 0: it is in a BAR */
+	uint64_t seq;	   /* of SYNC: a greater one is a later state; from 1 */
 };
 static_assert(sizeof(struct nfe_mp_param) <= RTE_MP_MAX_PARAM_LEN, "EAL's limit");
 
@@ -63,9 +65,9 @@ struct nfe_port;
 /* nfe_mp.c, in the primary */
 void nfe_mp_serve(struct nfe_port *port); /* from now on secondaries may attach */
 void nfe_mp_leave(struct nfe_port *port); /* nobody is served on return */
-/* Tell all secondaries where things are now. Control path or host end's control thread, unlocked.
- * Who does not answer in time does so later. */
-void nfe_mp_sync(struct nfe_port *port, bool started);
+/* Tell all secondaries where things are now, and if the port is running. Control path or host end's
+ * control thread, unlocked. Who does not answer in time does so later. */
+void nfe_mp_sync(struct nfe_port *port);
 /* Nobody is in there any more, if busy is that of a process that ended. With port->lock. */
 struct nfeh_gate;
 void nfe_mp_check_gate_locked(struct nfeh_gate *gate);

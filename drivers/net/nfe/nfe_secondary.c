@@ -39,6 +39,8 @@ struct mapping {
 struct secondary { /* of a port */
 	struct mapping arena, db;
 	int kick_fd; /* -1: none */
+	uint64_t seq; /* of the state that it is in; 0: none yet */
+	int result;   /* of taking it */
 	uint8_t *trig; /* of a PCI function, else NULL */
 	uint32_t trig_stride_log2;
 };
@@ -115,7 +117,8 @@ take_mappings(struct rte_eth_dev *dev, struct secondary *s, const struct rte_mp_
 	return ret;
 }
 
-/* The primary may have made other queues meanwhile. */
+/* The primary may have made other queues meanwhile. The end of the probe copies what dev has, and may
+ * have done so already. */
 static void
 set_bursts(struct rte_eth_dev *dev, bool on)
 {
@@ -128,8 +131,6 @@ set_bursts(struct rte_eth_dev *dev, bool on)
 		dev->tx_pkt_burst = burst_none;
 		dev->tx_pkt_prepare = NULL;
 	}
-	if (dev->state != RTE_ETH_DEV_ATTACHED)
-		return; /* the end of the probe does the rest */
 	fp->rxq.data = dev->data->rx_queues;
 	fp->txq.data = dev->data->tx_queues;
 	fp->tx_pkt_prepare = dev->tx_pkt_prepare;
@@ -138,15 +139,21 @@ set_bursts(struct rte_eth_dev *dev, bool on)
 	fp->tx_pkt_burst = dev->tx_pkt_burst;
 }
 
-/* Stopped: mappings stay as they are. Without mappings there are only statistics. */
+/* Stopped: mappings stay as they are. Without mappings there are only statistics. An answer to ATTACH
+ * that is overtaken is of no use. */
 static int
 take_sync(struct rte_eth_dev *dev, struct secondary *s, const struct rte_mp_msg *msg)
 {
 	const struct nfe_mp_param *p = (const struct nfe_mp_param *)msg->param;
-	int ret = take_mappings(dev, s, msg);
+	int ret;
 
+	if (p->seq <= s->seq)
+		return s->result;
+	ret = take_mappings(dev, s, msg);
 	set_bursts(dev, ret == 0 && p->started);
-	return ret == -ENOTSUP ? 0 : ret;
+	s->seq = p->seq;
+	s->result = ret == -ENOTSUP ? 0 : ret;
+	return s->result;
 }
 
 /* EAL's message thread. */
@@ -266,6 +273,15 @@ init_process(void)
 	return signal_fd < 0 ? -errno : 0;
 }
 
+/* From now on it takes states; NULL: no longer. */
+static void
+publish(uint16_t id, struct secondary *s)
+{
+	pthread_mutex_lock(&lock);
+	ports[id] = s;
+	pthread_mutex_unlock(&lock);
+}
+
 static void
 secondary_free(struct secondary *s)
 {
@@ -295,13 +311,12 @@ nfe_secondary_init(struct rte_eth_dev *dev)
 	if (ret < 0)
 		goto fail;
 	find_triggers(dev, s);
+	publish(id, s);
 	ret = introduce(dev, &reply);
 	if (ret < 0)
 		goto fail;
 	pthread_mutex_lock(&lock);
 	ret = take_sync(dev, s, &reply);
-	if (ret == 0)
-		ports[id] = s;
 	pthread_mutex_unlock(&lock);
 	nfe_mp_close_fds(&reply);
 	if (ret < 0)
@@ -312,6 +327,7 @@ nfe_secondary_init(struct rte_eth_dev *dev)
 	return 0;
 fail:
 	NFE_LOG(ERR, "%s: not attached to the primary: %s", dev->data->name, strerror(-ret));
+	publish(id, NULL);
 	if (s != NULL)
 		secondary_free(s);
 	return ret;
@@ -320,12 +336,9 @@ fail:
 int
 nfe_secondary_close(struct rte_eth_dev *dev)
 {
-	struct secondary *s;
+	struct secondary *s = ports[dev->data->port_id];
 
-	pthread_mutex_lock(&lock);
-	s = ports[dev->data->port_id];
-	ports[dev->data->port_id] = NULL;
-	pthread_mutex_unlock(&lock);
+	publish(dev->data->port_id, NULL);
 	if (s != NULL)
 		secondary_free(s);
 	return 0;

@@ -103,7 +103,7 @@ nfe_start(struct rte_eth_dev *dev)
 		}
 	}
 	rte_atomic_store_explicit(&port->running, 1, rte_memory_order_release);
-	nfe_mp_sync(port, true);
+	nfe_mp_sync(port);
 	nfe_link_update(dev, 0);
 	return 0;
 }
@@ -117,7 +117,7 @@ nfe_stop(struct rte_eth_dev *dev)
 	int ret;
 
 	rte_atomic_store_explicit(&port->running, 0, rte_memory_order_release);
-	nfe_mp_sync(port, false);
+	nfe_mp_sync(port);
 	ret = stop_channels(dev, RTE_MAX(data->nb_rx_queues, data->nb_tx_queues));
 	nfe_link_update(dev, 0);
 	return ret;
