@@ -5,25 +5,34 @@
 /* See nfed_seek.h. The thread has a descriptor of its own: the guest's may be closed meanwhile. */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <stdbool.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
-#include <vfio_user_close.h>
+#include <vfio_user_errand.h>
 
 #include "nfed_seek.h"
 
 struct nfed_seeker {
-	pthread_mutex_t lock;
-	pthread_cond_t done;
+	struct vfio_user_errand errand;
 	nfed_seek_fn seek;
-	bool running;  /* the thread has the rest, and frees it if it is */
-	bool orphaned;
 	int fd;
 	off_t offset, found; /* found: or a negative errno */
 };
+
+static void
+seek_hole(struct vfio_user_errand *errand)
+{
+	struct nfed_seeker *s = (struct nfed_seeker *)errand;
+	off_t found;
+
+	pthread_mutex_unlock(&errand->lock);
+	found = s->seek(s->fd, s->offset, SEEK_HOLE);
+	if (found < 0)
+		found = -errno;
+	close(s->fd);
+	pthread_mutex_lock(&errand->lock);
+	s->found = found;
+}
 
 struct nfed_seeker *
 nfed_seeker_create(nfed_seek_fn seek)
@@ -32,53 +41,16 @@ nfed_seeker_create(nfed_seek_fn seek)
 
 	if (s == NULL)
 		return NULL;
-	pthread_mutex_init(&s->lock, NULL);
-	pthread_cond_init(&s->done, NULL);
+	vfio_user_errand_init(&s->errand, seek_hole);
 	s->seek = seek;
 	return s;
-}
-
-static void
-seeker_free(struct nfed_seeker *s)
-{
-	pthread_cond_destroy(&s->done);
-	pthread_mutex_destroy(&s->lock);
-	free(s);
 }
 
 void
 nfed_seeker_destroy(struct nfed_seeker *s)
 {
-	bool running;
-
-	if (s == NULL)
-		return;
-	pthread_mutex_lock(&s->lock);
-	running = s->orphaned = s->running;
-	pthread_mutex_unlock(&s->lock);
-	if (!running)
-		seeker_free(s);
-}
-
-static void *
-seeker_run(void *arg)
-{
-	struct nfed_seeker *s = arg;
-	off_t found = s->seek(s->fd, s->offset, SEEK_HOLE);
-	bool orphaned;
-
-	if (found < 0)
-		found = -errno;
-	close(s->fd);
-	pthread_mutex_lock(&s->lock);
-	s->found = found;
-	s->running = false;
-	orphaned = s->orphaned;
-	pthread_cond_signal(&s->done);
-	pthread_mutex_unlock(&s->lock);
-	if (orphaned)
-		seeker_free(s);
-	return NULL;
+	if (s != NULL)
+		vfio_user_errand_leave(&s->errand, 0);
 }
 
 /* With the lock. 0, or the negative errno of what was not to be had. */
@@ -91,31 +63,23 @@ seeker_start(struct nfed_seeker *s, int fd, off_t offset)
 	if (s->fd < 0)
 		return -errno;
 	s->offset = offset;
-	s->running = true;
-	rc = vfio_user_start_detached(seeker_run, s);
-	if (rc < 0) {
-		s->running = false;
+	rc = vfio_user_errand_start(&s->errand);
+	if (rc < 0)
 		close(s->fd);
-	}
 	return rc;
 }
 
 off_t
 nfed_seeker_hole(struct nfed_seeker *s, int fd, off_t offset)
 {
-	struct timespec end;
 	off_t found;
 	int rc;
 
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_nsec += NFED_SEEK_MS * 1000000L;
-	end.tv_sec += end.tv_nsec / 1000000000;
-	end.tv_nsec %= 1000000000;
-	pthread_mutex_lock(&s->lock);
-	rc = s->running ? -EBUSY : seeker_start(s, fd, offset);
-	while (rc == 0 && s->running)
-		rc = -pthread_cond_clockwait(&s->done, &s->lock, CLOCK_MONOTONIC, &end);
+	pthread_mutex_lock(&s->errand.lock);
+	rc = s->errand.running ? -EBUSY : seeker_start(s, fd, offset);
+	if (rc == 0)
+		rc = vfio_user_errand_wait(&s->errand, NFED_SEEK_MS);
 	found = rc == 0 ? s->found : rc == -ETIMEDOUT ? -EBUSY : rc;
-	pthread_mutex_unlock(&s->lock);
+	pthread_mutex_unlock(&s->errand.lock);
 	return found;
 }

@@ -6,15 +6,12 @@
  * Closing what a peer has sent or holds the other end of. close() may be the last one of a file of the
  * peer's choice, and wait as long as the peer likes: a TCP socket that lingers, a FUSE file whose
  * daemon doesn't answer, such files on their way in the queue of a socket. So what is not known to be
- * harmless is left to a thread, which there is only while there is something to close (rule 14).
+ * harmless is left to a thread (vfio_user_errand.h).
  */
 #ifndef VFIO_USER_CLOSE_H
 #define VFIO_USER_CLOSE_H
 
 #include <stdbool.h>
-
-/* A thread for what may wait for ever. 0 or a negative errno. */
-int vfio_user_start_detached(void *(*run)(void *), void *arg);
 
 struct vfio_user_closer;
 

@@ -32,8 +32,8 @@ struct peer { /* a secondary process; by owner - NFE_MP_FIRST_OWNER */
 static pthread_mutex_t mp_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct peer peers[NFE_MP_PEERS];
 static struct nfe_port *served[RTE_MAX_ETHPORTS];
-/* States are numbered in the order in which they are read; who attaches while a port starts is among
- * the peers, or reads that it runs. */
+/* States are numbered in the order in which they are read; who attaches while a port starts is
+ * among the peers, or reads that it runs. */
 static pthread_mutex_t sync_lock = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t last_seq;
 static unsigned int nb_peers;

@@ -117,8 +117,8 @@ take_mappings(struct rte_eth_dev *dev, struct secondary *s, const struct rte_mp_
 	return ret;
 }
 
-/* The primary may have made other queues meanwhile. The end of the probe copies what dev has, and may
- * have done so already. */
+/* The primary may have made other queues meanwhile. The end of the probe copies what dev has, and
+ * may have done so already. */
 static void
 set_bursts(struct rte_eth_dev *dev, bool on)
 {
@@ -139,8 +139,8 @@ set_bursts(struct rte_eth_dev *dev, bool on)
 	fp->tx_pkt_burst = dev->tx_pkt_burst;
 }
 
-/* Stopped: mappings stay as they are. Without mappings there are only statistics. An answer to ATTACH
- * that is overtaken is of no use. */
+/* Stopped: mappings stay as they are. Without mappings there are only statistics. An answer to
+ * ATTACH that is overtaken is of no use. */
 static int
 take_sync(struct rte_eth_dev *dev, struct secondary *s, const struct rte_mp_msg *msg)
 {
