@@ -84,9 +84,9 @@ recv_within(struct sw *sw, uint32_t len)
 
 /* A switch with two guests whose only lcore runs. */
 static int
-running_open(struct sw *sw)
+running_open_idle(struct sw *sw, unsigned int idle_us)
 {
-	struct vsw_conf conf = { .nb_lcores = 1, .idle_us = 50 };
+	struct vsw_conf conf = { .nb_lcores = 1, .idle_us = idle_us };
 	struct sw_guest_conf guest = { .events = true };
 	unsigned int waited_us = 0;
 
@@ -107,6 +107,12 @@ running_open(struct sw *sw)
 	/* On a busy machine the lcore may not have begun: requests would pass it by. */
 	send(sw, 60, 1);
 	return recv_within(sw, 60);
+}
+
+static int
+running_open(struct sw *sw)
+{
+	return running_open_idle(sw, 50);
 }
 
 static int
@@ -165,6 +171,30 @@ sleeping_lcore_answers_the_control_thread(void)
 		SW_DO(sw_check_identities(&sw));
 		TEST_TRUE(*wakes > before); /* it did not just happen to wake up */
 	}
+	return running_close(&sw);
+}
+
+/* While all channels are polled the lcore makes no system call for kicks; it sees them when the first
+ * one falls idle. */
+static int
+kicks_of_guests_who_are_polled_are_not_looked_for(void)
+{
+	const volatile uint64_t *looked;
+	uint64_t one = 1, before, kicks;
+	struct sw sw;
+
+	SW_DO(running_open_idle(&sw, 10000000));
+	looked = &sw.vsw->lcore[0]->last_look;
+	before = *looked;
+	kicks = sw_stat(A(sw), NFE_STAT_from_kicks);
+	for (unsigned int i = 0; i < 20; i++) {
+		TEST_EQ(write(A(sw)->kick_fd, &one, sizeof(one)), sizeof(one));
+		send(&sw, 60 + i, 1);
+		SW_DO(recv_within(&sw, 60 + i));
+		usleep(100);
+	}
+	TEST_EQ(*looked, before);
+	TEST_EQ(sw_stat(A(sw), NFE_STAT_from_kicks), kicks);
 	return running_close(&sw);
 }
 
@@ -428,6 +458,7 @@ takers_change_under_flooding(void)
 static const struct test_case cases[] = {
 	TEST_CASE(sleeping_lcore_wakes_for_a_kick),
 	TEST_CASE(sleeping_lcore_answers_the_control_thread),
+	TEST_CASE(kicks_of_guests_who_are_polled_are_not_looked_for),
 	TEST_CASE(frames_at_any_moment_of_falling_asleep_arrive),
 	TEST_CASE(channels_come_and_go_under_traffic),
 	TEST_CASE(takers_change_under_flooding),
