@@ -209,8 +209,10 @@ raw_receive(struct end *end)
 
 	n = rte_ring_dequeue_zc_burst_elem_start(ring, NFE_MSG_SIZE,
 		(end->opt->burst + 1) * cells_of_one(e), &zc, NULL); /* and the padding of a wrap */
-	if (n == 0)
+	if (n == 0) {
+		vif_recv_prefetch(e->base.vif);
 		return 0;
+	}
 	b->nb_frames = b->nb_bufs = b->taken = b->ours = 0;
 	used = take_messages(e, zc.ptr1, zc.n1);
 	if (used == zc.n1 && n > zc.n1)

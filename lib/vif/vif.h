@@ -178,6 +178,10 @@ struct vif_rx { /* a received message, checked */
 unsigned int vif_msg_read(struct vif *vif, const union nfe_msg *cells, unsigned int nb_cells,
 			  struct vif_rx *rx);
 
+/* For who polls, when a dequeue found nothing: asks for the cells that come next, so that they come
+ * together with the switch's index, not after it. vif_recv() does it by itself. */
+void vif_recv_prefetch(const struct vif *vif);
+
 /* What vif_msg_read() and vif_recv() refused or were told, by reason. */
 #define VIF_RX_COUNTERS(X) \
 	X(frames, "frames received") \
