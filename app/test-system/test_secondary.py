@@ -216,6 +216,15 @@ def died_inside(tap, lab, switch, config, primary):
     return switch
 
 
+def forward_and_quit(lab, switch, primary, second):
+    second.send("set fwd macswap")
+    second.send("start")
+    both_forward(lab, switch, primary)
+    ask(second, "stop", "Done")
+    second.send("quit")
+    expect(second.wait() == 0, f"exit code {second.popen.returncode}")
+
+
 def attached_meanwhile(tap, lab, switch, primary):
     with tap.case("a secondary attaches while the port stops and starts: it knows how it ended", lab):
         ask(primary.process, "stop", "Done")
@@ -226,24 +235,13 @@ def attached_meanwhile(tap, lab, switch, primary):
         second = primary.second("meanwhile")
         wait_until(lambda: primary.process.log()[skip:].count("Done") >= 2 * RESTARTS,
                    "the port's restarts", 60, 0.2)
-        for process in (primary.process, second):
-            process.send("set fwd macswap")
-            process.send("start")
-        both_forward(lab, switch, primary)
-        ask(second, "stop", "Done")
-        second.send("quit")
-        expect(second.wait() == 0, f"exit code {second.popen.returncode}")
+        primary.process.send("start")
+        forward_and_quit(lab, switch, primary, second)
 
 
 def goes_on(tap, lab, switch, primary):
     with tap.case("another secondary goes on with its queues", lab):
-        second = primary.second("another")
-        second.send("set fwd macswap")
-        second.send("start")
-        both_forward(lab, switch, primary)
-        ask(second, "stop", "Done")
-        second.send("quit")
-        expect(second.wait() == 0, f"exit code {second.popen.returncode}")
+        forward_and_quit(lab, switch, primary, primary.second("another"))
         ask(primary.process, "stop", "Done")
         primary.process.send("quit")
         expect(primary.process.wait() == 0, f"primary: {primary.process.popen.returncode}")
