@@ -231,7 +231,6 @@ buffers_given_back_are_free_again(void)
 	nfed_queue_publish(dev.fq, dev.fq->cons);
 	vif->fill_target = 0;
 	TEST_EQ(vif_recv(vif, frame, sizeof(frame)), 0);
-	vif_recv_prefetch(vif);
 	TEST_EQ(vif_recv(vif, frame, sizeof(frame)), 0);
 	TEST_EQ(vif->counters.ret_copy, 2);
 	TEST_EQ(vif->counters.ret_bad_entry, 1);

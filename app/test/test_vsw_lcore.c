@@ -174,8 +174,7 @@ sleeping_lcore_answers_the_control_thread(void)
 	return running_close(&sw);
 }
 
-/* While all channels are polled the lcore makes no system call for kicks; it sees them when the first
- * one falls idle. */
+/* While all channels are polled the lcore makes no system call for kicks. */
 static int
 kicks_of_guests_who_are_polled_are_not_looked_for(void)
 {

@@ -34,6 +34,11 @@
 #include <immintrin.h>
 #endif
 
+/* Who polls an empty queue asks for so many cells that come next as well: they then come together with
+ * the index that tells of them, not after it (CPUs far from each other, a round trip of 1770 ns, 1570 if
+ * the device does it, 1320 if the host does, too). Two are an inline frame of 124 bytes. */
+#define NFE_CELLS_FIRST 2u
+
 /* W1, W2 */
 static inline void
 nfe_idx_publish(uint32_t *shared, uint32_t value)

@@ -158,15 +158,14 @@ gather(struct vif *vif, const struct vif_rx *rx, uint8_t *frame, uint32_t size)
 	return fits ? (int)rx->len : -EMSGSIZE;
 }
 
-/* Two are a frame of 124 bytes. */
 void
 vif_recv_prefetch(const struct vif *vif)
 {
 	const struct vif_ring *ring = &vif->recv;
 	uint32_t cons = *ring->cons;
 
-	rte_prefetch0(vif_ring_at(ring, cons));
-	rte_prefetch0(vif_ring_at(ring, cons + 1));
+	for (uint32_t i = 0; i < NFE_CELLS_FIRST; i++)
+		rte_prefetch0(vif_ring_at(ring, cons + i));
 }
 
 int

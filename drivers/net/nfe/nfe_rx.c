@@ -197,13 +197,12 @@ rx_short_fill(const struct nfe_rxq *q, struct rte_mbuf *m, const uint8_t *cell, 
 			memcpy(data + at, cell + NFE_CELL_HEAD + at, sizeof(uint32_t));
 }
 
-/* Nothing is published: the next cells come together with the index that tells of them, not after
- * it (CPUs far from each other, a round trip of 1570 ns, now 1320). */
+/* Nothing is published. */
 static inline void
 rx_prefetch_first(const struct nfe_rxq *q)
 {
-	rte_prefetch0(rx_cell(q, q->cons));
-	rte_prefetch0(rx_cell(q, q->cons + 1));
+	for (uint32_t i = 0; i < NFE_CELLS_FIRST; i++)
+		rte_prefetch0(rx_cell(q, q->cons + i));
 }
 
 /* Ask for the next cells of those published, as many as are taken now. */
