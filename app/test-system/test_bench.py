@@ -90,6 +90,8 @@ def add(tap, build):
         runs = results["runs"]
         expect([run["commit"] == "0123abc" for run in runs] == [True, False], runs)
         expect([one["switch"] for one in results["raw"]] == ["nfe", "nfe-raw"], results["raw"])
+        numbers = [[one["round"] for one in kind["rounds"]] for kind in results["raw"]]
+        expect(numbers == [[1], [2]], f"rounds of two runs are not the same one: {numbers}")
         for name in ("0123abc", runs[1]["commit"], "--peers nfe-raw",
                      "left out: ovs-packed: not there"):
             expect(name in done.stdout, f"'{name}' is not in:\n{done.stdout}")
@@ -260,7 +262,7 @@ def losses(tap):
     nfe, raw = (next(one for one in switches.ALL if one.name == name) for name in ("nfe", "nfe-raw"))
 
     def row(switch, loss):
-        return report.Row(flood, switch, [{"value": 10.0, "tsc_hz": 2e9, "windows": 9, "busy": 1,
+        return report.Row(flood, switch, [{"round": 1, "value": 10.0, "tsc_hz": 2e9, "windows": 9, "busy": 1,
                                            "tx_full": 0, "loss": loss}])
     with tap.case("the report tells who loses frames"):
         told = io.StringIO()

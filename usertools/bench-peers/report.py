@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 the NFE authors
-"""From results of all rounds to rows of a table, ratios and targets."""
+"""From results of all rounds to rows of a table, and their ratios. The goals are targets.py's."""
 import os
 import statistics
 
@@ -63,6 +63,7 @@ class Row:
     def __init__(self, measure, switch, results, place=None):
         self.measure, self.switch, self.place = measure, switch, place
         self.value = spread([result["value"] for result in results])
+        self.by_round = {result["round"]: result["value"] for result in results if result["value"]}
         where = [bottleneck(result, switch.netns is not None) for result in results]
         self.bottleneck = max(dict.fromkeys(where), key=where.count) if where else None
         self.counted = spread([counted(result) for result in results])
@@ -171,12 +172,19 @@ def number(value):
     return f"{value:.1f}" if value >= 100 else f"{value:.2f}"
 
 
+def ratio_of(row, reference):
+    """Of two rows, median of the rounds that both were measured in at one place; None: in none. A
+    machine changes more from round to round than two switches differ."""
+    if not row.comparable or not reference.comparable or row.place != reference.place:
+        return None
+    found = [reference.by_round[at] / value for at, value in row.by_round.items()
+             if at in reference.by_round]
+    return statistics.median(found) if found else None
+
+
 def columns(row, reference):
     cycles = number(row.cycles["median"]) if row.cycles else "-"
-    ratio = "-"
-    if reference is not None and row.value["median"] > 0 and row.comparable and \
-            reference.comparable:
-        ratio = f"{reference.value['median'] / row.value['median']:.2f}"
+    ratio = number(ratio_of(row, reference)) if reference else "-"
     return [row.switch.label, number(row.value["median"]),
             f"{number(row.value['min'])}-{number(row.value['max'])}",
             number(row.p99["median"]) if row.p99 else "-",
@@ -243,143 +251,3 @@ def print_limits(limits, places, out):
               f"{statistics.median(r['mpps']['median'] for r in some):.2f} Mpps, "
               f"{statistics.median(r['cycles'] for r in some):.0f} cycles on the switch's core; "
               f"there and back {back}", file=out)
-
-
-def median(row):
-    return row.value["median"] if row else None
-
-
-def p99(row):
-    return row.p99["median"] if row and row.p99 else None
-
-
-class Targets:
-    """The goals of the project, as ratios within this run."""
-
-    def __init__(self, rows, limits, places):
-        self.rows, self.limits, self.places, self.lines = rows, limits, places, []
-
-    def floor(self):
-        """Nanoseconds that a bare sleeper needs to be woken, p50; None: not measured."""
-        wakes = [r["wake_ns"]["p50"] for r in self.limits if r.get("what") == "wake"]
-        return statistics.median(wakes) if wakes else None
-
-    def find(self, measure, *names):
-        found = [row for row in self.rows if row.measure.name == measure and
-                 row.switch.name in names and row.value and row.comparable]
-        return found[0] if found else None
-
-    def peers(self, measure, key):
-        """(least of key over the peers that were measured where we were)"""
-        values = [key(row) for row in self.rows if row.measure.name == measure and
-                  not row.switch.ours and row.value and row.comparable]
-        values = [value for value in values if value]
-        return min(values) if values else None
-
-    def seen(self, measure, key, *names):
-        """Was it measured of one of these, or of a peer, be it without a place?"""
-        return any(key(row) for row in self.rows if row.measure.name == measure and row.value and
-                   (row.switch.name in names if names else not row.switch.ours))
-
-    def judge(self, measure, what, ours, other, limit, least, *beside, measured=True):
-        """In measure, ours/other must be at least (or at most) limit. beside: figures that explain
-        it, as (what, value in units of ours); those that were not measured are None. measured: is
-        there another, be it without a place?"""
-        rows = [row for row in self.rows if row.measure.name == measure and row.value]
-        if not any(what.startswith(f"{row.switch.name}:") for row in rows) or (
-                not other and all(row.switch.ours for row in rows)):
-            return # not asked for
-        if ours is None or not other:
-            why = ("no clean windows of the same place" if measured else
-                   "what it is compared with was not measured")
-            self.lines.append(f"unknown {what}: {why}")
-            return
-        ratio = ours / other
-        met = ratio >= limit if least else ratio <= limit
-        sign = ">=" if least else "<="
-        explained = "".join(f"; {name} {value / other:.2f}" for name, value in beside if value)
-        place = next((row.place for row in rows if row.place), None)
-        self.lines.append(f"{'met' if met else 'MISSED':7} {what}: {ratio:.2f}, target {sign} "
-                          f"{limit:.2f}{explained}{f' ({place})' if place else ''}")
-
-    def off(self, measure, name, key):
-        """The same figure with policy off, for judge()."""
-        row = self.find(measure, "nfe-open") if name == "nfe" else None
-        return "policy off", key(row) if row else None
-
-    def cycles(self, row):
-        return row.cycles["median"] if row and row.cycles else None
-
-    def evaluate(self):
-        for name in ("nfe", "nfe-raw", "nfe-cells"):
-            self.switch_cycles(name)
-        for name in ("nfe", "nfe-raw"):
-            self.throughput(name)
-            self.latency(name)
-            self.scaling(name)
-        return self.lines
-
-    def switch_cycles(self, name):
-        own, ovs = self.find("flood-64", name), self.find("flood-64", "ovs-packed", "ovs-split")
-        off = self.off("flood-64", name, self.cycles)
-        self.judge("flood-64", f"{name}: switch cycles, 64 B, of the best peer", self.cycles(own),
-                   self.peers("flood-64", self.cycles), 1 / 2.8, False, off,
-                   measured=self.seen("flood-64", self.cycles))
-        self.judge("flood-64", f"{name}: switch cycles, 64 B, of OVS", self.cycles(own),
-                   self.cycles(ovs), 1 / 4.4, False, off,
-                   measured=self.seen("flood-64", self.cycles, "ovs-packed", "ovs-split"))
-        self.judge("flood-60", f"{name}: switch cycles, 60 B, of the best peer",
-                   self.cycles(self.find("flood-60", name)),
-                   self.peers("flood-60", self.cycles), 1 / 3.3, False,
-                   self.off("flood-60", name, self.cycles),
-                   measured=self.seen("flood-60", self.cycles))
-
-    def throughput(self, name):
-        own = self.find("flood-64", name)
-        self.judge("flood-64", f"{name}: guest + switch cycles, 64 B", own.total if own else None,
-                   self.peers("flood-64", lambda row: row.total), 0.6, False,
-                   self.off("flood-64", name, lambda row: row.total),
-                   measured=self.seen("flood-64", lambda row: row.total))
-        own, best = self.find("flood-1500", name), self.peers(
-            "flood-1500", lambda row: 1 / row.value["median"] if row.value["median"] else None)
-        self.judge("flood-1500", f"{name}: 1500 B throughput", median(own),
-                   1 / best if best else None, 1.4, True, self.off("flood-1500", name, median))
-        # What is under way lies in the other core's L2 in a ring of 256, as with ours, whose queue is
-        # short while the guests are the limit; of a full ring of 1024 it comes from L3.
-        bare, through_l3 = self.bare_copy(own, 256), self.bare_copy(own, 1024)
-        self.judge("flood-1500", f"{name}: 1500 B, cycles over the bare copy", self.cycles(own), bare,
-                   1.25, False, self.off("flood-1500", name, self.cycles),
-                   ("over the one through L3", bare and through_l3 and self.cycles(own) and
-                    self.cycles(own) * bare / through_l3),
-                   measured=any(r.get("bytes") == 1500 for r in self.limits))
-
-    def bare_copy(self, own, slots):
-        """Cycles per frame of 1500 B where this row was measured; None: not measured there."""
-        relays = [r for r in self.limits if r.get("bytes") == 1500 and r["slots"] == slots]
-        found = [part["cycles"] for part in self.places.parts(relays, own.place)] if own else []
-        return statistics.median(found) if found else None
-
-    def latency(self, name):
-        self.judge("rtt-64", f"{name}: round trip p50", median(self.find("rtt-64", name)),
-                   self.peers("rtt-64", median), 0.55, False, self.off("rtt-64", name, median))
-        self.judge("rtt-64", f"{name}: round trip p99", p99(self.find("rtt-64", name)),
-                   self.peers("rtt-64", p99), 0.65, False, self.off("rtt-64", name, p99),
-                   measured=self.seen("rtt-64", p99))
-        self.judge("idle-64", f"{name}: idle CPU in percent", median(self.find("idle-64", name)),
-                   1, 1, False, self.off("idle-64", name, median))
-        self.judge("wake-64", f"{name}: wake-up in units of 40 us",
-                   median(self.find("wake-64", name)), 40000, 1, False, ("floor", self.floor()),
-                   self.off("wake-64", name, median))
-
-    def scaling(self, name):
-        for measure, base, limit in (("attached-64", "attached-2", 0.97),
-                                     ("attached-1024", "attached-2", 0.93),
-                                     ("active-64", "active-2", 0.8),
-                                     ("macs-64000", "macs-1", 0.75)):
-            off = median(self.find(measure, "nfe-open")) if name == "nfe" else None
-            off_base = median(self.find(base, "nfe-open"))
-            first = median(self.find(base, name))
-            scaled = off / off_base * first if off and off_base and first else None
-            self.judge(measure, f"{name}: {measure} against {base}",
-                       median(self.find(measure, name)), first, limit, True,
-                       ("policy off", scaled), measured=self.seen(base, median, name))
