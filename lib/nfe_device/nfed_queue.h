@@ -145,7 +145,7 @@ nfed_rq_write(struct nfed_queue *q, uint32_t ahead, const union nfe_msg *msg)
 }
 
 /* Write n cells from own index prod on; they don't wrap (the caller has seen to it, 4.7). For each,
- * ask for the line of the cell that is so many ahead, to write it soon. */
+ * ask for the line of the cell that is so many ahead, to write it soon; 0: they were asked for. */
 static inline void
 nfed_rq_write_burst(struct nfed_queue *q, const union nfe_msg *msg, uint32_t n, uint32_t ahead)
 {
@@ -153,7 +153,8 @@ nfed_rq_write_burst(struct nfed_queue *q, const union nfe_msg *msg, uint32_t n, 
 	uint32_t next = q->prod + ahead, mask = q->mask;
 
 	for (uint32_t i = 0; i < n; i++) {
-		nfe_prefetch_write(entries + (size_t)((next + i) & mask) * NFE_MSG_SIZE);
+		if (ahead != 0)
+			nfe_prefetch_write(entries + (size_t)((next + i) & mask) * NFE_MSG_SIZE);
 		nfe_cell64_copy(cell + (size_t)i * NFE_MSG_SIZE, &msg[i]);
 	}
 }

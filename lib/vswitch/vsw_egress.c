@@ -13,6 +13,7 @@
 #include <rte_memcpy.h>
 #include <rte_prefetch.h>
 
+#include "vsw_ahead.h"
 #include "vsw_datapath.h"
 #include "vsw_offload.h"
 #include "vsw_rss.h"
@@ -26,6 +27,7 @@ struct sink { /* the destination while it is locked */
 	struct vsw_chan *c;
 	struct nfed_queue *rq, *fq;
 	uint32_t room; /* cells of the receive queue known to be free */
+	uint32_t asked; /* index: so far its lines were asked for, by a guess */
 	const struct vsw_rss *rss; /* of which messages tell the hash; NULL: none */
 	bool sorts;  /* VLANs: each frame is looked at */
 	bool hashed; /* the frame being put has a hash to tell */
@@ -90,7 +92,9 @@ advance(struct sink *s, uint32_t cells)
 static inline void
 put_cells(struct sink *s, const union nfe_msg *m, uint32_t cells)
 {
-	nfed_rq_write_burst(s->rq, m, cells, PREFETCH_CELLS);
+	bool asked = (int32_t)(s->asked - s->rq->prod) >= (int32_t)cells;
+
+	nfed_rq_write_burst(s->rq, m, cells, asked ? 0 : PREFETCH_CELLS);
 	advance(s, cells);
 }
 
@@ -461,7 +465,9 @@ deliver_guest(struct vsw_lcore *lc, struct vsw_chan *c, uint16_t node)
 		rte_spinlock_lock(&c->lock);
 	if (unlikely(lc->probing))
 		vsw_faults_sink(lc, c->ch);
+	__atomic_store_n(&c->writer, lc, __ATOMIC_RELAXED);
 	s.room = s.rq->capacity - (s.rq->prod - s.rq->cons);
+	s.asked = vsw_ahead_end(lc, s.rq);
 	s.rss = vsw_rss_told(c->port);
 	s.sorts = vsw_vlan_filters(c->port);
 	put_list(&s, node);

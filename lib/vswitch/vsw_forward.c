@@ -155,6 +155,7 @@ vsw_forward(struct vsw_lcore *lc, struct vsw_fdb_cache *cache)
 	for (unsigned int i = 0, n; i < lc->nb_frames; i += n) {
 		n = same_addresses(lc, i);
 		if (n == 1 && i + 1 < lc->nb_frames) {
+			*cache = (struct vsw_fdb_cache){ .port = -1 }; /* no guess (vsw_ahead.h) */
 			forward_mixed(lc, i);
 			return;
 		}

@@ -86,6 +86,7 @@ struct vsw_chan { /* a running channel of a VIF */
 	struct vsw_fdb_cache fdb_cache;
 	/* receive side, any lcore under lock */
 	struct vsw_dst dst;
+	struct vsw_lcore *writer; /* atomic: that delivered last */
 	rte_spinlock_t lock;
 };
 
@@ -190,6 +191,10 @@ struct vsw_node { /* a run of frames */
 struct vsw_stage { /* runs for one destination, in order */
 	uint16_t head, tail;
 };
+struct vsw_ahead { /* cells of a receive queue asked for, vsw_ahead.h */
+	const struct nfed_queue *rq; /* NULL: none */
+	uint32_t next, end; /* indices: to be asked for */
+};
 struct vsw_touched { /* queue published in this turn whose guest may sleep */
 	struct nfed_channel *ch;
 	struct nfed_queue *q;
@@ -231,6 +236,7 @@ struct vsw_lcore {
 	uint64_t cost; /* bytes of the turn's frames, each copy counted */
 	unsigned int nb_cells; /* made of an uplink's frames */
 	unsigned int nb_frames, nb_segs, nb_nodes, nb_dsts, nb_touched;
+	struct vsw_ahead ahead;
 	struct vsw_stage *stage; /* by slot */
 	struct vsw_dst **dsts;   /* those with staged frames */
 	struct vsw_touched touched[VSW_NODES + 1];

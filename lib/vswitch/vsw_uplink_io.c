@@ -11,6 +11,7 @@
 #include <rte_ethdev.h>
 #include <rte_tcp.h>
 
+#include "vsw_ahead.h"
 #include "vsw_datapath.h"
 #include "vsw_offload.h"
 
@@ -106,6 +107,7 @@ vsw_uplink_poll(struct vsw_lcore *lc, struct vsw_port *port)
 	lc->src_ch = NULL;
 	lc->nb_frames = lc->nb_segs = lc->nb_cells = 0;
 	lc->cost = 0;
+	vsw_ahead_begin(lc, NULL, 0);
 	for (uint16_t i = 0; i < n; i++)
 		mbuf_frame(lc, port, m[i]);
 	if (port->uplink->learning)
