@@ -106,7 +106,8 @@ int vif_mem_del(struct vif *vif, uint32_t key); /* -ENOENT */
  * posted, so that sending isn't starved. vif_attach() posts the first, vif_recv() does it too. */
 unsigned int vif_refill(struct vif *vif, unsigned int n);
 /* Take back buffers of sent messages that the switch has consumed. It reads in the send ring what was
- * enqueued since the last call, so call it before each burst that you enqueue. Up to 512 buffers (a
+ * enqueued since the last call, so call it before each burst that you enqueue; it also asks for the lines
+ * of the cells that the burst will take, so that is worth it for inline messages, too. Up to 512 buffers (a
  * quarter of all) are held until others follow them; all come back to the stack when it is empty,
  * and by a call that finds no further message consumed. Returns how many came back. */
 unsigned int vif_reclaim(struct vif *vif);

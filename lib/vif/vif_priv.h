@@ -45,6 +45,7 @@ struct vif {
 	/* sending thread */
 	struct vif_ring send;
 	uint32_t kicked;     /* producer index that the last vif_kick() saw */
+	uint32_t burst_cells; /* that were enqueued before it, since the one before */
 	uint32_t reclaimed;  /* messages before this index gave their buffers back */
 	uint32_t noted;      /* the buffers of those before this one are in sent_at */
 	uint32_t *sent_at;   /* by slot: first buffer of the message that begins there, or NONE */

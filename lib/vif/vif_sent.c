@@ -139,6 +139,23 @@ take_all(struct vif *vif, uint32_t prod, uint32_t cons)
 	return given;
 }
 
+/*
+ * Cells that the next burst will probably take, as many as the one before: they are in the switch's cache,
+ * which read them a round ago. Here, where that burst begins, not behind the last kick (CPUs far from each
+ * other, 64 B: 1.07 times, 60 B 1.06), and not for the first ones, which a switch that polls asks for as
+ * well: they would be gone again when they are written (round trip 1.04 times).
+ */
+static void
+ask_for_cells(const struct vif *vif, uint32_t prod, uint32_t cons)
+{
+	uint32_t n = RTE_MIN(vif->burst_cells, vif->send.size - (prod - cons));
+
+	if (prod != vif->kicked)
+		return;
+	for (uint32_t i = NFE_CELLS_FIRST; i < RTE_MIN(n, VIF_BURST); i++)
+		nfe_prefetch_write(vif_ring_at(&vif->send, prod + i));
+}
+
 unsigned int
 vif_reclaim(struct vif *vif)
 {
@@ -163,6 +180,7 @@ vif_reclaim(struct vif *vif)
 		note_up_to(vif, prod);
 		given += take_up_to(vif, cons);
 	}
+	ask_for_cells(vif, prod, cons);
 	if (new_cons == 0 || !vif_buf_is_free(vif))
 		given += vif_give_held(vif, vif->nb_held);
 	return given;

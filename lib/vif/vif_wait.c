@@ -25,9 +25,7 @@ vif_kick(struct vif *vif)
 	if (prod == old)
 		return;
 	vif->kicked = prod;
-	/* As many cells will follow: they are in the switch's cache, which read them a round ago. */
-	for (uint32_t i = 0; i < RTE_MIN(prod - old, VIF_BURST); i++)
-		nfe_prefetch_write(vif_ring_at(&vif->send, prod + i));
+	vif->burst_cells = prod - old;
 	nfe_full_fence(); /* P2 */
 	/* P3. Without event indices the device cannot say that it is awake. */
 	if (!(vif->info.features & NFE_F_EVENT_IDX) ||
