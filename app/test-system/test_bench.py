@@ -251,6 +251,8 @@ def places(tap):
         expect(told.choose([[guest], [guest]]) == "near", "without neighbours")
         busy = measured(2700, near=(2, 110), near_g=(80, 110), near_gs=(70, 110))
         expect(told.choose([[guest], [busy]]) == "near g", "most switches, with neighbours if need be")
+        seems = measured(2700, near=(19, 150), far=(971, 400), far_g=(900, 400))
+        expect(told.part(seems, "near") is None and told.part(seems, "far") is not None, "few near")
         idle = {"value": 1, "places": [{"place": "any", "windows": 0, "value": 1}]}
         expect(told.choose([[idle]]) is None and told.part(idle, None)["value"] == 1, "not watched")
         expect(distance.fullest(both)["line_ns"] == 500, "most windows")

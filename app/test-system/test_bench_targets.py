@@ -35,6 +35,11 @@ def flood(number, mpps, cycles=None, guest=90, place="near"):
     return result(number, {place: part, None: part}, switch={"cycles": cycles})
 
 
+def rtt(number, ns, place="near"):
+    part = {"value": ns}
+    return result(number, {place: part, None: part})
+
+
 def unwatched(value):
     return {"round": 1, "places": [{"place": "any", "windows": 0, "value": value}]}
 
@@ -87,6 +92,14 @@ def worst(tap):
         expect("(ovs-split): 0.80 (one round near), target <= 0.60" in found, found)
         measured["flood-64", "nfe-open"] = [flood(1, 20, 40)]
         expect("; policy off 0.40" in line(told(measured), "nfe: switch cycles, 64 B, of the best"), "")
+    with tap.case("no goal is met while a peer shares no round with us"):
+        measured = {("rtt-64", "nfe"): [rtt(1, 500)], ("rtt-64", "ovs-packed"): [rtt(1, 1500)],
+                    ("rtt-64", "memif"): [rtt(1, 2500, "far")]}
+        found = line(told(measured), "p50")
+        expect(found.startswith("unknown nfe: ") and "(ovs-packed): 0.33 (one round near), target <= 0.55; not "
+               "beside memif, which shares no round and place" in found, found)
+        measured["rtt-64", "ovs-packed"] = [rtt(1, 600)]
+        expect(line(told(measured), "p50").startswith("MISSED"), "one is enough to miss it")
     with tap.case("of rates the best peer is the fastest"):
         lines = told({("flood-1500", "nfe"): [flood(1, 6)], ("flood-1500", "memif"): [flood(1, 3)],
                       ("flood-1500", "vhost"): [flood(1, 4)]})

@@ -5,7 +5,7 @@
 Two figures are compared only if they were measured in the same round and at the same place
 (distance.py): from one round to the next a machine changes more than two switches differ. The ratio is
 the median over the rounds that have both, of the place that most of them share. The best peer is the
-one beside which we look worst.
+one beside which we look worst; while one that was measured shares no round with us, no goal is met.
 """
 import statistics
 
@@ -87,12 +87,14 @@ class Targets:
                                                  for found in self.measured)
                 if name == measure and not switch.ours]
 
-    def judge(self, what, ours, others, limit, least, *beside, told=True):
+    def judge(self, what, ours, others, limit, least, *beside, told=True, missing=()):
         """Of the ratios ours/other the worst must be at least (or at most) limit. ours: {(round, place):
         figure}; others: the same by name. beside: figures that explain it, (what, like ours or like
-        another, is it another). told: is there another at all, be it without a place?"""
+        another, is it another). told: is there another at all, be it without a place? missing: names of
+        others that must be compared, too, if the goal shall be met."""
         ratios = {name: Ratio(ours, other) for name, other in others.items()}
         ratios = {name: ratio for name, ratio in ratios.items() if ratio.rounds}
+        missing = [name for name in missing if name not in ratios]
         if not ratios:
             why = ("no round in which both were measured at the same place" if told else
                    "what it is compared with was not measured")
@@ -101,11 +103,12 @@ class Targets:
         worst = (min if least else max)(ratios, key=lambda name: ratios[name].median)
         ratio = ratios[worst]
         met = ratio.median >= limit if least else ratio.median <= limit
-        explained = ""
+        verdict = "MISSED" if not met else "unknown" if missing else "met"
+        explained = f"; not beside {', '.join(missing)}, which shares no round and place" if met and missing else ""
         for name, figures, is_other in beside:
             other = Ratio(ours, figures) if is_other else Ratio(figures, others[worst])
             explained += f"; {name} {other.median:.2f}" if other.rounds else ""
-        self.lines.append(f"{'met' if met else 'MISSED':7} {what}{f' ({worst})' if worst else ''}: "
+        self.lines.append(f"{verdict:7} {what}{f' ({worst})' if worst else ''}: "
                           f"{ratio}, target {'>=' if least else '<='} {limit:.2f}{explained}")
 
     def off(self, measure, name, key):
@@ -117,11 +120,11 @@ class Targets:
         peers = self.peers(measure)
         if (measure, name) not in self.measured or not peers:
             return # not asked for
-        peers = [peer for peer in peers if only is None or peer in only]
+        peers = [peer for peer in peers if (only is None or peer in only) and
+                 self.is_told(measure, peer, key)]
         self.judge(f"{name}: {what}", self.figures(measure, name, key),
                    {peer: self.figures(measure, peer, key) for peer in peers}, limit, least,
-                   self.off(measure, name, key),
-                   told=any(self.is_told(measure, peer, key) for peer in peers))
+                   self.off(measure, name, key), told=bool(peers), missing=peers)
 
     def beside_number(self, measure, name, what, number, *beside):
         """At most so much."""
