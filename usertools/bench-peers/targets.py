@@ -32,16 +32,21 @@ def total(row):
     return row.total
 
 
+def order(place):
+    """Of two places with as many rounds the one without neighbours, then the near one. None: nobody
+    looked at the cores."""
+    return 0 if place is None else -distance.PLACES.index(place)
+
+
 class Ratio:
-    """Of figures by (round, place): median, least and greatest over the rounds of one place. None of
-    the place: nobody looked at the cores."""
+    """Of figures by (round, place): median, least and greatest over the rounds of one place."""
 
     def __init__(self, ours, other):
         places = {}
         for at in ours.keys() & other.keys():
             places.setdefault(at[1], []).append(ours[at] / other[at])
         self.place, found = max(places.items(), default=(None, []), key=lambda one: (
-            len(one[1]), one[0] in distance.OWN, one[0] or ""))
+            len(one[1]), order(one[0])))
         self.rounds = len(found)
         if found:
             self.median, self.least, self.greatest = statistics.median(found), min(found), max(found)
