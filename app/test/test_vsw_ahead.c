@@ -17,16 +17,6 @@ static uint8_t frame[SW_MAX_FRAME];
 #define CHAN(g) (&(g)->chan[0])
 #define LEN 64u /* two cells */
 
-static int
-three_open(struct sw *sw, const struct vsw_conf *conf, const struct sw_guest_conf *second)
-{
-	SW_DO(sw_open(sw, conf));
-	SW_DO(sw_add_guest(sw, NULL, NULL));
-	SW_DO(sw_add_guest(sw, second, NULL));
-	SW_DO(sw_add_guest(sw, NULL, NULL));
-	return TEST_OK;
-}
-
 /* A turn with n frames of two cells from A, all for this address. */
 static int
 turn(struct sw *sw, const uint8_t *to, unsigned int n)
@@ -63,7 +53,7 @@ cells_are_asked_for_where_the_last_frame_went(void)
 	struct sw sw;
 	uint32_t first;
 
-	SW_DO(three_open(&sw, NULL, &wrap));
+	SW_DO(sw_open_three(&sw, NULL, &wrap));
 	SW_DO(turn(&sw, B(sw)->mac, 1));
 	SW_DO(asked(&sw, NULL, 0, 0));
 	for (unsigned int n = 1; n <= 10; n++) {
@@ -81,7 +71,7 @@ wrong_guess_delivers_all_the_same(void)
 	struct sw sw;
 	uint32_t first;
 
-	SW_DO(three_open(&sw, NULL, NULL));
+	SW_DO(sw_open_three(&sw, NULL, NULL));
 	SW_DO(turn(&sw, B(sw)->mac, 1));
 	for (unsigned int i = 0; i < 6; i++) {
 		struct sw_guest *last = i % 2 ? C(sw) : B(sw), *now = i % 2 ? B(sw) : C(sw);
@@ -108,7 +98,7 @@ no_more_than_there_is_room_for(void)
 	struct sw sw;
 	uint32_t first;
 
-	SW_DO(three_open(&sw, NULL, &small));
+	SW_DO(sw_open_three(&sw, NULL, &small));
 	SW_DO(turn(&sw, B(sw)->mac, 1));
 	first = rq_of(B(sw))->prod;
 	SW_DO(turn(&sw, B(sw)->mac, 10));
@@ -125,7 +115,7 @@ no_guess_without_one_destination(void)
 {
 	struct sw sw;
 
-	SW_DO(three_open(&sw, NULL, NULL));
+	SW_DO(sw_open_three(&sw, NULL, NULL));
 	SW_DO(turn(&sw, B(sw)->mac, 1));
 	/* frames of a turn for two */
 	for (unsigned int i = 0; i < 4; i++) {
@@ -155,7 +145,7 @@ lines_of_another_lcore_are_not_asked_for(void)
 	struct vsw_conf conf = { .nb_lcores = 2, .lcores = { 1, 2 } };
 	struct sw sw;
 
-	SW_DO(three_open(&sw, &conf, NULL));
+	SW_DO(sw_open_three(&sw, &conf, NULL));
 	TEST_TRUE(A(sw)->port->chan[1]->lcore == sw.vsw->lcore[0]);
 	SW_DO(turn(&sw, B(sw)->mac, 1));
 	SW_DO(turn(&sw, B(sw)->mac, 1));

@@ -20,17 +20,6 @@ static uint8_t frame[SW_MAX_FRAME];
 #define CHAN(g) (&(g)->chan[0])
 #define STATUS_APART 0x9000u /* behind the control channel's status block */
 
-/* Guests 0, 1 and 2; 1 of this kind. */
-static int
-three_open(struct sw *sw, const struct vsw_conf *conf, const struct sw_guest_conf *second)
-{
-	SW_DO(sw_open(sw, conf));
-	SW_DO(sw_add_guest(sw, NULL, NULL));
-	SW_DO(sw_add_guest(sw, second, NULL));
-	SW_DO(sw_add_guest(sw, NULL, NULL));
-	return TEST_OK;
-}
-
 static int
 send(struct sw *sw, struct sw_guest *from, const uint8_t *to, uint32_t len)
 {
@@ -71,7 +60,7 @@ full_queue_and_empty_fill_queue_drop_there(void)
 	struct sw_guest_conf small = { .rq_log2 = 3 };
 	struct sw sw;
 
-	SW_DO(three_open(&sw, NULL, &small));
+	SW_DO(sw_open_three(&sw, NULL, &small));
 	SW_DO(dropped(&sw, 1000, NFE_STAT_to_drop_no_buffer));
 	sw_post(CHAN(B(sw)), 1);
 	SW_DO(dropped(&sw, 3000, NFE_STAT_to_drop_no_buffer)); /* needs two */
@@ -92,7 +81,7 @@ frames_beyond_mtu_or_buffers_are_dropped(void)
 	struct sw_guest_conf one = { .features = NFE_F_INLINE_LONG };
 	struct sw sw;
 
-	SW_DO(three_open(&sw, NULL, &tiny));
+	SW_DO(sw_open_three(&sw, NULL, &tiny));
 	sw_post(CHAN(B(sw)), 16);
 	SW_DO(dropped(&sw, 1401, NFE_STAT_to_drop_too_long)); /* 15 buffers */
 	SW_DO(delivered(&sw, A(sw), B(sw), 1400));
@@ -105,12 +94,12 @@ frames_beyond_mtu_or_buffers_are_dropped(void)
 	TEST_TRUE(vsw_owner_ops.mtu(B(sw)->port, 9001) < 0);
 	SW_DO(sw_close(&sw));
 
-	SW_DO(three_open(&sw, NULL, &none));
+	SW_DO(sw_open_three(&sw, NULL, &none));
 	SW_DO(dropped(&sw, NFE_INLINE_SHORT + 1, NFE_STAT_to_drop_too_long));
 	SW_DO(delivered(&sw, A(sw), B(sw), NFE_INLINE_SHORT));
 	SW_DO(sw_close(&sw));
 
-	SW_DO(three_open(&sw, NULL, &one));
+	SW_DO(sw_open_three(&sw, NULL, &one));
 	sw_post(CHAN(B(sw)), 4);
 	SW_DO(dropped(&sw, 2049, NFE_STAT_to_drop_too_long)); /* MULTI_SEG not accepted */
 	SW_DO(delivered(&sw, A(sw), B(sw), 2048));
@@ -123,7 +112,7 @@ guest_that_is_not_there_drops_for_its_link(void)
 	struct sw_guest_conf stopped = { .no_start = true };
 	struct sw sw;
 
-	SW_DO(three_open(&sw, NULL, &stopped));
+	SW_DO(sw_open_three(&sw, NULL, &stopped));
 	SW_DO(send(&sw, A(sw), B(sw)->mac, 60));
 	TEST_EQ(sw_stat(B(sw), NFE_STAT_to_drop_link), 1);
 	TEST_EQ(fake_op_channel(&B(sw)->g, NFE_OP_START_CHANNEL, 1), 0);
@@ -147,7 +136,7 @@ bad_fill_entries_come_back(void)
 	struct sw sw;
 	struct sw_chan *to;
 
-	SW_DO(three_open(&sw, NULL, NULL));
+	SW_DO(sw_open_three(&sw, NULL, NULL));
 	to = CHAN(B(sw));
 	for (unsigned int i = 0; i < RTE_DIM(bad); i++) {
 		struct nfe_fill *e;
@@ -170,7 +159,7 @@ vanished_payload_fails_the_sender_alone(void)
 {
 	struct sw sw;
 
-	SW_DO(three_open(&sw, NULL, NULL));
+	SW_DO(sw_open_three(&sw, NULL, NULL));
 	sw_post(CHAN(B(sw)), 4);
 	fake_poison(&A(sw)->g, SW_PAYLOAD);
 	SW_DO(dropped(&sw, 3000, NFE_STAT_to_drop_fault));
@@ -193,7 +182,7 @@ vanished_payload_of_a_short_frame_fails_the_sender(void)
 {
 	struct sw sw;
 
-	SW_DO(three_open(&sw, NULL, NULL));
+	SW_DO(sw_open_three(&sw, NULL, NULL));
 	fake_poison(&A(sw)->g, SW_PAYLOAD);
 	sw_make_frame(frame, 100, B(sw)->mac, A(sw)->mac, 0);
 	sw_put_dma(CHAN(A(sw)), frame, 100, 1);
@@ -214,7 +203,7 @@ receiver_loses(uint64_t where, enum nfe_stat why)
 	struct sw sw;
 	struct sw_guest *c;
 
-	SW_DO(three_open(&sw, NULL, NULL));
+	SW_DO(sw_open_three(&sw, NULL, NULL));
 	c = sw.guest[2];
 	sw_post(CHAN(B(sw)), 4);
 	sw_post(CHAN(c), 2);
@@ -246,7 +235,7 @@ vanished_send_queue_fails_the_sender_alone(void)
 {
 	struct sw sw;
 
-	SW_DO(three_open(&sw, NULL, NULL));
+	SW_DO(sw_open_three(&sw, NULL, NULL));
 	fake_poison(&A(sw)->g, FAKE_DATA);
 	SW_DO(send(&sw, A(sw), B(sw)->mac, 60));
 	TEST_EQ(sw_stat(A(sw), NFE_STAT_from_frames), 0); /* nothing of it is believed */
@@ -291,7 +280,7 @@ vanished_status_block_fails_its_guest_alone(void)
 	for (unsigned int sends = 0; sends < 2; sends++) {
 		struct sw_guest *from;
 
-		SW_DO(three_open(&sw, NULL, NULL));
+		SW_DO(sw_open_three(&sw, NULL, NULL));
 		SW_DO(with_status_block_apart(&sw));
 		from = sends ? B(sw) : A(sw);
 		fake_poison(&B(sw)->g, STATUS_APART);
@@ -314,7 +303,7 @@ failed_guest_comes_back_by_reset(void)
 	struct sw sw;
 	struct sw_guest_conf again = { 0 };
 
-	SW_DO(three_open(&sw, NULL, NULL));
+	SW_DO(sw_open_three(&sw, NULL, NULL));
 	CHAN(A(sw))->sq_prod += 1000;
 	sw_publish(CHAN(A(sw)));
 	SW_DO(sw_turn(&sw));
@@ -418,7 +407,7 @@ crossed_event_index_interrupts_once(void)
 	uint32_t *event;
 	unsigned int *irq;
 
-	SW_DO(three_open(&sw, NULL, &events));
+	SW_DO(sw_open_three(&sw, NULL, &events));
 	event = fake_db(&B(sw)->g, 1, NFE_DB_RQ_EVENT);
 	irq = &B(sw)->g.interrupts[1];
 	SW_DO(delivered(&sw, A(sw), B(sw), 60)); /* event index far away */
@@ -469,7 +458,7 @@ channel_without_work_goes_idle_and_a_kick_makes_it_hot(void)
 	struct sw sw;
 	struct vsw_lcore *lc;
 
-	SW_DO(three_open(&sw, &conf, NULL));
+	SW_DO(sw_open_three(&sw, &conf, NULL));
 	lc = sw.vsw->lcore[0];
 	SW_DO(sw_turn(&sw));
 	wait_us(100);
@@ -505,7 +494,7 @@ channel_that_came_back_stays_hot_beside_others_that_work(void)
 	struct vsw_lcore *lc;
 	struct vsw_chan *c;
 
-	SW_DO(three_open(&sw, &conf, NULL));
+	SW_DO(sw_open_three(&sw, &conf, NULL));
 	lc = sw.vsw->lcore[0];
 	c = A(sw)->port->chan[1];
 	SW_DO(send(&sw, B(sw), A(sw)->mac, 60)); /* the lcore has work */
@@ -540,7 +529,7 @@ channel_with_work_does_not_fall_asleep(void)
 	struct sw sw;
 	struct nfed_queue *sq;
 
-	SW_DO(three_open(&sw, &conf, NULL));
+	SW_DO(sw_open_three(&sw, &conf, NULL));
 	sq = &nfed_function_channel(A(sw)->fn, 1)->sq;
 	sw_make_frame(frame, 60, B(sw)->mac, A(sw)->mac, 0);
 	sw_put_inline(CHAN(A(sw)), frame, 60);
@@ -559,7 +548,7 @@ guest_that_may_not_kick_is_never_idle(void)
 	struct vsw_conf conf = { .nb_lcores = 1, .idle_us = 50 };
 	struct sw sw;
 
-	SW_DO(three_open(&sw, &conf, &poller));
+	SW_DO(sw_open_three(&sw, &conf, &poller));
 	for (unsigned int i = 0; i < 4; i++) {
 		wait_us(60);
 		SW_DO(sw_turn(&sw));
@@ -576,7 +565,7 @@ storm_of_kicks_without_work_holds_the_channel_hot(void)
 	struct vsw_lcore *lc;
 	uint64_t one = 1, kicks;
 
-	SW_DO(three_open(&sw, &conf, NULL));
+	SW_DO(sw_open_three(&sw, &conf, NULL));
 	lc = sw.vsw->lcore[0];
 	for (unsigned int i = 0; i < 20000 && lc->counters->kick_storms == 0; i++) {
 		TEST_EQ(write(A(sw)->kick_fd, &one, sizeof(one)), sizeof(one));
@@ -612,7 +601,7 @@ a_kick_that_two_lcores_see_is_counted_once(void)
 	uint64_t one = 1;
 	struct sw sw;
 
-	SW_DO(three_open(&sw, &conf, &two));
+	SW_DO(sw_open_three(&sw, &conf, &two));
 	TEST_TRUE(B(sw)->port->chan[1]->lcore != B(sw)->port->chan[2]->lcore);
 	for (unsigned int i = 1; i <= 5; i++) {
 		TEST_EQ(write(B(sw)->kick_fd, &one, sizeof(one)), sizeof(one));

@@ -180,6 +180,16 @@ sw_rx_mode(struct sw_guest *g, uint32_t mode)
 
 /* An ethdev on one rte_ring: what the switch sends lies in it, what a test puts there comes in. */
 int
+sw_open_three(struct sw *sw, const struct vsw_conf *conf, const struct sw_guest_conf *second)
+{
+	SW_DO(sw_open(sw, conf));
+	SW_DO(sw_add_guest(sw, NULL, NULL));
+	SW_DO(sw_add_guest(sw, second, NULL));
+	SW_DO(sw_add_guest(sw, NULL, NULL));
+	return TEST_OK;
+}
+
+int
 sw_add_uplink(struct sw *sw, bool learning)
 {
 	static unsigned int instance;

@@ -102,6 +102,8 @@ struct sw {
 
 /* All return TEST_OK or TEST_FAILED, having said why. */
 int sw_open(struct sw *sw, const struct vsw_conf *conf); /* NULL: one lcore */
+/* With guests 0, 1 and 2; 1 of this kind. */
+int sw_open_three(struct sw *sw, const struct vsw_conf *conf, const struct sw_guest_conf *second);
 int sw_close(struct sw *sw);
 int sw_add_guest(struct sw *sw, const struct sw_guest_conf *conf, struct sw_guest **guest);
 int sw_add_uplink(struct sw *sw, bool learning);
