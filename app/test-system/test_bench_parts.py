@@ -111,8 +111,6 @@ def ratios(tap):
         expect(last(rows, "memif") == ("-", "far"), printed(rows))
         rows = [row("idle-64", "nfe", 1, None, 0), row("idle-64", "vhost", 100, None, 0)]
         expect(printed(rows).count("0.01") == 1 and "both" not in printed(rows), printed(rows))
-
-
     with tap.case("a ratio is the median of those within rounds, not one of medians"):
         rows = [row("flood-64", "nfe", {1: 10, 2: 20, 3: 30}),
                 row("flood-64", "memif", {2: 10, 3: 10, 4: 40, 5: 50})]
