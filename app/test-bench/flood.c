@@ -308,6 +308,7 @@ print_tally(const struct flood *f, unsigned int place, struct tally *t)
 	const struct bench_count *c = &t->count;
 
 	watch_print_place(stdout, place, t->mpps.nb, t->line);
+	printf(", ");
 	series_print(stdout, "mpps", &t->mpps);
 	printf(", \"guest_cycles\": {\"tx\": %.1f, \"rx\": %.1f}, \"busy\": %.3f, \"tx_full\": %.3f",
 	       ratio((double)c->tx_cycles, (double)c->sent),

@@ -5,8 +5,8 @@
 /*
  * What this machine can do at best, so that the distance to it is always visible:
  *
- *   look    how fast the cores are when nobody shares them, and a cache line there and back: twice that is
- *           the least round trip through a switch (watch.h)
+ *   look    for a second: how fast the cores are when nobody shares them, who shares them, and a cache
+ *           line there and back: twice that is the least round trip through a switch (watch.h)
  *   relay   the main lcore writes frames into slots of one ring and reads them from another, the
  *           second lcore copies them from one to the other and does nothing else: no checks, no
  *           look-up, no headers. The same cache lines cross between the same cores as in a switch
@@ -429,7 +429,7 @@ print_relay(struct limit *l, const struct watch *watch)
 
 		printf("%s", place != 0 ? ", " : "");
 		watch_print_place(stdout, place, t->mpps.nb, t->line);
-		printf("\"cycles\": %.1f, ",
+		printf(", \"cycles\": %.1f, ",
 		       t->frames != 0 ? (double)t->cycles / (double)t->frames : 0);
 		series_print(stdout, "mpps", &t->mpps);
 		printf(", ");
@@ -494,7 +494,8 @@ has_second_lcore(const struct bench_opt *opt)
 int
 bench_look(const struct bench_opt *opt)
 {
-	unsigned int seen[WATCH_PLACES + 1] = { 0 };
+	unsigned int windows[WATCH_DIRTY + 1] = { 0 };
+	uint64_t line[WATCH_DIRTY + 1] = { 0 };
 	struct watch watch;
 	int rc;
 
@@ -504,15 +505,24 @@ bench_look(const struct bench_opt *opt)
 	if (rc != 0)
 		return rc;
 	for (unsigned int i = 0; i < LOOK_WINDOWS && !bench_stop; i++) {
+		enum watch_place place;
+
 		watch_look(&watch);
 		watch_begin(&watch);
 		rte_delay_us_block(opt->window_us);
-		seen[watch_end(&watch, rte_get_tsc_hz())]++;
+		place = watch_end(&watch, rte_get_tsc_hz());
+		windows[place]++;
+		line[place] += watch.line;
 	}
-	printf("result {\"mode\": \"look\", \"near\": %u, \"far\": %u, ", seen[WATCH_NEAR],
-	       seen[WATCH_FAR]);
+	printf("result {\"mode\": \"look\", ");
 	watch_print(stdout, &watch);
-	printf("}\n");
+	printf(", \"places\": [");
+	for (unsigned int place = 0; place < WATCH_PLACES; place++) {
+		printf("%s", place != 0 ? ", " : "");
+		watch_print_place(stdout, place, windows[place], line[place]);
+		printf("}");
+	}
+	printf("]}\n");
 	watch_close(&watch);
 	return 0;
 }

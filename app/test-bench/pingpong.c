@@ -181,6 +181,7 @@ report(const struct pingpong *p, const struct bench *b, const struct watch *watc
 
 		printf("%s", place != 0 ? ", " : "");
 		watch_print_place(stdout, place, t->windows, t->line);
+		printf(", ");
 		histogram_print(stdout, "rtt_ns", t->times.rtt);
 		printf(", ");
 		histogram_print(stdout, "one_way_ns", t->times.one_way);

@@ -252,7 +252,7 @@ watch_print_place(FILE *out, unsigned int place, unsigned int windows, uint64_t 
 		"near s", "far s", "near gs", "far gs", "any" };
 	double ns = (double)line * 1e9 / (double)rte_get_tsc_hz();
 
-	fprintf(out, "{\"place\": \"%s\", \"windows\": %u, \"line_ns\": %.0f, ", names[place], windows,
+	fprintf(out, "{\"place\": \"%s\", \"windows\": %u, \"line_ns\": %.0f", names[place], windows,
 		windows != 0 ? ns / windows : 0);
 }
 

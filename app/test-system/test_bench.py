@@ -211,14 +211,19 @@ def look(tap, lab):
         watch = found["watch"]
         expect(watch["core"] > 0 and watch["windows"] == 1000, found)
         expect(watch["watched"] != ("is not watched" in done.stderr), found)
+        windows = {part["place"]: part["windows"] for part in found["places"]}
         # Each window is near, far, shared, late, or shared and late.
-        unshared = found["near"] + found["far"]
+        unshared = windows["near"] + windows["far"]
         expect(1000 - watch["shared"] - watch["late"] <= unshared <= 1000 - watch["shared"], found)
+        expect(sum(windows.values()) <= 1000 - watch["late"], found)
+        for part in found["places"]:
+            expect((part["line_ns"] > 0) == (part["windows"] > 0), part)
     with tap.case("without the right to a real-time priority no window has a place"):
         done = lab.run([*NO_PRIORITY, lab.program("test-bench"), *eal, "--", "--mode", "look"])
         found = json.loads(re.search(r"^result (\{.*\})$", done.stdout, re.MULTILINE)[1])
         expect("is not watched" in done.stderr and not found["watch"]["watched"], done.stderr)
-        expect(found["near"] == found["far"] == 0 and found["watch"]["core"] > 0, found)
+        expect(all(part["windows"] == 0 for part in found["places"]), found)
+        expect(found["watch"]["core"] > 0, found)
 
 
 def measured(core, **places):
@@ -256,6 +261,8 @@ def places(tap):
         idle = {"value": 1, "places": [{"place": "any", "windows": 0, "value": 1}]}
         expect(told.choose([[idle]]) is None and told.part(idle, None)["value"] == 1, "not watched")
         expect(distance.fullest(both)["line_ns"] == 500, "most windows")
+        expect([distance.share_near(one) for one in (near, seems, guest, measured(2700))]
+               == [1, 19 / 1890, 1, 0], "windows with and without neighbours")
 
 
 def losses(tap):

@@ -10,6 +10,7 @@ the disturbed ones too. Only parts of one place are compared.
 """
 import json
 import re
+import time
 
 import machine
 import measures
@@ -21,6 +22,7 @@ MIN_WINDOWS = 8   # of a part, to be compared
 MIN_SHARE = 0.05  # of a result's clean windows that are near, or far, for its parts to be believed
 PLACES = ("near", "far", "near g", "far g", "near s", "far s", "near gs", "far gs")
 OWN = PLACES[:2]  # no neighbours
+LOOK_PAUSE_S = 5
 NOT_WATCHED = ("the switch's CPU was not watched, which takes the right to a real-time priority "
                "(SCHED_FIFO): these windows have no place")
 
@@ -52,6 +54,23 @@ def look():
         process.wait(measures.RESULT_S)
         found = re.search(r"^result (\{.*\})$", process.log(), re.MULTILINE)
         return see(json.loads(found[1]))
+
+
+def share_near(looked):
+    """Of the windows of a look that have a place."""
+    windows = {place: sum(part["windows"] for part in looked["places"]
+                          if part["place"].split()[0] == place) for place in OWN}
+    return windows["near"] / max(sum(windows.values()), 1)
+
+
+def wait_near(seconds):
+    """Until the CPUs are near each other for most of a look, or so long. Were they, in the end?"""
+    end = time.monotonic() + seconds
+    while share_near(look()) <= 0.5:
+        if time.monotonic() + LOOK_PAUSE_S > end:
+            return False
+        time.sleep(LOOK_PAUSE_S)
+    return True
 
 
 def is_unwatched(result):
