@@ -36,6 +36,7 @@ struct bench_opt {
 	uint32_t size;        /* bytes of a frame, without FCS */
 	bool imix;            /* 7 x 64, 4 x 594, 1 x 1514 instead of size */
 	bool touch;           /* write and read the whole payload, not only its head */
+	uint32_t ahead;       /* lines of so many frames further on are asked for; 0: of none */
 	bool both;            /* two ends: both directions */
 	bool ring;            /* all ends: end i sends to end i + 1 */
 	uint32_t burst;
@@ -178,6 +179,33 @@ payload_read(const uint8_t *at, const uint8_t *end)
 	for (unsigned int k = 1; k < FRAME_WORDS; k++)
 		sum[0] += sum[k];
 	return sum[0];
+}
+
+/*
+ * Lines of a frame that is written or read soon. Hardware asks for them while frames follow each other in
+ * memory; mbufs don't, and a program that waits for the lines of one frame after the other limits every
+ * switch (doc/benchmark-history.md, "Frames asked for ahead").
+ */
+static inline unsigned int
+frames_to_ask(const struct bench_opt *opt, unsigned int i, unsigned int n) /* at frame i of a burst of n */
+{
+	return opt->ahead == 0 ? 0 : RTE_MIN(i + opt->ahead + 1, n);
+}
+
+static inline void
+frame_ask_to_write(const struct bench_opt *opt, const uint8_t *frame, uint32_t len)
+{
+	len = opt->touch ? len : 1;
+	for (uint32_t at = 0; at < len; at += RTE_CACHE_LINE_SIZE)
+		__builtin_prefetch(frame + at, 1);
+}
+
+static inline void
+frame_ask_to_read(const struct bench_opt *opt, const uint8_t *frame, uint32_t len)
+{
+	len = opt->touch ? len : 1;
+	for (uint32_t at = 0; at < len; at += RTE_CACHE_LINE_SIZE)
+		__builtin_prefetch(frame + at);
 }
 
 static inline void

@@ -17,12 +17,10 @@
 
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
-#include <rte_prefetch.h>
 
 #include "bench.h"
 
 #define POOL_CACHE 256
-#define PREFETCH_AHEAD 2 /* mbufs */
 
 struct end_ethdev {
 	struct end end;
@@ -35,12 +33,18 @@ struct end_ethdev {
 static bool
 fill_burst(struct end_ethdev *e, unsigned int n)
 {
+	const struct bench_opt *opt = e->end.opt;
+	unsigned int asked = 0;
+
 	if (rte_pktmbuf_alloc_bulk(e->pool, e->tx, n) != 0)
 		return false;
 	for (unsigned int i = 0; i < n; i++) {
 		struct rte_mbuf *m = e->tx[i];
 		uint32_t len = frame_len(&e->end, e->end.seq);
 
+		for (; asked < frames_to_ask(opt, i, n); asked++)
+			frame_ask_to_write(opt, rte_pktmbuf_mtod(e->tx[asked], uint8_t *),
+					   frame_len(&e->end, e->end.seq + asked - i));
 		m->data_len = (uint16_t)len;
 		m->pkt_len = len;
 		frame_write(&e->end, rte_pktmbuf_mtod(m, uint8_t *), len);
@@ -91,14 +95,15 @@ ethdev_receive(struct end *end)
 	struct end_ethdev *e = (struct end_ethdev *)end;
 	struct rte_mbuf *m[BENCH_MAX_BURST];
 	uint64_t start = bench_clock(end);
-	unsigned int n, ours = 0;
+	unsigned int n, asked = 0, ours = 0;
 
 	n = rte_eth_rx_burst(e->port, 0, m, (uint16_t)end->opt->burst);
 	if (n == 0)
 		return 0;
 	for (unsigned int i = 0; i < n; i++) {
-		if (i + PREFETCH_AHEAD < n)
-			rte_prefetch0(rte_pktmbuf_mtod(m[i + PREFETCH_AHEAD], void *));
+		for (; asked < frames_to_ask(end->opt, i, n); asked++)
+			frame_ask_to_read(end->opt, rte_pktmbuf_mtod(m[asked], uint8_t *),
+					  m[asked]->data_len);
 		/* A driver that scatters a long frame: only its first part is read. */
 		ours += frame_read(end, rte_pktmbuf_mtod(m[i], uint8_t *), m[i]->data_len);
 	}

@@ -11,8 +11,6 @@
  */
 #include <stdio.h>
 
-#include <rte_prefetch.h>
-
 #include "end_vif.h"
 
 #define NB_BUFS_PER_CELL 4 /* buffers per message of a ring: sent, posted, and to spare */
@@ -64,8 +62,9 @@ cells_of_one(const struct end_raw *e)
 static bool
 write_burst(struct end_raw *e, unsigned int n)
 {
+	const struct bench_opt *opt = e->base.end.opt;
 	uint32_t bufs[BENCH_MAX_BURST];
-	unsigned int nb_bufs = 0;
+	unsigned int nb_bufs = 0, asked = 0;
 
 	for (unsigned int i = 0; i < n; i++) {
 		e->frame[i].len = frame_len(&e->base.end, e->nb_made + i);
@@ -79,12 +78,16 @@ write_burst(struct end_raw *e, unsigned int n)
 			return false;
 		}
 	}
+	for (unsigned int i = 0; i < n; i++)
+		e->frame[i].buf = e->frame[i].len > e->inline_max ? bufs[--nb_bufs] : NO_BUF;
 	for (unsigned int i = 0; i < n; i++) {
-		e->frame[i].buf = NO_BUF;
-		if (e->frame[i].len <= e->inline_max)
-			continue;
-		e->frame[i].buf = bufs[--nb_bufs];
-		frame_write(&e->base.end, vif_buf(e->base.vif, e->frame[i].buf), e->frame[i].len);
+		for (; asked < frames_to_ask(opt, i, n); asked++)
+			if (e->frame[asked].buf != NO_BUF)
+				frame_ask_to_write(opt, vif_buf(e->base.vif, e->frame[asked].buf),
+						   e->frame[asked].len);
+		if (e->frame[i].buf != NO_BUF)
+			frame_write(&e->base.end, vif_buf(e->base.vif, e->frame[i].buf),
+				    e->frame[i].len);
 	}
 	e->nb_made += n;
 	e->nb_frames = n;
@@ -178,8 +181,21 @@ take_frame(struct end_raw *e, const struct vif_rx *rx)
 	for (unsigned int i = 0; i < rx->nb_segs; i++)
 		b->bufs[b->nb_bufs++] = rx->seg[i].buf;
 	b->frame[b->nb_frames].data = (uint8_t *)vif_buf(e->base.vif, seg->buf) + seg->offset;
-	b->frame[b->nb_frames].len = seg->len;
-	rte_prefetch0(b->frame[b->nb_frames++].data);
+	b->frame[b->nb_frames++].len = seg->len;
+}
+
+static void
+read_frames(struct end_raw *e)
+{
+	const struct bench_opt *opt = e->base.end.opt;
+	struct burst *b = &e->got;
+	unsigned int asked = 0;
+
+	for (unsigned int i = 0; i < b->nb_frames; i++) {
+		for (; asked < frames_to_ask(opt, i, b->nb_frames); asked++)
+			frame_ask_to_read(opt, b->frame[asked].data, b->frame[asked].len);
+		b->ours += frame_read(&e->base.end, b->frame[i].data, b->frame[i].len);
+	}
 }
 
 /* Messages that follow each other in the array, up to a burst of frames; how many cells. */
@@ -217,8 +233,7 @@ raw_receive(struct end *end)
 	used = take_messages(e, zc.ptr1, zc.n1);
 	if (used == zc.n1 && n > zc.n1)
 		used += take_messages(e, zc.ptr2, n - zc.n1);
-	for (unsigned int i = 0; i < b->nb_frames; i++)
-		b->ours += frame_read(end, b->frame[i].data, b->frame[i].len);
+	read_frames(e);
 	rte_ring_dequeue_zc_elem_finish(ring, used);
 	vif_buf_put_burst(e->base.vif, b->bufs, b->nb_bufs);
 	vif_refill(e->base.vif, BENCH_MAX_BURST);

@@ -25,6 +25,10 @@
 #include "bench.h"
 
 #define STAY_POLL_US 2000
+#define AHEAD_DEFAULT UINT32_MAX
+#define AHEAD_BYTES 3072u
+#define AHEAD_MOST 8u
+#define IMIX_MEAN 348u
 
 volatile int bench_stop;
 
@@ -53,6 +57,7 @@ usage(FILE *out)
 		"  --size BYTES        without FCS (default 64)\n"
 		"  --imix              7 x 64, 4 x 594, 1 x 1514 bytes\n"
 		"  --touch             write and read the whole payload\n"
+		"  --ahead N           ask for the lines of N frames further on (default: of 3 KiB)\n"
 		"  --macs N            end 1 has N addresses\n"
 		"  --both              both directions\n"
 		"  --ring              every end sends to the next one\n"
@@ -82,7 +87,7 @@ usage(FILE *out)
 
 static const struct option longs[] = {
 	{ "mode", 1, 0, 'm' }, { "vif", 1, 0, 'v' }, { "size", 1, 0, 's' }, { "imix", 0, 0, 'x' },
-	{ "touch", 0, 0, 't' }, { "macs", 1, 0, 'a' }, { "both", 0, 0, '2' }, { "ring", 0, 0, 'r' },
+	{ "touch", 0, 0, 't' }, { "ahead", 1, 0, 'A' }, { "macs", 1, 0, 'a' }, { "both", 0, 0, '2' }, { "ring", 0, 0, 'r' },
 	{ "rate", 1, 0, 'R' }, { "pings", 1, 0, 'n' },
 	{ "gap-us", 1, 0, 'g' }, { "burst", 1, 0, 'b' }, { "publish", 1, 0, 'p' },
 	{ "desc", 1, 0, 'd' },
@@ -109,6 +114,7 @@ take_option(struct bench_opt *o, int c)
 	case 's': o->size = v; break;
 	case 'x': o->imix = true; break;
 	case 't': o->touch = true; break;
+	case 'A': o->ahead = v; break;
 	case 'a': o->macs = v; break;
 	case '2': o->both = true; break;
 	case 'r': o->ring = true; break;
@@ -167,6 +173,8 @@ wrong_option(const struct bench_opt *o)
 		return "--burst must be 1 to 64";
 	if (o->publish > BENCH_MAX_BURST || (o->publish != 0 && o->nb_vifs != 0))
 		return "--publish must be 1 to 64, and is for ethdevs";
+	if (o->ahead >= BENCH_MAX_BURST && o->ahead != AHEAD_DEFAULT)
+		return "--ahead must be 0 to 63";
 	if (o->macs == 0 || o->macs > BENCH_MAX_MACS)
 		return "--macs must be 1 to 65536";
 	if (o->windows == 0 || o->max_windows < 2 || o->window_us == 0)
@@ -179,6 +187,15 @@ wrong_option(const struct bench_opt *o)
 	if ((strcmp(o->mode, "load") == 0) != (o->rate_mpps > 0))
 		return "--rate goes with mode load, and with no other";
 	return NULL;
+}
+
+/* Frames of 3 KiB in all: doc/benchmark-history.md, "Frames asked for ahead". */
+static uint32_t
+ahead_of(const struct bench_opt *o)
+{
+	uint32_t frames = AHEAD_BYTES / (o->imix ? IMIX_MEAN : o->size);
+
+	return RTE_MIN(RTE_MAX(frames, 1u), AHEAD_MOST);
 }
 
 static int
@@ -194,6 +211,8 @@ parse(int argc, char **argv, struct bench_opt *o)
 	if (o->buf_size == 0)
 		o->buf_size = RTE_MAX(2048u, RTE_ALIGN_CEIL(o->size, 64));
 	wrong = wrong_option(o);
+	if (o->ahead == AHEAD_DEFAULT)
+		o->ahead = ahead_of(o);
 	if (wrong == NULL)
 		return 0;
 	fprintf(stderr, "test-bench: %s\n", wrong);
@@ -286,7 +305,7 @@ run_mode(struct bench *b)
 int
 main(int argc, char **argv)
 {
-	static struct bench_opt opt = { .size = 64, .burst = 32, .macs = 1, .desc = 1024,
+	static struct bench_opt opt = { .size = 64, .burst = 32, .ahead = AHEAD_DEFAULT, .macs = 1, .desc = 1024,
 					.windows = 100, .max_windows = 2500, .warm_windows = 200,
 					.window_us = 500, .switch_cpu = -1, .dirty_permille = 10, .pings = 50000,
 					.link_timeout_ms = 10000 };
