@@ -17,6 +17,7 @@ from lab import expect
 ATTACHED = (2, 8, 32, 64, 256, 1024)
 ACTIVE = (2, 4, 8, 16, 32, 64)
 MACS = (1, 1000, 64000)
+WARM_MACS = 20000        # windows
 SIZES = (60, 64, 128, 256, 512, 1500, 9000)
 IDLE_VIFS = 64
 IDLE_S = 3
@@ -130,7 +131,8 @@ def active(ctx, count):
 
 
 def macs(ctx, count):
-    return flood(ctx, extra=["--macs", str(count)])
+    """OVS makes a flow of each address when it sees it first, in the time of one frame."""
+    return flood(ctx, extra=["--macs", str(count), "--warm", str(WARM_MACS)])
 
 
 def rtt(ctx):

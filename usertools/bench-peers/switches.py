@@ -16,6 +16,7 @@ GUEST_MAC = "02:00:00:00:{:02x}:{:02x}"
 READY_S = 30
 DESC = 1024             # per queue of a guest that is active
 HOLD_DESC = 256         # of one that is held, and of many that are active
+FLOW_LIMIT = 200000      # of OVS, its default in the end; it begins at 10000, and adds 1000 now and then
 PAIR = 2                # ports 0 and 1 are active when the others are held
 
 
@@ -350,6 +351,7 @@ class Ovs(Virtio):
         self.vsctl(*args)
         wait_until(lambda: os.path.exists(self.path(self.ports - 1)) and self.data_thread(),
                    "ports of Open vSwitch", READY_S)
+        self.appctl("upcall/set-flow-limit", str(FLOW_LIMIT))
 
     def begin(self):
         self.appctl("dpif-netdev/pmd-stats-clear")
