@@ -194,7 +194,7 @@ enum nfe_reason {
 	NFE_REASON_MEMORY_GONE = 10,  /* registered memory vanished or was unmapped */
 	NFE_REASON_KICK_STORM = 11,
 	NFE_REASON_COMMAND = 12,      /* COMMAND not allowed in this state */
-	NFE_REASON_OPERATOR = 13,     /* disabled by configuration or command */
+	NFE_REASON_OPERATOR = 13,     /* reserved: disabled by the operator */
 	NFE_REASON_MEMORY_FAULTS = 14, /* registered memory caused page faults again and again */
 	NFE_REASON_MAX
 };
