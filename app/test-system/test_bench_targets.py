@@ -100,6 +100,11 @@ def worst(tap):
                "beside memif, which shares no round and place" in found, found)
         measured["rtt-64", "ovs-packed"] = [rtt(1, 600)]
         expect(line(told(measured), "p50").startswith("MISSED"), "one is enough to miss it")
+    with tap.case("who doesn't tell its cycles, as its guests are the limit, is named"):
+        lines = told({("flood-64", "nfe"): [flood(1, 20, 50)], ("flood-64", "memif"): [flood(1, 10, 200)],
+                      ("flood-64", "vhost"): [flood(1, 14)]})
+        expect("(memif): 0.25 (one round near), target <= 0.36; vhost not told, the guests are the limit there"
+               in line(lines, "nfe: switch cycles, 64 B, of the best"), lines)
     with tap.case("of rates the best peer is the fastest"):
         lines = told({("flood-1500", "nfe"): [flood(1, 6)], ("flood-1500", "memif"): [flood(1, 3)],
                       ("flood-1500", "vhost"): [flood(1, 4)]})

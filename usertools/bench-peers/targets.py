@@ -92,11 +92,12 @@ class Targets:
                                                  for found in self.measured)
                 if name == measure and not switch.ours]
 
-    def judge(self, what, ours, others, limit, least, *beside, told=True, missing=()):
+    def judge(self, what, ours, others, limit, least, *beside, told=True, missing=(), silent=()):
         """Of the ratios ours/other the worst must be at least (or at most) limit. ours: {(round, place):
         figure}; others: the same by name. beside: figures that explain it, (what, like ours or like
         another, is it another). told: is there another at all, be it without a place? missing: names of
-        others that must be compared, too, if the goal shall be met."""
+        others that must be compared, too, if the goal shall be met. silent: names of those that were measured
+        and don't tell this figure."""
         ratios = {name: Ratio(ours, other) for name, other in others.items()}
         ratios = {name: ratio for name, ratio in ratios.items() if ratio.rounds}
         missing = [name for name in missing if name not in ratios]
@@ -110,6 +111,7 @@ class Targets:
         met = ratio.median >= limit if least else ratio.median <= limit
         verdict = "MISSED" if not met else "unknown" if missing else "met"
         explained = f"; not beside {', '.join(missing)}, which shares no round and place" if met and missing else ""
+        explained += f"; {', '.join(silent)} not told, the guests are the limit there" if silent else ""
         for name, figures, is_other in beside:
             other = Ratio(ours, figures) if is_other else Ratio(figures, others[worst])
             explained += f"; {name} {other.median:.2f}" if other.rounds else ""
@@ -122,14 +124,15 @@ class Targets:
 
     def beside_peers(self, measure, name, what, key, limit, least=False, only=None):
         """The best of the peers, or of these."""
-        peers = self.peers(measure)
-        if (measure, name) not in self.measured or not peers:
+        peers = [peer for peer in self.peers(measure) if only is None or peer in only]
+        if (measure, name) not in self.measured or not self.peers(measure):
             return # not asked for
-        peers = [peer for peer in peers if (only is None or peer in only) and
-                 self.is_told(measure, peer, key)]
+        silent = [peer for peer in peers if not self.is_told(measure, peer, key)]
+        peers = [peer for peer in peers if peer not in silent]
         self.judge(f"{name}: {what}", self.figures(measure, name, key),
                    {peer: self.figures(measure, peer, key) for peer in peers}, limit, least,
-                   self.off(measure, name, key), told=bool(peers), missing=peers)
+                   self.off(measure, name, key), told=bool(peers), missing=peers,
+                   silent=silent)
 
     def beside_number(self, measure, name, what, number, *beside):
         """At most so much."""
