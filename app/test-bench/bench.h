@@ -64,7 +64,7 @@ struct bench_opt {
 
 struct bench_count { /* of one end, in one window */
 	uint64_t sent, received, foreign;
-	uint64_t tx_cycles, rx_cycles; /* of bursts that moved frames */
+	uint64_t tx_cycles, rx_cycles; /* of bursts that were filled, or moved frames */
 	uint64_t tx_tries, tx_full;    /* bursts tried, and not taken whole */
 };
 

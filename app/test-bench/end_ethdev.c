@@ -76,15 +76,16 @@ ethdev_send(struct end *end, unsigned int n)
 {
 	struct end_ethdev *e = (struct end_ethdev *)end;
 	uint64_t start = bench_clock(end);
+	bool fills = e->nb_tx == 0;
 	unsigned int sent;
 
-	if (e->nb_tx == 0 && !fill_burst(e, RTE_MIN(n, end->opt->burst)))
+	if (fills && !fill_burst(e, RTE_MIN(n, end->opt->burst)))
 		return 0;
 	sent = hand_over(e);
 	end->count.tx_tries++;
 	end->count.tx_full += e->nb_tx != 0;
 	end->count.sent += sent;
-	if (sent != 0)
+	if (sent != 0 || fills)
 		end->count.tx_cycles += bench_clock(end) - start;
 	return sent;
 }

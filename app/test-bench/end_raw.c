@@ -142,11 +142,12 @@ raw_send(struct end *end, unsigned int n)
 	struct rte_ring *ring = vif_send_ring(e->base.vif);
 	uint64_t start = bench_clock(end);
 	unsigned int want, sent, used, room;
+	bool fills = e->nb_frames == 0;
 	struct rte_ring_zc_data zc;
 
 	vif_reclaim(e->base.vif);
 	end->count.tx_tries++;
-	if (e->nb_frames == 0 && !write_burst(e, RTE_MIN(n, end->opt->burst)))
+	if (fills && !write_burst(e, RTE_MIN(n, end->opt->burst)))
 		return 0;
 	want = e->nb_frames;
 	room = rte_ring_enqueue_zc_burst_elem_start(ring, NFE_MSG_SIZE,
@@ -161,7 +162,7 @@ raw_send(struct end *end, unsigned int n)
 	sent = want - e->nb_frames;
 	end->count.tx_full += e->nb_frames != 0;
 	end->count.sent += sent;
-	if (sent != 0)
+	if (sent != 0 || fills)
 		end->count.tx_cycles += bench_clock(end) - start;
 	return sent;
 }
