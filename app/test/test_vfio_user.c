@@ -475,6 +475,84 @@ descriptor_that_does_not_close_stops_nobody_else(void)
 	return TEST_OK;
 }
 
+/* Sends a byte out of band, with a descriptor unless fd is -1. Skips without a kernel that can. */
+static int
+send_out_of_band(int sock, const void *byte, int fd)
+{
+	int rc = raw_send_flags(sock, byte, 1, &fd, fd >= 0, MSG_OOB);
+
+	if (rc == -EOPNOTSUPP) {
+		test_skip_reason = "kernel without MSG_OOB on AF_UNIX";
+		return TEST_SKIPPED;
+	}
+	TEST_EQ(rc, 0);
+	return TEST_OK;
+}
+
+/* Regression: it was not seen by a look, and closed by the read of what came behind it. */
+static int
+descriptor_out_of_band_stops_nobody(void)
+{
+	struct vfio_user_hdr hdr = { .id = 1, .cmd = VFIO_USER_DEVICE_RESET, .size = sizeof(hdr) };
+	int peer[2], sock, fd, rc, before = count_fds();
+	struct device dev;
+
+	TEST_EQ(dev_start(&dev), 0);
+	for (unsigned int i = 0; i < 2; i++) { /* the rest of a message comes behind it, or the end */
+		sock = raw_attach(&dev);
+		TEST_TRUE(sock >= 0);
+		fd = lingering_socket(&peer[i]);
+		TEST_TRUE(fd >= 0);
+		rc = send_out_of_band(sock, &hdr, fd);
+		if (rc != TEST_OK)
+			return rc;
+		close(fd);
+		if (i == 0)
+			raw_send_fds(sock, (uint8_t *)&hdr + 1, sizeof(hdr) - 1, NULL, 0);
+		else
+			close(sock);
+		while (vfio_user_conn_fd(dev.server) >= 0)
+			vfio_user_conn_process(dev.server); /* all in one thread: it would hang here */
+		step_until_late(&dev, i + 1);
+		TEST_EQ(dev_stats(&dev).closed_late, i + 1);
+		close(peer[i]);
+		if (i == 0)
+			close(sock);
+		dev_step(&dev, 0);
+	}
+	TEST_EQ(dev_stats(&dev).bad_fds, 1);
+	TEST_EQ(dev.disconnected, 2);
+	dev_stop(&dev);
+	TEST_EQ(count_fds(), before);
+	return TEST_OK;
+}
+
+/* Regression: poll() told of it for ever, and nothing took it away. */
+static int
+lone_byte_out_of_band_does_not_spin(void)
+{
+	struct device dev;
+	struct pollfd pfd;
+	int sock, rc;
+
+	TEST_EQ(dev_start(&dev), 0);
+	sock = raw_attach(&dev);
+	TEST_TRUE(sock >= 0);
+	rc = send_out_of_band(sock, "x", -1);
+	if (rc != TEST_OK)
+		return rc;
+	TEST_EQ(vfio_user_conn_process(dev.server), 0);
+	pfd = (struct pollfd){ .fd = vfio_user_conn_fd(dev.server), .events = POLLIN };
+	TEST_TRUE(pfd.fd >= 0);
+	TEST_EQ(poll(&pfd, 1, 0), 0);
+	close(sock);
+	dev_step(&dev, 0);
+	TEST_EQ(dev.disconnected, 1);
+	TEST_STR_EQ(dev.why, "client hung up after 1 bytes of a message");
+	dev_stop(&dev);
+	return TEST_OK;
+}
+
 /* The client isn't polled then, so the owner must be woken when it may be again. */
 static int
 half_a_message_with_a_descriptor_to_close_goes_on(void)
@@ -812,6 +890,8 @@ static const struct test_case cases[] = {
 	TEST_CASE(silent_connections_keep_nobody_out),
 	TEST_CASE(connections_leave_no_descriptors),
 	TEST_CASE(descriptor_that_does_not_close_stops_nobody_else),
+	TEST_CASE(descriptor_out_of_band_stops_nobody),
+	TEST_CASE(lone_byte_out_of_band_does_not_spin),
 	TEST_CASE(half_a_message_with_a_descriptor_to_close_goes_on),
 	TEST_CASE(server_out_of_descriptors_does_not_spin),
 	TEST_CASE(servers_end_is_seen_by_the_client),

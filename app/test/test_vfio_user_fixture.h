@@ -299,8 +299,9 @@ raw_connect(const struct device *dev)
 	return fd;
 }
 
-static inline void
-raw_send_fds(int sock, const void *data, size_t len, const int *fds, unsigned int nb_fds)
+/* 0 or a negative errno. flags: beside MSG_NOSIGNAL. */
+static inline int
+raw_send_flags(int sock, const void *data, size_t len, const int *fds, unsigned int nb_fds, int flags)
 {
 	union {
 		struct cmsghdr align;
@@ -320,8 +321,16 @@ raw_send_fds(int sock, const void *data, size_t len, const int *fds, unsigned in
 		c->cmsg_len = CMSG_LEN(sizeof(int) * nb_fds);
 		memcpy(CMSG_DATA(c), fds, sizeof(int) * nb_fds);
 	}
-	if (sendmsg(sock, &msg, MSG_NOSIGNAL) < 0)
-		printf("# raw send: %s\n", strerror(errno));
+	return sendmsg(sock, &msg, MSG_NOSIGNAL | flags) < 0 ? -errno : 0;
+}
+
+static inline void
+raw_send_fds(int sock, const void *data, size_t len, const int *fds, unsigned int nb_fds)
+{
+	int rc = raw_send_flags(sock, data, len, fds, nb_fds, 0);
+
+	if (rc < 0)
+		printf("# raw send: %s\n", strerror(-rc));
 }
 
 static inline void

@@ -47,12 +47,19 @@ int
 vfio_user_server_adopt(struct vfio_user_server *server, int fd)
 {
 	struct epoll_event ev = { .events = EPOLLIN };
-	struct vfio_user_conn *conn = vfio_user_conn_new(server, fd, VERSION_MAX);
-	int rc;
+	struct vfio_user_conn *conn = NULL;
+	const int on = 1;
+	int rc = 0;
 
+	/* Else a look passes over a byte that is out of band, but a read takes it away and closes what
+	 * came with it; and poll() tells of it for ever. */
+	if (setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)) < 0)
+		rc = -errno;
+	else
+		conn = vfio_user_conn_new(server, fd, VERSION_MAX);
 	if (conn == NULL) {
 		vfio_user_closer_put_socket(server->closer, fd);
-		return -ENOMEM;
+		return rc < 0 ? rc : -ENOMEM;
 	}
 	if (server->nb_waiting == VFIO_USER_MAX_WAITING) { /* the oldest had its chance */
 		server->stats.refused_busy++;
