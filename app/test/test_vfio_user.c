@@ -19,6 +19,7 @@
 
 #define TIMEOUT_MS 2000
 #define LOST_MS 30000   /* for 500 interrupts */
+#define LINGER_S 60     /* a close() that waits */
 #define WAITING_MS 2000 /* the server's patience with a silent connection */
 
 /* A device in a thread and a client attached to it. */
@@ -402,7 +403,7 @@ static int
 lingering_socket(int *peer)
 {
 	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	const struct linger linger = { 1, 60 };
+	const struct linger linger = { 1, LINGER_S };
 	const int small = 4096, large = 1 << 20; /* so that the rest stays with the sender */
 	socklen_t len = sizeof(addr);
 	char block[4096] = { 0 };
@@ -549,6 +550,58 @@ lone_byte_out_of_band_does_not_spin(void)
 	dev_step(&dev, 0);
 	TEST_EQ(dev.disconnected, 1);
 	TEST_STR_EQ(dev.why, "client hung up after 1 bytes of a message");
+	dev_stop(&dev);
+	return TEST_OK;
+}
+
+/* Regression: what waited for accept() was closed with the listening socket, by the owner's thread. */
+static int
+descriptor_in_the_backlog_does_not_stop_the_servers_end(void)
+{
+	int peer, sock, fd = lingering_socket(&peer), before = count_fds();
+	uint64_t from_ms;
+	struct device dev;
+
+	TEST_TRUE(fd >= 0);
+	TEST_EQ(dev_start(&dev), 0);
+	sock = raw_connect(&dev);
+	raw_request(sock, VFIO_USER_DEVICE_RESET, NULL, 0, &fd, 1);
+	close(fd);
+	close(sock);
+	from_ms = vfio_user_now_ms();
+	dev_stop(&dev);
+	TEST_TRUE(vfio_user_now_ms() - from_ms < LINGER_S * 1000 / 2);
+	close(peer);
+	for (unsigned int i = 0; i < 1000 && count_fds() > before - 2; i++)
+		poll(NULL, 0, 1);
+	TEST_EQ(count_fds(), before - 2); /* fd and peer */
+	return TEST_OK;
+}
+
+/* Regression: such a client was still polled for room for the reply, and there always is an end. */
+static int
+dead_client_whose_reply_waits_is_not_polled(void)
+{
+	struct vfio_user_region_rw rw = { 0, 1, VFIO_USER_MAX_XFER };
+	int peer, sock, fd = lingering_socket(&peer);
+	struct device dev;
+	struct pollfd pfd;
+
+	TEST_TRUE(fd >= 0);
+	TEST_EQ(dev_start(&dev), 0);
+	sock = raw_attach(&dev);
+	raw_request(sock, VFIO_USER_REGION_READ, &rw, sizeof(rw), NULL, 0);
+	dev_step(&dev, 0);
+	TEST_EQ(dev_stats(&dev).replies_waited, 1);
+	vfio_user_closer_put(dev.server->closer, fd); /* its socket is closed behind that */
+	step_until_late(&dev, 1);
+	close(sock);
+	vfio_user_server_accept(dev.server);
+	TEST_EQ(dev.disconnected, 1);
+	pfd = (struct pollfd){ .fd = dev.server->epoll_fd, .events = POLLIN };
+	TEST_EQ(poll(&pfd, 1, 0), 0);
+	close(peer);
+	dev_step(&dev, 0);
 	dev_stop(&dev);
 	return TEST_OK;
 }
@@ -892,6 +945,8 @@ static const struct test_case cases[] = {
 	TEST_CASE(descriptor_that_does_not_close_stops_nobody_else),
 	TEST_CASE(descriptor_out_of_band_stops_nobody),
 	TEST_CASE(lone_byte_out_of_band_does_not_spin),
+	TEST_CASE(descriptor_in_the_backlog_does_not_stop_the_servers_end),
+	TEST_CASE(dead_client_whose_reply_waits_is_not_polled),
 	TEST_CASE(half_a_message_with_a_descriptor_to_close_goes_on),
 	TEST_CASE(server_out_of_descriptors_does_not_spin),
 	TEST_CASE(servers_end_is_seen_by_the_client),

@@ -18,7 +18,7 @@ struct vfio_user_closer;
 struct vfio_user_closer *vfio_user_closer_create(void); /* NULL: no memory */
 /* Waits a little for what is being closed; a thread that is stuck is left behind. */
 void vfio_user_closer_destroy(struct vfio_user_closer *closer);
-/* Both return at once. NULL: closes here. socket: a connected AF_UNIX one that was read from. */
+/* Both return at once. NULL: closes here. socket: an AF_UNIX one, connected or listening. */
 void vfio_user_closer_put(struct vfio_user_closer *closer, int fd);
 void vfio_user_closer_put_socket(struct vfio_user_closer *closer, int fd);
 /* Is something not closed yet? The owner puts no more until it is: a peer keeps one thread busy, and

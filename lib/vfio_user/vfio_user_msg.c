@@ -213,6 +213,8 @@ vfio_user_conn_drop(struct vfio_user_server *server, const char *why)
 	/* If a thread is stuck in fire() the next attach tries again. */
 	if (vfio_user_irq_clear_all(server) == 0)
 		vfio_user_irq_clear_latches(server);
+	if (conn->tx.data != NULL)
+		tx_end(server, conn); /* its socket may stay open for a while, and is not polled */
 	vfio_user_conn_free(conn);
 	vfio_user_arm_timer(server);
 }

@@ -155,7 +155,7 @@ close_socket(struct vfio_user_server *server)
 {
 	struct stat st;
 
-	close(server->listen_fd);
+	vfio_user_closer_put_socket(server->closer, server->listen_fd); /* with who waits there */
 	/* Somebody may have put a socket of his own there meanwhile. */
 	if (lstat(server->path, &st) == 0 && st.st_dev == server->dev && st.st_ino == server->ino)
 		unlink(server->path);
