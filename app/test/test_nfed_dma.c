@@ -128,6 +128,37 @@ one_descriptor_is_kept_per_file(void)
 	return TEST_OK;
 }
 
+static void
+count_close(void *ctx, int fd)
+{
+	*(unsigned int *)ctx += 1;
+	close(fd);
+}
+
+/* To free a guest's memory takes long: the owner says who does it. */
+static int
+last_descriptor_of_a_file_is_closed_by_the_owner(void)
+{
+	struct nfed_dma *dma = nfed_dma_create(&limits);
+	int fd = filled_memfd(4, 1);
+	unsigned int closed = 0;
+
+	nfed_dma_set_close(dma, count_close, &closed);
+	TEST_EQ(nfed_dma_add(dma, IOVA, PAGE, 3, dup(fd), 0), 0);
+	TEST_EQ(nfed_dma_add(dma, IOVA + PAGE, PAGE, 3, dup(fd), PAGE), 0);
+	nfed_dma_del(dma, IOVA, PAGE);
+	TEST_EQ(closed, 0);
+	nfed_dma_del(dma, IOVA + PAGE, PAGE);
+	TEST_EQ(closed, 1);
+	TEST_EQ(nfed_dma_add(dma, IOVA + 1, PAGE, 3, dup(fd), 0), -EINVAL);
+	TEST_EQ(closed, 2);
+	TEST_EQ(nfed_dma_add(dma, IOVA, PAGE, 3, fd, 0), 0);
+	nfed_dma_clear(dma);
+	TEST_EQ(closed, 3);
+	nfed_dma_destroy(dma);
+	return TEST_OK;
+}
+
 static int
 refused_maps_close_their_descriptor(void)
 {
@@ -741,6 +772,7 @@ memory_is_mapped_ahead_within_the_allowance(void)
 static const struct test_case cases[] = {
 	TEST_CASE(mapped_range_is_the_guests_memory),
 	TEST_CASE(one_descriptor_is_kept_per_file),
+	TEST_CASE(last_descriptor_of_a_file_is_closed_by_the_owner),
 	TEST_CASE(refused_maps_close_their_descriptor),
 	TEST_CASE(only_memory_files_are_taken),
 	TEST_CASE(limits_of_maps_and_files_hold),

@@ -8,6 +8,7 @@
  * No hugepages, no root.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -29,6 +30,7 @@
 #define IOVA UINT64_C(0x200000000)
 #define MEM_SIZE 0x10000u
 #define TIMEOUT_MS 2000
+#define LARGE (INT64_C(256) << 20)
 
 /* Device, loop thread and one client with its memory. */
 struct bench {
@@ -664,6 +666,75 @@ long_messages_have_to_wait(void)
 	return TEST_OK;
 }
 
+static int64_t
+cpu_us(clockid_t clock)
+{
+	struct timespec ts = { 0 };
+
+	clock_gettime(clock, &ts);
+	return ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+/* Of 256 MiB, all of them there; -1: so much is not to be had. */
+static int
+large_memory(void)
+{
+	int fd = memfd_create("guest", MFD_CLOEXEC);
+
+	if (fallocate(fd, 0, 0, LARGE) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* Regression: it was, 0.3 s per GiB, and all guests have to wait meanwhile. By CPU time, which a busy
+ * machine does not change. */
+static int
+dead_guests_memory_is_not_freed_by_the_loop(void)
+{
+	const uint64_t iova = 2 * IOVA;
+	int fds[4];
+	int64_t from, most;
+	struct bench b;
+	clockid_t loop;
+
+	for (unsigned int i = 0; i < 4; i++)
+		fds[i] = large_memory();
+	if (fds[3] < 0) {
+		for (unsigned int i = 0; i < 4; i++)
+			if (fds[i] >= 0)
+				close(fds[i]);
+		test_skip_reason = "no memory";
+		return TEST_SKIPPED;
+	}
+	from = cpu_us(CLOCK_THREAD_CPUTIME_ID);
+	close(fds[3]);
+	most = (cpu_us(CLOCK_THREAD_CPUTIME_ID) - from) / 4 + 5000;
+	TEST_EQ(device_up(&b), TEST_OK);
+	TEST_EQ(client_up(&b), TEST_OK);
+	TEST_EQ(pthread_getcpuclockid(b.thread, &loop), 0);
+	from = cpu_us(loop);
+	TEST_EQ(vfio_user_client_dma_map(b.client, iova, LARGE, 3, fds[0], 0), 0);
+	close(fds[0]);
+	TEST_EQ(vfio_user_client_dma_unmap(b.client, iova, LARGE), 0);
+	TEST_TRUE(cpu_us(loop) - from < most);
+	from = cpu_us(loop);
+	TEST_EQ(vfio_user_client_dma_map(b.client, iova, LARGE, 3, fds[1], 0), 0);
+	close(fds[1]);
+	/* Refused: over the end of the file. */
+	TEST_EQ(vfio_user_client_dma_map(b.client, 2 * iova, LARGE, 3, fds[2], LARGE), -EINVAL);
+	close(fds[2]);
+	client_down(&b);
+	for (unsigned int i = 0; i < TIMEOUT_MS && __atomic_load_n(&b.detached, __ATOMIC_ACQUIRE) == 0; i++)
+		poll(NULL, 0, 1);
+	TEST_EQ(b.detached, 1);
+	TEST_TRUE(cpu_us(loop) - from < most);
+	TEST_EQ(client_up(&b), TEST_OK); /* the next one is served meanwhile */
+	client_down(&b);
+	device_down(&b);
+	return TEST_OK;
+}
+
 static const struct test_case cases[] = {
 	TEST_CASE(client_boots_and_is_answered),
 	TEST_CASE(disconnect_resets_and_another_client_comes),
@@ -679,5 +750,6 @@ static const struct test_case cases[] = {
 	TEST_CASE(config_space_is_the_same_by_any_width),
 	TEST_CASE(loop_drops_events_of_removed_descriptors),
 	TEST_CASE(long_messages_have_to_wait),
+	TEST_CASE(dead_guests_memory_is_not_freed_by_the_loop),
 };
 TEST_SUITE(nfed_vfio_user, cases);

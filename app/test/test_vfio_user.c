@@ -554,6 +554,38 @@ lone_byte_out_of_band_does_not_spin(void)
 	return TEST_OK;
 }
 
+/* A few files don't matter: the next client is served while the memory of the last one is freed. */
+static int
+memory_being_closed_stops_its_guest_only_when_it_is_much(void)
+{
+	int peer[VFIO_USER_MAX_MEMORY + 1], fd, sock, before = count_fds();
+	struct device dev;
+
+	TEST_EQ(dev_start(&dev), 0);
+	sock = raw_attach(&dev);
+	TEST_TRUE(sock >= 0);
+	for (unsigned int i = 0; i <= VFIO_USER_MAX_MEMORY; i++) {
+		TEST_TRUE(vfio_user_conn_fd(dev.server) >= 0);
+		fd = lingering_socket(&peer[i]); /* in place of memory of which there is a lot */
+		TEST_TRUE(fd >= 0);
+		vfio_user_server_close_memory(dev.server, fd);
+	}
+	TEST_EQ(vfio_user_conn_fd(dev.server), -1);
+	raw_request(sock, VFIO_USER_DEVICE_RESET, NULL, 0, NULL, 0);
+	TEST_EQ(vfio_user_conn_process(dev.server), 0);
+	vfio_user_server_accept(dev.server); /* the owner does so now and then */
+	TEST_EQ(dev.resets, 0);
+	for (unsigned int i = 0; i <= VFIO_USER_MAX_MEMORY; i++)
+		close(peer[i]);
+	dev_step(&dev, 0);
+	TEST_EQ(dev.resets, 1);
+	close(sock);
+	dev_step(&dev, 0);
+	dev_stop(&dev);
+	TEST_EQ(count_fds(), before);
+	return TEST_OK;
+}
+
 /* Regression: what waited for accept() was closed with the listening socket, by the owner's thread. */
 static int
 descriptor_in_the_backlog_does_not_stop_the_servers_end(void)
@@ -945,6 +977,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(descriptor_that_does_not_close_stops_nobody_else),
 	TEST_CASE(descriptor_out_of_band_stops_nobody),
 	TEST_CASE(lone_byte_out_of_band_does_not_spin),
+	TEST_CASE(memory_being_closed_stops_its_guest_only_when_it_is_much),
 	TEST_CASE(descriptor_in_the_backlog_does_not_stop_the_servers_end),
 	TEST_CASE(dead_client_whose_reply_waits_is_not_polled),
 	TEST_CASE(half_a_message_with_a_descriptor_to_close_goes_on),

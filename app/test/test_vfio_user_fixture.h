@@ -207,7 +207,7 @@ static inline void
 dev_step(struct device *dev, int wait_ms)
 {
 	for (;;) {
-		bool closing = dev->server->closing || vfio_user_closer_busy(dev->server->closer);
+		bool closing = dev->server->closing || vfio_user_server_closing(dev->server);
 		struct pollfd pfd[3] = {
 			{ .fd = vfio_user_server_fd(dev->server), .events = POLLIN },
 			{ .fd = vfio_user_conn_fd(dev->server), .events = POLLIN },

@@ -24,6 +24,13 @@
 
 #define STAT_BLOCK 512u /* bytes, the unit of st_blocks everywhere */
 
+static void
+close_at_once(void *ctx, int fd)
+{
+	(void)ctx;
+	close(fd);
+}
+
 struct nfed_dma *
 nfed_dma_create(const struct nfed_dma_limits *limits)
 {
@@ -32,6 +39,7 @@ nfed_dma_create(const struct nfed_dma_limits *limits)
 	if (dma == NULL)
 		return NULL;
 	dma->limits = *limits;
+	dma->close_file = close_at_once;
 	dma->maps = calloc(limits->max_maps, sizeof(*dma->maps));
 	dma->files = calloc(limits->max_files, sizeof(*dma->files));
 	dma->seeker = nfed_seeker_create(lseek);
@@ -58,6 +66,13 @@ nfed_dma_destroy(struct nfed_dma *dma)
 	free(dma->maps);
 	free(dma->files);
 	free(dma);
+}
+
+void
+nfed_dma_set_close(struct nfed_dma *dma, nfed_dma_close_fn close_file, void *ctx)
+{
+	dma->close_file = close_file;
+	dma->close_ctx = ctx;
 }
 
 uint32_t
@@ -141,7 +156,7 @@ file_put(struct nfed_dma *dma, int32_t index)
 	f = &dma->files[index];
 	if (--f->refs > 0)
 		return;
-	close(f->fd);
+	dma->close_file(dma->close_ctx, f->fd);
 	f->fd = -1;
 }
 
@@ -207,8 +222,10 @@ nfed_dma_add(struct nfed_dma *dma, uint64_t iova, uint64_t size, uint32_t prot, 
 		rc = add_file(dma, fd, fd_offset, size, &taken);
 		e.file = rc;
 	}
-	if (fd >= 0 && !taken)
-		close(fd); /* refused, or one of a file that we have */
+	if (fd >= 0 && rc < 0)
+		dma->close_file(dma->close_ctx, fd);
+	else if (fd >= 0 && !taken)
+		close(fd); /* of a file that we have: nothing is freed */
 	if (rc < 0)
 		return rc;
 	insert(dma, at, &e);

@@ -26,8 +26,13 @@ struct nfed_dma_limits {
 
 #define NFED_DMA_AHEAD_S 16u
 
+/* In place of close(), of the last descriptor that we have of a file: it may free all the guest's memory,
+ * and that takes long. */
+typedef void (*nfed_dma_close_fn)(void *ctx, int fd);
+
 struct nfed_dma *nfed_dma_create(const struct nfed_dma_limits *limits);
 void nfed_dma_destroy(struct nfed_dma *dma); /* all mappings must be gone */
+void nfed_dma_set_close(struct nfed_dma *dma, nfed_dma_close_fn close_file, void *ctx);
 
 /* Takes ownership of fd in every case. fd -1: an unreachable map. -EEXIST: overlaps another map;
  * -EINVAL: size 0, overflow, misaligned or beyond the file; -EPERM: not tmpfs/hugetlbfs; -ENOSPC */

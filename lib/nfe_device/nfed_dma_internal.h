@@ -41,6 +41,8 @@ struct nfed_dma {
 	uint32_t live_mappings; /* given out by nfed_dma_map() */
 	struct nfed_allowance ahead; /* pages of limits.max_ahead; ms */
 	struct nfed_seeker *seeker;
+	nfed_dma_close_fn close_file;
+	void *close_ctx;
 };
 
 /* Index of the first map whose end lies beyond iova; nb_maps if none. */

@@ -14,7 +14,7 @@
  * doorbells and the guest's two kicks; two for connections that wait. One more per vector. */
 #define FDS_PER_VIF 13u
 /* EAL, uplinks, telemetry, loops; and three guests at a time that do all they can: two more connections
- * that wait, 16 in a message, as many of the last one being closed. */
+ * that wait, 16 in a message, as many of the last one being closed, and as many files of memory. */
 #define FDS_BESIDES 256u
 /* Control queues and status block, doorbells. */
 #define MAPS_PER_VIF (NFED_CTRL_PARTS * NFED_CTRL_PIECES + 1u)

@@ -454,6 +454,14 @@ create_function(struct nfed_vfio_user *att)
 	return nfed_function_create(&conf, &att->fn);
 }
 
+static void
+close_memory(void *ctx, int fd)
+{
+	struct nfed_vfio_user *att = ctx;
+
+	vfio_user_server_close_memory(att->server, fd);
+}
+
 static int
 create_server(struct nfed_vfio_user *att)
 {
@@ -462,6 +470,7 @@ create_server(struct nfed_vfio_user *att)
 	};
 
 	describe(att, &conf.info);
+	nfed_dma_set_close(att->dma, close_memory, att); /* the server outlives all maps */
 	return vfio_user_server_create(&conf, &att->server);
 }
 

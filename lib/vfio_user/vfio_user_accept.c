@@ -202,7 +202,7 @@ pause_accept(struct vfio_user_server *server, bool pause)
 static bool
 is_closing(struct vfio_user_server *server)
 {
-	bool busy = vfio_user_closer_busy(server->closer);
+	bool busy = vfio_user_server_closing(server);
 	struct epoll_event ev = { .events = EPOLLIN };
 
 	if (busy && server->closing_ms == 0)
@@ -255,7 +255,7 @@ vfio_user_arm_timer(struct vfio_user_server *server)
 		deadline_ms = earlier(deadline_ms, vfio_user_now_ms() + ACCEPT_PAUSE_MS);
 	if (server->conn != NULL && server->conn->tx.data != NULL)
 		deadline_ms = earlier(deadline_ms, server->conn->tx.deadline_ms + 1);
-	if (vfio_user_closer_busy(server->closer))
+	if (vfio_user_server_closing(server))
 		deadline_ms = closing_deadline(server);
 	its.it_value.tv_sec = (time_t)(deadline_ms / 1000);
 	its.it_value.tv_nsec = (long)(deadline_ms % 1000) * 1000000;

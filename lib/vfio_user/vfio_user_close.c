@@ -11,13 +11,15 @@
 #include "vfio_user_errand.h"
 #include "vfio_user_wire.h"
 
-#define CLOSER_MAX 64u /* far more than a server puts before it looks whether it may */
+#define CLOSER_ROOM 64u /* at first */
 #define CLOSER_END_MS 100u
 
 struct vfio_user_closer {
 	struct vfio_user_errand errand;
-	unsigned int n;
-	int fd[CLOSER_MAX];
+	unsigned int may_wait;
+	unsigned int n, room; /* of fd */
+	unsigned int open;    /* n, and the one that the thread closes */
+	int *fd;              /* freed when it is empty: an orphan has nobody else to do it */
 };
 
 static void
@@ -31,17 +33,39 @@ close_all(struct vfio_user_errand *errand)
 		pthread_mutex_unlock(&errand->lock);
 		close(fd);
 		pthread_mutex_lock(&errand->lock);
+		c->open--;
 	}
+	free(c->fd);
+	c->fd = NULL;
+	c->room = 0;
 }
 
 struct vfio_user_closer *
-vfio_user_closer_create(void)
+vfio_user_closer_create(unsigned int may_wait)
 {
 	struct vfio_user_closer *c = calloc(1, sizeof(*c));
 
-	if (c != NULL)
-		vfio_user_errand_init(&c->errand, close_all);
+	if (c == NULL)
+		return NULL;
+	vfio_user_errand_init(&c->errand, close_all);
+	c->may_wait = may_wait;
 	return c;
+}
+
+static bool
+have_room(struct vfio_user_closer *c)
+{
+	unsigned int room = c->room > 0 ? 2 * c->room : CLOSER_ROOM;
+	int *fd;
+
+	if (c->n < c->room)
+		return true;
+	fd = realloc(c->fd, room * sizeof(*fd));
+	if (fd == NULL)
+		return false;
+	c->fd = fd;
+	c->room = room;
+	return true;
 }
 
 static void
@@ -51,9 +75,11 @@ put(struct vfio_user_closer *c, int fd)
 	bool room;
 
 	pthread_mutex_lock(&errand->lock);
-	room = c->n < CLOSER_MAX;
-	if (room)
+	room = have_room(c);
+	if (room) {
 		c->fd[c->n++] = fd;
+		c->open++;
+	}
 	if (room && !errand->running && vfio_user_errand_start(errand) < 0)
 		close_all(errand); /* no more threads: then it may wait */
 	pthread_mutex_unlock(&errand->lock);
@@ -64,7 +90,7 @@ put(struct vfio_user_closer *c, int fd)
 void
 vfio_user_closer_put(struct vfio_user_closer *c, int fd)
 {
-	if (c == NULL || vfio_user_is_eventfd(fd) || vfio_user_check_memory(fd) == 0)
+	if (c == NULL || vfio_user_is_eventfd(fd))
 		close(fd);
 	else
 		put(c, fd);
@@ -85,7 +111,12 @@ vfio_user_closer_put_socket(struct vfio_user_closer *c, int fd)
 bool
 vfio_user_closer_busy(struct vfio_user_closer *c)
 {
-	return vfio_user_errand_is_running(&c->errand);
+	bool busy;
+
+	pthread_mutex_lock(&c->errand.lock);
+	busy = c->open > c->may_wait;
+	pthread_mutex_unlock(&c->errand.lock);
+	return busy;
 }
 
 void

@@ -76,17 +76,6 @@ vfio_user_errand_wait(struct vfio_user_errand *errand, unsigned int ms)
 	return -rc;
 }
 
-bool
-vfio_user_errand_is_running(struct vfio_user_errand *errand)
-{
-	bool running;
-
-	pthread_mutex_lock(&errand->lock);
-	running = errand->running;
-	pthread_mutex_unlock(&errand->lock);
-	return running;
-}
-
 void
 vfio_user_errand_leave(struct vfio_user_errand *errand, unsigned int ms)
 {

@@ -28,7 +28,6 @@ void vfio_user_errand_init(struct vfio_user_errand *errand,
 int vfio_user_errand_start(struct vfio_user_errand *errand);
 /* With the lock: until it is over. -ETIMEDOUT: it is not after so many milliseconds. */
 int vfio_user_errand_wait(struct vfio_user_errand *errand, unsigned int ms);
-bool vfio_user_errand_is_running(struct vfio_user_errand *errand);
 /* The end of the errand for its owner, after a wait of so many milliseconds at most. */
 void vfio_user_errand_leave(struct vfio_user_errand *errand, unsigned int ms);
 

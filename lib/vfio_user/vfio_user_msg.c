@@ -262,7 +262,7 @@ dispatch(struct vfio_user_server *server, struct vfio_user_conn *conn)
 static void
 await_closing(struct vfio_user_server *server)
 {
-	if (vfio_user_closer_busy(server->closer))
+	if (vfio_user_server_closing(server))
 		vfio_user_arm_timer(server);
 }
 
@@ -275,7 +275,7 @@ vfio_user_conn_process(struct vfio_user_server *server)
 
 	if (conn == NULL)
 		return -ENOTCONN;
-	if (conn->tx.data != NULL || server->closing || vfio_user_closer_busy(server->closer))
+	if (conn->tx.data != NULL || server->closing || vfio_user_server_closing(server))
 		return 0; /* first it takes the reply that waits, and what it sent is closed */
 	rc = vfio_user_rx_step(conn->fd, &conn->rx);
 	if (rc == 0) {

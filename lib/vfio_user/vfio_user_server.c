@@ -207,12 +207,15 @@ vfio_user_server_create(const struct vfio_user_server_conf *conf, struct vfio_us
 	server->path = strdup(conf->path);
 	if (server->path == NULL)
 		goto free_server;
-	server->closer = vfio_user_closer_create();
+	server->closer = vfio_user_closer_create(0);
 	if (server->closer == NULL)
 		goto free_path;
+	server->memory_closer = vfio_user_closer_create(VFIO_USER_MAX_MEMORY);
+	if (server->memory_closer == NULL)
+		goto destroy_closer;
 	rc = vfio_user_irq_init(server);
 	if (rc < 0)
-		goto destroy_closer;
+		goto destroy_memory_closer;
 	rc = open_socket(server, conf->mode);
 	if (rc < 0)
 		goto fini_irq;
@@ -226,6 +229,8 @@ close_socket:
 	close_socket(server);
 fini_irq:
 	vfio_user_irq_fini(server);
+destroy_memory_closer:
+	vfio_user_closer_destroy(server->memory_closer);
 destroy_closer:
 	vfio_user_closer_destroy(server->closer);
 free_path:
@@ -247,6 +252,7 @@ vfio_user_server_destroy(struct vfio_user_server *server)
 	close_socket(server);
 	vfio_user_irq_fini(server);
 	vfio_user_closer_destroy(server->closer);
+	vfio_user_closer_destroy(server->memory_closer);
 	free(server->path);
 	free(server);
 }
@@ -261,9 +267,15 @@ int
 vfio_user_conn_fd(const struct vfio_user_server *server)
 {
 	if (server->conn == NULL || server->conn->tx.data != NULL || server->closing ||
-	    vfio_user_closer_busy(server->closer))
+	    vfio_user_server_closing(server))
 		return -1; /* until vfio_user_server_accept() has seen that it is over */
 	return server->conn->fd;
+}
+
+void
+vfio_user_server_close_memory(struct vfio_user_server *server, int fd)
+{
+	vfio_user_closer_put(server->memory_closer, fd);
 }
 
 void

@@ -104,6 +104,9 @@ int vfio_user_server_accept(struct vfio_user_server *server);
 /* Handle at most one message. 0 handled or incomplete; < 0 the connection is over and
  * ops->disconnected() was called. Never blocks: a reply that the client does not take waits. */
 int vfio_user_conn_process(struct vfio_user_server *server);
+/* Close a file of guest memory that ops->dma_map() took, or refused: by a thread, since to free all its
+ * pages takes long. While more than 16 are not closed yet no client is served. Also inside a callback. */
+void vfio_user_server_close_memory(struct vfio_user_server *server, int fd);
 /* Drop the client, as if it had hung up. why is logged. Inside a callback it takes effect, with
  * ops->disconnected(), when the message has been handled. */
 void vfio_user_conn_close(struct vfio_user_server *server, const char *why);

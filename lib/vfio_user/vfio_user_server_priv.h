@@ -18,6 +18,7 @@
 #define VFIO_USER_MAX_WAITING 4u    /* connections that have not sent their VERSION */
 #define VFIO_USER_WAITING_MS 2000u  /* they may stay that long */
 #define VFIO_USER_REPLY_MS 2000u    /* a client that does not read its reply is dropped */
+#define VFIO_USER_MAX_MEMORY 16u    /* files of memory being closed while clients are served */
 #define VFIO_USER_DRAIN_MS 100u     /* for an interrupt that is being signalled */
 #define VFIO_USER_WHY_LEN 128u
 
@@ -51,8 +52,8 @@ struct vfio_user_server {
 	int epoll_fd; /* listen_fd, timer_fd, waiting connections, one whose reply waits: see owner */
 	int timer_fd; /* ends the wait of silent connections, of replies, and accept_paused */
 	bool accept_paused; /* out of descriptors: the listening socket is not polled for a while */
-	struct vfio_user_closer *closer;
-	bool closing;       /* it is busy: nothing is polled but the timer */
+	struct vfio_user_closer *closer, *memory_closer;
+	bool closing;       /* they are busy: nothing is polled but the timer */
 	uint64_t closing_ms; /* since when; 0: not known yet */
 	bool closing_long;  /* counted */
 	struct vfio_user_device_info info;
@@ -87,6 +88,14 @@ vfio_user_refuse(uint64_t *counter, int error)
 {
 	(*counter)++;
 	return error;
+}
+
+/* Has a client left too much to be closed for any to be served? */
+static inline bool
+vfio_user_server_closing(const struct vfio_user_server *server)
+{
+	return vfio_user_closer_busy(server->closer) ||
+	       vfio_user_closer_busy(server->memory_closer);
 }
 
 /* vfio_user_server.c */

@@ -164,8 +164,8 @@ receive(int sock, struct msghdr *msg, int flags)
 }
 
 /* Bytes that can be received without more than max_fds descriptors, as recvmsg() says it. What comes
- * by a look is in the socket as well, so closing it is not the last time; but some file systems let
- * each close() wait (FUSE flushes). */
+ * by a look is in the socket as well, so closing it is not the last time, and memory is not freed; but
+ * some file systems let each close() wait (FUSE flushes). */
 static ssize_t
 look(int sock, const struct vfio_user_rx *rx, struct iovec *iov)
 {
@@ -182,8 +182,12 @@ look(int sock, const struct vfio_user_rx *rx, struct iovec *iov)
 	if (n < 0)
 		return n;
 	nb_fds = fds_of(&msg, fds);
-	for (unsigned int i = 0; i < nb_fds; i++)
-		vfio_user_closer_put(rx->closer, fds[i]);
+	for (unsigned int i = 0; i < nb_fds; i++) {
+		if (vfio_user_check_memory(fds[i]) == 0)
+			close(fds[i]);
+		else
+			vfio_user_closer_put(rx->closer, fds[i]);
+	}
 	if ((msg.msg_flags & MSG_CTRUNC) == 0)
 		return n;
 	errno = ETOOMANYREFS;
