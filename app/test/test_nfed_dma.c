@@ -20,7 +20,7 @@
 
 #include <nfed_internal.h>
 
-#include <nfed_dma.h>
+#include <nfed_dma_internal.h>
 #include <nfed_seek.h>
 #include <nfed_share.h>
 
@@ -358,16 +358,16 @@ search_that_never_ends_stops_only_its_guest(void)
 
 	TEST_EQ(pipe(stuck_pipe), 0);
 	TEST_EQ(ftruncate(fd, (off_t)PAGE), 0);
-	TEST_EQ(nfed_seeker_hole(s, fd, 42), -EBUSY);
-	TEST_EQ(nfed_seeker_hole(s, fd, 43), -EBUSY); /* at once: there is no second thread */
-	TEST_EQ(nfed_seeker_hole(other, fd, 0), 0);
-	TEST_EQ(nfed_seeker_hole(other, fd, (off_t)PAGE), -ENXIO);
+	TEST_EQ(nfed_seeker_hole(s, fd, 42, NFED_SEEK_MS), -EBUSY);
+	TEST_EQ(nfed_seeker_hole(s, fd, 43, NFED_SEEK_MS), -EBUSY); /* at once: there is no second thread */
+	TEST_EQ(nfed_seeker_hole(other, fd, 0, NFED_SEEK_MS), 0);
+	TEST_EQ(nfed_seeker_hole(other, fd, (off_t)PAGE, NFED_SEEK_MS), -ENXIO);
 	TEST_EQ(write(stuck_pipe[1], "xy", 2), 2);
-	for (unsigned int ms = 0; ms < 2000 && nfed_seeker_hole(s, fd, 44) == -EBUSY; ms++)
+	for (unsigned int ms = 0; ms < 2000 && nfed_seeker_hole(s, fd, 44, NFED_SEEK_MS) == -EBUSY; ms++)
 		usleep(1000);
 	TEST_EQ(write(stuck_pipe[1], "z", 1), 1);
-	TEST_EQ(nfed_seeker_hole(s, fd, 45), 45);
-	TEST_EQ(nfed_seeker_hole(s, fd, 46), -EBUSY);
+	TEST_EQ(nfed_seeker_hole(s, fd, 45, NFED_SEEK_MS), 45);
+	TEST_EQ(nfed_seeker_hole(s, fd, 46, NFED_SEEK_MS), -EBUSY);
 	nfed_seeker_destroy(s); /* frees nothing that the thread still uses */
 	nfed_seeker_destroy(other);
 	TEST_EQ(write(stuck_pipe[1], "z", 1), 1);
@@ -375,6 +375,36 @@ search_that_never_ends_stops_only_its_guest(void)
 	close(stuck_pipe[0]);
 	close(stuck_pipe[1]);
 	close(fd);
+	return TEST_OK;
+}
+
+static off_t
+slow_seek(int fd, off_t offset, int whence)
+{
+	usleep(NFED_SEEK_MS * 1000 / 2);
+	return lseek(fd, offset, whence);
+}
+
+/* Regression: a guest that holds the lock of each file for a little less than 100 ms got 800 of them. */
+static int
+searches_together_have_one_deadline(void)
+{
+	struct nfed_dma *dma = nfed_dma_create(&limits);
+	struct mapped m;
+
+	nfed_seeker_destroy(dma->seeker);
+	dma->seeker = nfed_seeker_create(slow_seek);
+	for (unsigned int i = 0; i < limits.max_files; i++) {
+		int fd = filled_memfd(2, 1);
+
+		TEST_EQ(ftruncate(fd, (off_t)(4 * PAGE)), 0); /* sparse, so that each is searched */
+		TEST_EQ(nfed_dma_add(dma, IOVA + i * PAGE, PAGE, 3, fd, 0), 0);
+	}
+	TEST_EQ(map(dma, IOVA, limits.max_files * PAGE, RD, &m), -EBUSY);
+	usleep(NFED_SEEK_MS * 1000);
+	TEST_EQ(map(dma, IOVA, PAGE, RD, &m), 0);
+	nfed_dma_unmap(dma, m.handle);
+	nfed_dma_destroy(dma);
 	return TEST_OK;
 }
 
@@ -781,6 +811,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(read_only_maps_are_honoured),
 	TEST_CASE(hole_is_refused_until_it_is_filled),
 	TEST_CASE(search_that_never_ends_stops_only_its_guest),
+	TEST_CASE(searches_together_have_one_deadline),
 	TEST_CASE(range_of_too_many_pieces_is_refused_at_once),
 	TEST_CASE(searches_for_holes_are_few),
 	TEST_CASE(pieces_from_high_to_low_are_one_search),

@@ -232,6 +232,10 @@ may_serve(struct nfed_function *fn)
 	return !t->resting;
 }
 
+/* A message of more than a third of a second would be more than a quarter of the time. Its guest could
+ * have that again and again only by what is bounded elsewhere: pages mapped ahead, and so those
+ * unmapped, by an allowance (nfed_dma_map.c); searches by a deadline (nfed_seek.h); and a thread frees
+ * its memory (vfio_user_close.h). */
 static void
 charge(struct nfed_function *fn, uint64_t from_us)
 {

@@ -43,6 +43,7 @@ struct dense {
 	const struct nfed_dma_file *file;
 	uint64_t from, to; /* in the file */
 	unsigned int seeks;
+	uint64_t end_ms; /* of all searches together; set by the first */
 };
 
 struct layout {
@@ -102,7 +103,7 @@ piece_at(const struct nfed_dma *dma, uint64_t iova, uint64_t len, uint64_t delta
 static int
 check_backing(const struct nfed_dma *dma, const struct piece *p, struct dense *d)
 {
-	uint64_t end = p->offset + p->len;
+	uint64_t end = p->offset + p->len, now = nfed_now_ms();
 	bool full;
 	off_t hole;
 
@@ -114,7 +115,12 @@ check_backing(const struct nfed_dma *dma, const struct piece *p, struct dense *d
 		return 0;
 	if (d->seeks++ == SEEKS_MAX)
 		return -ENOSPC;
-	hole = nfed_seeker_hole(dma->seeker, p->file->fd, (off_t)p->offset);
+	if (d->seeks == 1)
+		d->end_ms = now + NFED_SEEK_MS;
+	if (now >= d->end_ms)
+		return -EBUSY;
+	hole = nfed_seeker_hole(dma->seeker, p->file->fd, (off_t)p->offset,
+				(unsigned int)(d->end_ms - now));
 	if (hole < 0)
 		return (int)hole;
 	d->file = p->file;

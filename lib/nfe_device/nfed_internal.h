@@ -25,7 +25,8 @@
 #define NFED_CTRL_SHARE 4u         /* beyond that a guest gets one in so many us of the thread, */
 #define NFED_CTRL_AHEAD_US 1000000 /* and so many us at once */
 #define NFED_CTRL_DEBT_US 250000   /* no guest owes more, however long lcores made it take: this is */
-				   /* paid back in 1 s, and its driver waits 2 s for an answer */
+				   /* paid back in 1 s, and its driver waits 2 s for an answer. So what */
+				   /* a guest can make last longer has a bound of its own: see charge() */
 #define NFED_CTRL_STALL_MS 5000u   /* a host that reads no answer for so long has failed */
 #define NFED_CTRL_PIECES 4u        /* mmaps behind one control mapping */
 #define NFED_NB_REGS (NFE_REG_END / 8)

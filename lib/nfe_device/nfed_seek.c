@@ -70,7 +70,7 @@ seeker_start(struct nfed_seeker *s, int fd, off_t offset)
 }
 
 off_t
-nfed_seeker_hole(struct nfed_seeker *s, int fd, off_t offset)
+nfed_seeker_hole(struct nfed_seeker *s, int fd, off_t offset, unsigned int ms)
 {
 	off_t found;
 	int rc;
@@ -78,7 +78,7 @@ nfed_seeker_hole(struct nfed_seeker *s, int fd, off_t offset)
 	pthread_mutex_lock(&s->errand.lock);
 	rc = s->errand.running ? -EBUSY : seeker_start(s, fd, offset);
 	if (rc == 0)
-		rc = vfio_user_errand_wait(&s->errand, NFED_SEEK_MS);
+		rc = vfio_user_errand_wait(&s->errand, ms);
 	found = rc == 0 ? s->found : rc == -ETIMEDOUT ? -EBUSY : rc;
 	pthread_mutex_unlock(&s->errand.lock);
 	return found;

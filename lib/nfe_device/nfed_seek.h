@@ -12,14 +12,15 @@
 
 #include <sys/types.h>
 
-#define NFED_SEEK_MS 100u
+#define NFED_SEEK_MS 100u /* for all searches of one request */
 
 struct nfed_seeker;
 typedef off_t (*nfed_seek_fn)(int fd, off_t offset, int whence); /* lseek() */
 
 struct nfed_seeker *nfed_seeker_create(nfed_seek_fn seek); /* NULL: no memory */
 void nfed_seeker_destroy(struct nfed_seeker *s); /* a thread that is stuck is left behind */
-/* Offset of the first hole of fd from offset on; -EBUSY: nobody can tell now; or an errno of lseek(). */
-off_t nfed_seeker_hole(struct nfed_seeker *s, int fd, off_t offset);
+/* Offset of the first hole of fd from offset on; -EBUSY: nobody can tell now, or in so many
+ * milliseconds; or an errno of lseek(). */
+off_t nfed_seeker_hole(struct nfed_seeker *s, int fd, off_t offset, unsigned int ms);
 
 #endif /* NFED_SEEK_H */
