@@ -4,12 +4,17 @@
 
 /*
  * vif-tap: hints between the kernel's header and our messages, and the checksum that it makes when
- * they cannot be expressed.
+ * they cannot be expressed. The pump reads from a socket in place of a tap.
  */
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include "../vif-tap/hints.h"
+#include "../vif-tap/pump.h"
 #include "test.h"
+#include "test_vif_fixture.h"
 
 static int
 hints_go_to_the_kernel_and_back(void)
@@ -110,10 +115,49 @@ checksum_does_not_depend_on_the_pieces(void)
 	return TEST_OK;
 }
 
+/* Regression: it was sent inline, where hints have no place: one frame with an open checksum. */
+static int
+short_frame_to_be_cut_keeps_its_hints(void)
+{
+	uint8_t frame[100] = { [12] = 0x08, [14] = 0x45, [23] = NFE_L4_TCP }; /* 46 bytes of payload */
+	struct virtio_net_hdr vh = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .csum_start = 34,
+				     .csum_offset = NFE_TCP_CSUM_OFF, .gso_size = 20,
+				     .gso_type = VIRTIO_NET_HDR_GSO_TCPV4 };
+	struct iovec iov[2] = { { &vh, sizeof(vh) }, { frame, sizeof(frame) } };
+	union nfe_msg msg;
+	struct dev dev;
+	struct vif *vif = dev_open(&dev, 0);
+	struct pump p;
+	int pair[2];
+
+	TEST_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
+	vif->send_flags = NFE_MSG_F_CSUM_PARTIAL | NFE_MSG_F_GSO;
+	pump_init(&p, vif, pair[0], true);
+	TEST_TRUE(writev(pair[1], iov, 2) > 0);
+	vh.gso_type = VIRTIO_NET_HDR_GSO_NONE; /* and one that is not to be cut */
+	vh.gso_size = 0;
+	TEST_TRUE(writev(pair[1], iov, 2) > 0);
+	TEST_EQ(pump_from_tap(&p), 2);
+	TEST_EQ(p.from_tap, 2);
+	TEST_EQ(nfed_queue_avail(dev.sq), (int32_t)(nfe_dma_cells(1) + nfe_inline_cells(sizeof(frame))));
+	nfed_sq_snapshot(dev.sq, 0, &msg);
+	TEST_EQ(msg.type, NFE_MSG_DMA_TX);
+	TEST_EQ(msg.tx.flags, NFE_MSG_F_CSUM_PARTIAL | NFE_MSG_F_GSO);
+	TEST_EQ(msg.tx.hints.gso_size, 20);
+	TEST_TRUE(nfe_hints_valid(msg.tx.flags, &msg.tx.hints, msg.tx.hdr, sizeof(frame)));
+	nfed_sq_snapshot(dev.sq, nfe_dma_cells(1), &msg);
+	TEST_EQ(msg.type, NFE_MSG_INLINE);
+	close(pair[0]);
+	close(pair[1]);
+	dev_close(vif);
+	return TEST_OK;
+}
+
 static const struct test_case cases[] = {
 	TEST_CASE(hints_go_to_the_kernel_and_back),
 	TEST_CASE(frame_without_hints_has_an_empty_header),
 	TEST_CASE(what_has_no_hints_is_not_valid),
 	TEST_CASE(checksum_does_not_depend_on_the_pieces),
+	TEST_CASE(short_frame_to_be_cut_keeps_its_hints),
 };
 TEST_SUITE(tap_hints, cases);

@@ -137,7 +137,7 @@ frame_to_vif(struct pump *p, const struct virtio_net_hdr *vh, union nfe_msg *cel
 	struct iovec iov[NFE_MAX_SEGS];
 	struct nfe_hints h;
 	uint8_t flags = p->hints ? hints_from_tap(vh, &h) : 0;
-	bool in_line = len <= INLINE_LIMIT && len <= vif_max_inline(p->vif);
+	bool in_line = !(flags & NFE_MSG_F_GSO) && len <= INLINE_LIMIT && len <= vif_max_inline(p->vif);
 	int nb_segs = frame_pieces(p, len, iov, segs);
 	unsigned int n;
 
