@@ -36,6 +36,7 @@ struct liar {
 	uint32_t config[64];
 	uint64_t mem_len; /* bytes of the memfd behind BAR0 */
 	bool sealed;
+	bool no_writing; /* sealed against new mappings that write */
 	int mem_fd, kick_fd[2];
 	struct vfio_user_device_info info;
 	uint32_t kicks[CHANNELS + 1]; /* atomic: writes to BAR2 */
@@ -51,6 +52,8 @@ on_connected(void *ctx)
 
 	l->mem_fd = memfd_create("liar", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (l->mem_fd < 0 || ftruncate(l->mem_fd, (off_t)l->mem_len) < 0)
+		return -errno;
+	if (l->no_writing && fcntl(l->mem_fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE) < 0)
 		return -errno;
 	if (l->sealed && fcntl(l->mem_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
 		return -errno;
@@ -310,6 +313,38 @@ doorbell_memory_that_may_vanish_is_refused(void)
 	return TEST_OK;
 }
 
+/* Regression: before Linux 6.7 the old pages were gone then, and the next store to them was fatal. */
+static int
+doorbells_survive_a_device_that_cannot_be_mapped(void)
+{
+	struct nfe_bus *bus;
+	uint32_t *db;
+
+	liar_init(&liar);
+	TEST_EQ(liar_start(&liar), 0);
+	TEST_EQ(nfe_bus_create(liar.address, &bus), 0);
+	TEST_EQ(bus->ops->connect(bus, 1000), 0);
+	db = (uint32_t *)(void *)bus->db;
+	db[0] = 7;
+	liar_stop(&liar);
+	bus->ops->disconnect(bus);
+	liar.no_writing = true;
+	TEST_EQ(liar_start(&liar), 0);
+	TEST_EQ(bus->ops->connect(bus, 1000), -EPERM);
+	TEST_TRUE(strstr(bus->why, "doorbells") != NULL);
+	TEST_EQ(db[0], 7);
+	db[0] = 8;
+	liar_stop(&liar);
+	liar.no_writing = false;
+	TEST_EQ(liar_start(&liar), 0);
+	TEST_EQ(bus->ops->connect(bus, 1000), 0);
+	TEST_EQ(db[0], 0);
+	bus->ops->disconnect(bus);
+	bus->ops->destroy(bus);
+	liar_fini(&liar);
+	return TEST_OK;
+}
+
 static int
 doorbells_survive_the_device_and_come_back(void)
 {
@@ -494,6 +529,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(other_pci_ids_are_refused),
 	TEST_CASE(doorbell_geometry_is_checked),
 	TEST_CASE(doorbell_memory_that_may_vanish_is_refused),
+	TEST_CASE(doorbells_survive_a_device_that_cannot_be_mapped),
 	TEST_CASE(doorbells_survive_the_device_and_come_back),
 	TEST_CASE(kicks_go_through_eventfds),
 	TEST_CASE(blocking_full_or_empty_eventfds_block_neither_kick_nor_interrupt),

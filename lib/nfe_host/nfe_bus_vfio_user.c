@@ -7,7 +7,7 @@
  * lock; kick() and doorbell stores come from data threads at any time.
  *
  * What data threads hold never changes after the first connect, though every connection brings new
- * objects: doorbell pages are mapped with MAP_FIXED over an address range reserved once (a dead
+ * objects: doorbell pages are mapped and moved over an address range reserved once (a dead
  * device's pages stay mapped until then, stores to them harm nobody), and kick eventfds are put
  * under the same descriptor numbers by dup3(). The device end is another process and is not
  * trusted: sizes that it gives are compared before they are used.
@@ -235,6 +235,23 @@ check_area(struct vu_bus *vu, const struct vfio_user_client_region *info, uint64
 	return 0;
 }
 
+/* Data threads store to db meanwhile. So the pages are mapped elsewhere first: mmap() over db takes away
+ * what is there also when it fails, which it does if the device seals its memory against writing. */
+static int
+put_doorbells(uint8_t *db, size_t len, int fd, uint64_t offset)
+{
+	void *fresh = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)offset);
+	int rc;
+
+	if (fresh == MAP_FAILED)
+		return -errno;
+	if (mremap(fresh, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, db) != MAP_FAILED)
+		return 0;
+	rc = -errno;
+	munmap(fresh, len);
+	return rc;
+}
+
 /* A device with fewer pages than before leaves the others as they were; with more, unused. */
 static int
 map_doorbells(struct vu_bus *vu, const struct nfe_bus_geometry *g)
@@ -259,9 +276,8 @@ map_doorbells(struct vu_bus *vu, const struct nfe_bus_geometry *g)
 		if (db == MAP_FAILED)
 			return fail(vu, -ENOMEM, "%zu bytes for doorbells", len);
 	}
-	if (mmap(db, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, info.fd,
-		 (off_t)g->db_offset) == MAP_FAILED) {
-		rc = -errno;
+	rc = put_doorbells(db, len, info.fd, g->db_offset);
+	if (rc < 0) {
 		if (first)
 			munmap(db, len);
 		return fail(vu, rc, "mapping %zu bytes of doorbells", len);

@@ -65,16 +65,22 @@ unmap(struct mapping *m)
 	*m = (struct mapping){ 0 };
 }
 
-/* Over what was there before, if it is the same place. -EEXIST: this process has something else. */
+/* Over what was there before, if it is the same place. Data threads store to that: so mapped
+ * elsewhere first, since mmap() takes away what is there also when it fails. -EEXIST: this
+ * process has something else. */
 static int
 map_at(struct mapping *m, uint64_t addr, uint64_t len, int fd, uint64_t offset)
 {
 	void *want = (void *)(uintptr_t)addr, *got;
-	int fixed = m->addr == want && m->len >= len ? MAP_FIXED : MAP_FIXED_NOREPLACE;
+	bool over = m->addr == want && m->len >= len;
 
-	if (m->addr != NULL && fixed != MAP_FIXED)
+	if (m->addr != NULL && !over)
 		unmap(m);
-	got = mmap(want, len, PROT_READ | PROT_WRITE, MAP_SHARED | fixed, fd, (off_t)offset);
+	got = mmap(over ? NULL : want, len, PROT_READ | PROT_WRITE,
+		   MAP_SHARED | (over ? 0 : MAP_FIXED_NOREPLACE), fd, (off_t)offset);
+	if (over && got != MAP_FAILED &&
+	    mremap(got, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, want) != MAP_FAILED)
+		got = want;
 	if (got == want) {
 		m->addr = want;
 		m->len = RTE_MAX(m->len, (size_t)len);
@@ -82,8 +88,8 @@ map_at(struct mapping *m, uint64_t addr, uint64_t len, int fd, uint64_t offset)
 	}
 	if (got == MAP_FAILED)
 		return -errno;
-	munmap(got, len); /* a kernel that does not know the flag */
-	return -EEXIST;
+	munmap(got, len); /* NOREPLACE: a kernel that does not know the flag */
+	return over ? -ENOMEM : -EEXIST;
 }
 
 static int
