@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -799,6 +800,30 @@ memory_is_mapped_ahead_within_the_allowance(void)
 	return TEST_OK;
 }
 
+/* Regression: its pages then were allocated at our expense. As many blocks as bytes, but not there. */
+static int
+hole_is_not_filled_by_mapping_ahead(void)
+{
+	const struct nfed_dma_limits ahead = { .max_maps = 4, .max_files = 1, .max_ahead = 8 * PAGE };
+	struct nfed_dma *dma = nfed_dma_create(&ahead);
+	int fd = filled_memfd(8, 1);
+	struct stat before, after;
+	struct mapped m;
+
+	TEST_EQ(fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)(8 * PAGE), (off_t)(4 * PAGE)), 0);
+	TEST_EQ(fallocate(fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, (off_t)PAGE,
+			  (off_t)(2 * PAGE)), 0);
+	TEST_EQ(fstat(fd, &before), 0);
+	TEST_EQ(nfed_dma_add(dma, IOVA, 8 * PAGE, 3, dup(fd), 0), 0);
+	TEST_EQ(map(dma, IOVA, 8 * PAGE, RW, &m), 0);
+	TEST_EQ(fstat(fd, &after), 0);
+	TEST_EQ(after.st_blocks, before.st_blocks);
+	nfed_dma_unmap(dma, m.handle);
+	nfed_dma_destroy(dma);
+	close(fd);
+	return TEST_OK;
+}
+
 static const struct test_case cases[] = {
 	TEST_CASE(mapped_range_is_the_guests_memory),
 	TEST_CASE(one_descriptor_is_kept_per_file),
@@ -823,5 +848,6 @@ static const struct test_case cases[] = {
 	TEST_CASE(unknown_faults_keep_their_default_action),
 	TEST_CASE(hugepage_is_mapped_and_replaced_whole),
 	TEST_CASE(memory_is_mapped_ahead_within_the_allowance),
+	TEST_CASE(hole_is_not_filled_by_mapping_ahead),
 };
 TEST_SUITE(nfed_dma, cases);

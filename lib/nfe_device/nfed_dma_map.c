@@ -35,6 +35,10 @@ struct piece {
 	uint64_t len;
 };
 
+/* Page tables are filled for so many bytes at a time: a hole that a guest makes after we have looked is
+ * one in these. */
+#define AHEAD_CHUNK (UINT64_C(16) << 20)
+
 /* Stretches of sparse files cost a search each, and the kernel's goes on to the next hole. */
 #define SEEKS_MAX 8u
 
@@ -98,7 +102,7 @@ piece_at(const struct nfed_dma *dma, uint64_t iova, uint64_t len, uint64_t delta
 /*
  * A file may have shrunk since it was sent. hugetlbfs knows no holes to seek. As many blocks as
  * bytes: no holes, known in one call. The blocks may lie beyond the end, if the guest cheats: then
- * a hole passes, as one does that is punched later.
+ * a hole passes, as one does that is punched later; has_pages() sees it.
  */
 static int
 check_backing(const struct nfed_dma *dma, const struct piece *p, struct dense *d)
@@ -239,31 +243,53 @@ may_map_ahead(struct nfed_dma *dma, uint64_t len)
 	return nfed_allowance_take(&dma->ahead, &limit, nfed_now_ms(), (int64_t)(len / NFE_PAGE_SIZE));
 }
 
-/* Holes of hugetlbfs cannot be seen; to touch them would take hugepages on our account. */
+/* Is the chunk at addr there as a whole? To touch a hole would take a page on our account, and the guest
+ * may have made some since they were searched. Those of hugetlbfs cannot be seen. */
 static bool
-has_pages(const struct piece *p)
+has_pages(const struct piece *p, uint8_t *addr, uint64_t len)
 {
+	unsigned char there[AHEAD_CHUNK / NFE_PAGE_SIZE];
 	bool full;
 
-	return !p->file->hugetlb || (nfed_dma_in_file(p->file, p->offset, p->len, &full) && full);
+	if (p->file->hugetlb)
+		return nfed_dma_in_file(p->file, p->offset, p->len, &full) && full;
+	if (mincore(addr, len, there) < 0)
+		return false;
+	for (uint64_t i = 0; i < len / NFE_PAGE_SIZE; i++)
+		if ((there[i] & 1) == 0)
+			return false;
+	return true;
+}
+
+/* NORESERVE: a guest must not drain the hugepage pool by holes that it registers. */
+static int
+map_file(uint8_t *at, uint64_t len, int prot, int populate, const struct nfed_dma_file *file,
+	 uint64_t offset)
+{
+	const int flags = MAP_SHARED | MAP_FIXED | MAP_NORESERVE | populate;
+
+	return mmap(at, len, prot, flags, file->fd, (off_t)offset) == MAP_FAILED ? -errno : 0;
 }
 
 static int
 map_piece(uint8_t *base, const struct piece *p, uint32_t access, bool ahead)
 {
 	int prot = PROT_READ | ((access & NFE_ACCESS_WRITE) != 0 ? PROT_WRITE : 0);
-	int populate = ahead && has_pages(p) ? MAP_POPULATE : 0;
-	uint64_t lead = p->offset % p->file->block;
-	uint64_t len = lead + p->len;
+	uint64_t block = p->file->block, lead = p->offset % block;
+	uint64_t len = (lead + p->len + block - 1) / block * block, chunk;
 	uint8_t *want = base + p->delta - lead;
+	int rc;
 
-	len = (len + p->file->block - 1) / p->file->block * p->file->block;
-	/* NORESERVE: a guest must not drain the hugepage pool by holes that it registers. A base
-	 * that does not suit a smaller hugepage size is refused here, by EINVAL. */
-	if (mmap(want, len, prot, MAP_SHARED | MAP_FIXED | MAP_NORESERVE | populate, p->file->fd,
-		 (off_t)(p->offset - lead)) == MAP_FAILED)
-		return -errno;
-	return 0;
+	/* A base that does not suit a smaller hugepage size is refused here, by EINVAL. */
+	rc = map_file(want, len, prot, 0, p->file, p->offset - lead);
+	for (uint64_t at = 0; ahead && rc == 0 && at < len; at += chunk) {
+		chunk = block > AHEAD_CHUNK ? block : AHEAD_CHUNK;
+		chunk = chunk < len - at ? chunk : len - at;
+		if (has_pages(p, want + at, chunk))
+			rc = map_file(want + at, chunk, prot, MAP_POPULATE, p->file,
+				      p->offset - lead + at);
+	}
+	return rc;
 }
 
 static int
