@@ -8,6 +8,7 @@
  * of a real device would be.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -339,7 +340,7 @@ fb_mem_map(struct nfe_bus *bus, uint64_t iova, void *addr, size_t len, int fd, u
 
 	(void)addr;
 	(void)fd_offset;
-	if (fd < 0)
+	if (fd < 0 || fcntl(fd, F_GETFD) < 0)
 		return -EBADF;
 	pthread_mutex_lock(&d->lock);
 	rc = map_locked(d, iova, len);

@@ -509,6 +509,83 @@ taking_away_while_down_is_done_at_once(void)
 	return tear_down();
 }
 
+static enum fake_answer
+no_deregister(struct fake_device *d, const struct nfe_req *req, struct nfe_rsp *rsp)
+{
+	(void)rsp;
+	if (req->op == NFE_OP_DEREGISTER)
+		return d->arg != NULL ? FAKE_DIE : FAKE_SILENT;
+	return FAKE_ANSWER;
+}
+
+static int
+add_page(unsigned int page, uint32_t *key)
+{
+	uint64_t at = page * NFE_PAGE_SIZE;
+
+	return nfeh_region_add(guest.h, guest.mem + at, (uintptr_t)guest.mem + at, NFE_PAGE_SIZE,
+			       guest.fd, at, NFE_ACCESS_READ, key);
+}
+
+/* Regression: what a device did not answer to, or died at, was replayed for ever. */
+static int
+taken_away_from_a_device_that_fails_is_not_replayed(void)
+{
+	uint32_t first, second, third;
+
+	fake_device_init(&dev, "dev");
+	TEST_EQ(guest_attach_at(&guest, ADDRESS, 0, 0), 0);
+	TEST_EQ(add_page(0, &first), 0);
+	TEST_EQ(add_page(1, &second), 0);
+	TEST_EQ(add_page(2, &third), 0);
+	set_script(no_deregister);
+	TEST_EQ(nfeh_region_del(guest.h, first), -ETIMEDOUT);
+	TEST_TRUE(TEST_WAIT(guest_replayed(&guest, 1), WAIT_MS));
+	TEST_EQ(fake_device_count(&dev, NFE_OP_REGISTER), 3 + 2);
+	TEST_EQ(nfeh_region_del(guest.h, first), -ENOENT);
+	set_script(NULL);
+	dev.arg = &dev;
+	set_script(no_deregister);
+	TEST_EQ(nfeh_region_del(guest.h, second), 0);
+	set_script(NULL);
+	fake_device_power_on(&dev);
+	TEST_TRUE(TEST_WAIT(guest_replayed(&guest, 2), WAIT_MS));
+	TEST_EQ(fake_device_count(&dev, NFE_OP_REGISTER), 1);
+	TEST_EQ(nfeh_region_del(guest.h, third), 0);
+	return tear_down();
+}
+
+/* Regression: by then the numbers were nobody's, or another file's. */
+static int
+descriptors_closed_by_the_client_are_replayed_all_the_same(void)
+{
+	struct nfeh_piece pieces[2];
+	unsigned int before, open;
+	uint32_t key;
+
+	before = nb_open_fds();
+	fake_device_init(&dev, "dev");
+	TEST_EQ(guest_attach_at(&guest, ADDRESS, 0, 0), 0);
+	open = nb_open_fds();
+	for (unsigned int i = 0; i < 2; i++)
+		pieces[i] = (struct nfeh_piece){ dup(guest.fd), i * NFE_PAGE_SIZE, NFE_PAGE_SIZE };
+	TEST_EQ(nfeh_region_add_pieces(guest.h, guest.mem, (uintptr_t)guest.mem, pieces, 2,
+				       NFE_ACCESS_READ, &key), 0);
+	close(pieces[0].fd);
+	close(pieces[1].fd);
+	fake_device_die(&dev);
+	fake_device_power_on(&dev);
+	TEST_TRUE(TEST_WAIT(guest_replayed(&guest, 1), WAIT_MS));
+	TEST_EQ(guest_counters(&guest).refused, 0);
+	TEST_EQ(dev.nb_maps, 3);
+	TEST_EQ(nfeh_region_del(guest.h, key), 0);
+	TEST_EQ(nb_open_fds(), open);
+	TEST_EQ(add_page(0, &key), 0); /* left to the detach */
+	TEST_EQ(tear_down(), TEST_OK);
+	TEST_EQ(nb_open_fds(), before);
+	return TEST_OK;
+}
+
 static int
 detach_while_down_is_prompt(void)
 {
@@ -631,6 +708,8 @@ static const struct test_case cases[] = {
 	TEST_CASE(call_while_down_waits_for_the_device),
 	TEST_CASE(call_while_down_gives_up_after_two_seconds),
 	TEST_CASE(taking_away_while_down_is_done_at_once),
+	TEST_CASE(taken_away_from_a_device_that_fails_is_not_replayed),
+	TEST_CASE(descriptors_closed_by_the_client_are_replayed_all_the_same),
 	TEST_CASE(detach_while_down_is_prompt),
 	TEST_CASE(detach_during_a_replay_that_hangs_is_prompt),
 	TEST_CASE(replay_waits_while_the_device_is_busy),

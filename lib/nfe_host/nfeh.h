@@ -98,7 +98,7 @@ uint32_t nfeh_generation(const struct nfeh *h); /* counts replays of this proces
 /*
  * Memory. addr .. addr + len is page aligned and lies in fd from fd_offset; iova is what the bus
  * understands (a process on vfio-user: the address itself). access: NFE_ACCESS_*. Gives the key.
- * Remembered and replayed with the same key: the fds stay open until nfeh_region_del().
+ * Remembered and replayed with the same key, by a duplicate of fd: the caller may close its own.
  */
 int nfeh_region_add(struct nfeh *h, void *addr, uint64_t iova, uint64_t len, int fd,
 		    uint64_t fd_offset, uint32_t access, uint32_t *key);
@@ -111,7 +111,9 @@ struct nfeh_piece {
 int nfeh_region_add_pieces(struct nfeh *h, void *addr, uint64_t iova,
 			   const struct nfeh_piece *pieces, unsigned int nb_pieces,
 			   uint32_t access, uint32_t *key);
-int nfeh_region_del(struct nfeh *h, uint32_t key); /* -EBUSY: queues live in it */
+/* -EBUSY: queues live in it. -ETIMEDOUT: it is not replayed any more, but a device that does not
+ * answer may use it until it is left, which is begun. -ENOLINK: it may be replayed, try again. */
+int nfeh_region_del(struct nfeh *h, uint32_t key);
 
 struct nfeh_queue_conf { /* SET_QUEUE without what nfeh knows itself */
 	enum nfe_role role;

@@ -7,11 +7,15 @@
  * registers it again with the same keys on a new device. A key is the index of a slot and a tag
  * that changes at each use of the slot, so that a stale key fails at the device.
  *
- * The table belongs to struct nfeh; the memory and its fds stay the client's.
+ * The table belongs to struct nfeh, with duplicates of the fds: whatever stands in it may be
+ * replayed at any time, also after a client that could not deregister closed its own. The memory
+ * is the client's.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "nfeh_internal.h"
 
@@ -44,11 +48,41 @@ alloc_slot(struct nfeh *h)
 }
 
 static void
-free_slot(struct nfeh_region *r)
+free_pieces(struct nfeh_region *r)
 {
+	for (unsigned int i = 0; i < r->nb_pieces; i++)
+		if (r->pieces[i].fd >= 0)
+			close(r->pieces[i].fd);
 	free(r->pieces);
 	r->pieces = NULL;
+	r->nb_pieces = 0;
+}
+
+static void
+free_slot(struct nfeh_region *r)
+{
+	free_pieces(r);
 	r->key = 0; /* the tag stays for the next use */
+}
+
+/* On failure free_pieces() is left to the caller. */
+static int
+copy_pieces(struct nfeh_region *r, const struct nfeh_piece *pieces, unsigned int n)
+{
+	r->pieces = calloc(n, sizeof(*r->pieces));
+	if (r->pieces == NULL)
+		return -ENOMEM;
+	for (; r->nb_pieces < n; r->nb_pieces++) {
+		struct nfeh_piece *p = &r->pieces[r->nb_pieces];
+
+		*p = pieces[r->nb_pieces];
+		if (p->fd < 0)
+			continue; /* not every bus needs one */
+		p->fd = fcntl(p->fd, F_DUPFD_CLOEXEC, 0);
+		if (p->fd < 0)
+			return -errno;
+	}
+	return 0;
 }
 
 /* Let the bus reach all pieces; on failure none of them. -ERESTART: the device died. */
@@ -146,14 +180,9 @@ add_op(struct nfeh *h, void *arg)
 	r->iova = a->iova;
 	r->len = a->len;
 	r->access = a->access;
-	r->nb_pieces = a->nb_pieces;
-	r->pieces = calloc(a->nb_pieces, sizeof(*r->pieces));
-	if (r->pieces == NULL) {
-		free_slot(r);
-		return -ENOMEM;
-	}
-	memcpy(r->pieces, a->pieces, a->nb_pieces * sizeof(*r->pieces));
-	rc = nfeh_region_replay_locked(h, r);
+	rc = copy_pieces(r, a->pieces, a->nb_pieces);
+	if (rc == 0)
+		rc = nfeh_region_replay_locked(h, r);
 	if (rc < 0)
 		free_slot(r);
 	else
@@ -187,40 +216,61 @@ nfeh_region_add(struct nfeh *h, void *addr, uint64_t iova, uint64_t len, int fd,
 	return nfeh_region_add_pieces(h, addr, iova, &piece, 1, access, key);
 }
 
+struct del_args {
+	uint32_t key;
+	bool forgotten;
+};
+
+/* At the device and the bus. If the function fails under it, it is left, which is as good. */
+static int
+deregister_locked(struct nfeh *h, const struct nfeh_region *r)
+{
+	struct nfe_req req = { .reg = { .key = r->key } };
+	int rc = nfeh_call_locked(h, &req, NFE_OP_DEREGISTER, NULL);
+
+	if (rc < 0)
+		return rc;
+	rc = h->bus->ops->mem_unmap(h->bus, r->iova, r->len);
+	if (rc < 0)
+		nfeh_log(h, 1, "unmapping region 0x%08x: %s", r->key, strerror(-rc));
+	return 0;
+}
+
 static int
 del_op(struct nfeh *h, void *arg)
 {
-	uint32_t key = *(const uint32_t *)arg;
-	struct nfeh_region *r = nfeh_region_find_locked(h, key);
-	struct nfe_req req = { .reg = { .key = key } };
-	int rc;
+	struct del_args *a = arg;
+	struct nfeh_region *r = nfeh_region_find_locked(h, a->key);
+	int rc = 0;
 
+	if (a->forgotten)
+		return 0; /* again, now that the device is left */
 	if (r == NULL)
 		return -ENOENT;
-	if (nfeh_channel_uses_locked(h, key))
+	if (nfeh_channel_uses_locked(h, a->key))
 		return -EBUSY;
-	if (h->state == NFEH_STATE_UP) {
-		rc = nfeh_call_locked(h, &req, NFE_OP_DEREGISTER, NULL);
-		if (rc < 0)
-			return rc;
-		rc = h->bus->ops->mem_unmap(h->bus, r->iova, r->len);
-		if (rc < 0)
-			nfeh_log(h, 1, "unmapping region 0x%08x: %s", key, strerror(-rc));
-	}
+	if (h->state == NFEH_STATE_UP)
+		rc = deregister_locked(h, r);
+	if (rc < 0 && h->state == NFEH_STATE_UP)
+		return rc; /* the device refused, and still knows it */
 	free_slot(r);
-	return 0;
+	a->forgotten = true;
+	return rc;
 }
 
 int
 nfeh_region_del(struct nfeh *h, uint32_t key)
 {
-	return nfeh_run(h, del_op, &key, true);
+	struct del_args a = { .key = key };
+	int rc = nfeh_run(h, del_op, &a, true);
+
+	return rc == -ENOLINK && a.forgotten ? -ETIMEDOUT : rc;
 }
 
 void
 nfeh_regions_free(struct nfeh *h)
 {
 	for (uint32_t i = 0; i < h->info.max_regions; i++)
-		free(h->regions[i].pieces);
+		free_pieces(&h->regions[i]);
 	free(h->regions);
 }
