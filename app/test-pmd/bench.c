@@ -507,6 +507,18 @@ switch_up(void)
 }
 
 int
+switch_hang(void)
+{
+	return ask("hang");
+}
+
+int
+switch_go_on(void)
+{
+	return ask("go");
+}
+
+int
 switch_up_small(void)
 {
 	return ask("small");

@@ -91,6 +91,8 @@ int pool_wait_whole(struct rte_mempool *pool);
 int switch_down(void);
 int switch_up(void);
 int switch_up_small(void); /* one that gives each VIF one channel */
+int switch_hang(void);     /* it is stopped (kill -STOP) until switch_go_on() */
+int switch_go_on(void);
 uint64_t now_ms(void);
 
 #endif /* BENCH_H */

@@ -147,6 +147,42 @@ pool_born_while_the_switch_is_away(void)
 	return bench_remove_both();
 }
 
+/* Regression: a region that could not be deregistered was replayed with descriptors that were
+ * closed, and no switch took the port over any more. */
+static int
+memory_freed_while_the_switch_hangs_is_not_missed(void)
+{
+	static const char *const name[] = { "one", "two" };
+	struct rte_mempool *pool[2];
+	const struct traffic t = { .frames = 1000, .max_segs = 2 };
+
+	NEEDS_HOTPLUG();
+	TEST_EQ(bench_probe_both(), TEST_OK);
+	for (unsigned int i = 0; i < RTE_DIM(pool); i++) {
+		pool[i] = make_pool(name[i], 8000);
+		TEST_TRUE(pool[i] != NULL);
+	}
+	TEST_EQ(ports_up(&plain, &plain), TEST_OK);
+	TEST_EQ(traffic_run(&t), TEST_OK);
+	TEST_EQ(switch_hang(), TEST_OK);
+	for (unsigned int i = 0; i < RTE_DIM(pool); i++)
+		rte_mempool_free(pool[i]);
+	TEST_TRUE(nb_frees > 0);
+	TEST_EQ(switch_go_on(), TEST_OK);
+	TEST_EQ(wait_link(port_a, true, 20000), TEST_OK);
+	TEST_EQ(wait_link(port_b, true, 20000), TEST_OK);
+	TEST_EQ(traffic_run(&t), TEST_OK);
+	TEST_TRUE(port_xstat(port_a, "replays") + port_xstat(port_b, "replays") > 0);
+	TEST_EQ(switch_down(), TEST_OK);
+	TEST_EQ(wait_link(port_a, false, 2000), TEST_OK);
+	TEST_EQ(switch_up(), TEST_OK);
+	TEST_EQ(wait_link(port_a, true, 20000), TEST_OK);
+	TEST_EQ(wait_link(port_b, true, 20000), TEST_OK);
+	TEST_EQ(traffic_run(&t), TEST_OK);
+	TEST_EQ(ports_down(), TEST_OK);
+	return bench_remove_both();
+}
+
 #define EXTERNAL_BYTES (4u << 20)
 
 /* Memory of the application's own that EAL was told of, without a file descriptor. */
@@ -209,6 +245,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(pools_come_and_go_while_the_port_runs),
 	TEST_CASE(region_of_which_a_part_was_freed_outlives_the_switch),
 	TEST_CASE(pool_born_while_the_switch_is_away),
+	TEST_CASE(memory_freed_while_the_switch_hangs_is_not_missed),
 	TEST_CASE(external_memory_is_refused),
 };
 TEST_SUITE(memory, cases);

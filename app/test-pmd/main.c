@@ -9,9 +9,9 @@
  *	test-pmd [EAL options] -d librte_net_nfe.so -- SOCKET_DIR CASE[,CASE...] [DEVICE_ARGS]
  *
  * The switch has the VIFs "a" and "b" there; "pci" instead are the functions 0000:01:00.0 and
- * 0000:02:00.0 of a VM. app/test-system/test_pmd.py starts both; a case that
- * needs the switch away asks for it by a line on stdout ("@down N", "@up N", "@small N") and goes on at the
- * next line on stdin. Exit code: 0 passed, 77 skipped, with the reason on the last line, else
+ * 0000:02:00.0 of a VM. app/test-system/test_pmd.py starts both; a case that needs the switch away
+ * asks for it by a line on stdout ("@down N", "@up N", "@small N", "@hang N", "@go N") and goes on
+ * at the next line on stdin. Exit code: 0 passed, 77 skipped, with the reason on the last line, else
  * failed.
  */
 #include <stdlib.h>

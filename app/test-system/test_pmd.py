@@ -9,6 +9,7 @@ for the cases with memory that EAL allocates later; they are skipped without.
     test_pmd.py [CASE...]"""
 import os
 import re
+import signal
 import sys
 
 from lab import ROOT, Lab, LabError, Tap, expect
@@ -101,6 +102,8 @@ class Bench:
     def obey(self, process, wish):
         if wish == "down":
             self.switch.kill()
+        elif wish in ("hang", "go"):
+            os.kill(self.switch.pid, signal.SIGSTOP if wish == "hang" else signal.SIGCONT)
         else:
             config = self.small if wish == "small" else self.config
             self.switch = self.lab.start_switch(config)
@@ -112,7 +115,7 @@ class Bench:
         asked = 0
         while True:
             try:
-                found = process.wait_log(rf"^@(down|up|small) {asked + 1}$", CASE_S)
+                found = process.wait_log(rf"^@(down|up|small|hang|go) {asked + 1}$", CASE_S)
             except LabError:
                 if process.alive():
                     raise

@@ -19,8 +19,9 @@
  * becomes one region per run of pages that follow each other there (nfe_run.h), and several map
  * entries point into it.
  *
- * The file descriptors are duplicates: EAL closes its own when it frees a page, but a region of
- * which a part was freed has to be replayed whole when the device dies.
+ * EAL closes its file descriptors when it frees a page, but a region of which a part was freed has
+ * to be replayed whole when the device dies. So the host end has duplicates of those of a region,
+ * and here are some as long as it waits to be registered.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -56,7 +57,7 @@ struct nfe_region { /* registered; or not yet: key 0 */
 	uint64_t iova;
 	uint32_t key;
 	unsigned int nb_pieces;
-	struct nfeh_piece *pieces; /* fds are ours */
+	struct nfeh_piece *pieces; /* until registered; fds are ours */
 };
 
 struct nfe_mem {
@@ -175,11 +176,15 @@ region_register(struct nfe_port *port, struct nfe_region *r)
 	if (ret < 0) {
 		nfeh_region_del(port->h, r->key);
 		r->key = 0;
+		return ret;
 	}
-	return ret;
+	pieces_free(r);
+	return 0;
 }
 
 static void retry_alarm(void *arg);
+static void pending_cut_locked(struct nfe_port *port, const struct nfe_region *r, uintptr_t va,
+			       uint64_t len);
 
 static void
 retry_later(struct nfe_port *port)
@@ -225,6 +230,7 @@ run_register(struct nfe_port *port, struct nfe_region *r, const struct nfe_part 
 		ret = map_insert(port, part[i].va, part[i].len, r->key,
 				 part[i].iova - part[0].iova);
 	if (ret == 0) {
+		pieces_free(r);
 		LIST_INSERT_HEAD(&port->mem->regions, r, next);
 		return 0;
 	}
@@ -291,6 +297,29 @@ range_register_locked(struct nfe_port *port, struct nfe_region *r)
 	return port->by_iova ? runs_add_locked(port, r->va, r->len) : region_register(port, r);
 }
 
+/* Nothing is left of a region but, if it waits for the device, what lies around va .. va + len. A
+ * device that is away may get it in its replay: then it stays here, to be taken away later. */
+static int
+region_remove_locked(struct nfe_port *port, struct nfe_region *r, uintptr_t va, uint64_t len)
+{
+	int ret = 0;
+
+	if (r->key == 0)
+		pending_cut_locked(port, r, va, len);
+	else
+		ret = nfeh_region_del(port->h, r->key);
+	if (ret < 0)
+		NFE_LOG(WARNING, "%s: region %#x is freed, but not deregistered: %s", port->name,
+			r->key, strerror(-ret));
+	if (device_is_away(ret)) {
+		retry_later(port);
+		return ret;
+	}
+	LIST_REMOVE(r, next);
+	region_free(r);
+	return ret;
+}
+
 /* EAL's interrupt thread. A read lock keeps EAL from freeing the pages meanwhile. */
 static void
 retry_alarm(void *arg)
@@ -305,8 +334,11 @@ retry_alarm(void *arg)
 	mem->retrying = false;
 	for (r = LIST_FIRST(&mem->regions); r != NULL && !device_is_away(ret); r = next) {
 		next = LIST_NEXT(r, next);
-		if (r->key != 0)
+		if (r->key != 0) {
+			if (!nfe_map_has_key(port->map, r->key))
+				ret = region_remove_locked(port, r, 0, 0);
 			continue;
+		}
 		ret = range_register_locked(port, r);
 		if (device_is_away(ret)) {
 			retry_later(port);
@@ -367,22 +399,6 @@ pending_cut_locked(struct nfe_port *port, const struct nfe_region *r, uintptr_t 
 		mem_add_locked(port, r->va, va - r->va);
 	if (va + len < r->va + r->len)
 		mem_add_locked(port, va + len, r->va + r->len - (va + len));
-}
-
-static void
-region_remove_locked(struct nfe_port *port, struct nfe_region *r, uintptr_t va, uint64_t len)
-{
-	int ret = 0;
-
-	LIST_REMOVE(r, next);
-	if (r->key == 0)
-		pending_cut_locked(port, r, va, len);
-	else
-		ret = nfeh_region_del(port->h, r->key);
-	if (ret < 0)
-		NFE_LOG(WARNING, "%s: region %#x is freed, but not deregistered: %s", port->name,
-			r->key, strerror(-ret));
-	region_free(r);
 }
 
 static void
