@@ -178,7 +178,8 @@ chan_hold(struct nfe_port *port, uint16_t i)
 	return ret;
 }
 
-/* What is on the channel now may be used. Frozen: thaw opens, and the first burst fills. */
+/* What is on the channel now may be used. Frozen: thaw opens, and the first burst fills. Who sleeps
+ * may have armed the queue while it was made anew and seen nothing of what lies in it. */
 static void
 chan_release(struct nfe_port *port, uint16_t i)
 {
@@ -190,6 +191,8 @@ chan_release(struct nfe_port *port, uint16_t i)
 		if (port->rxq[i] != NULL)
 			nfe_rx_refill(port->rxq[i]);
 		nfeh_gates_open(gates, chan_gates_locked(port, i, gates));
+		if (port->rx_intr && port->rxq[i] != NULL)
+			nfeh_irq_raise(port->h, i + 1);
 	}
 	pthread_mutex_unlock(&port->lock);
 }
