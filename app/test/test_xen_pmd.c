@@ -213,6 +213,27 @@ frames_of_9000_bytes_travel_in_chains(void)
 	return server_close(&s);
 }
 
+/* Regression: fewer buffers were posted than had to be free before new ones were. */
+static int
+fewer_buffers_than_the_free_threshold_are_posted_again(void)
+{
+	const struct rte_eth_rxconf conf = { .rx_free_thresh = 500 };
+	struct rte_eth_rxq_info info;
+	static struct server s;
+
+	srandom(18);
+	TEST_EQ(server_open(&s), TEST_OK);
+	TEST_EQ(port_up("xen=0,share_kib=1024", 512, RTE_ETHER_MTU), TEST_OK);
+	TEST_EQ(rte_eth_dev_stop(port), 0);
+	TEST_EQ(rte_eth_rx_queue_setup(port, 0, 512, SOCKET_ID_ANY, &conf, pool), 0);
+	TEST_EQ(rte_eth_dev_start(port), 0);
+	TEST_EQ(rte_eth_rx_queue_info_get(port, 0, &info), 0);
+	TEST_TRUE(info.conf.rx_free_thresh < 500); /* else the share has room for all */
+	TEST_EQ(exchange(50, 1514), TEST_OK);
+	TEST_EQ(port_down(), TEST_OK);
+	return server_close(&s);
+}
+
 /* While the application has no mbufs, what arrived waits. */
 static int
 empty_pool_delays_frames_and_loses_none(void)
@@ -528,6 +549,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(foreign_port_is_reset),
 	TEST_CASE(frames_of_all_lengths_come_back_intact),
 	TEST_CASE(frames_of_9000_bytes_travel_in_chains),
+	TEST_CASE(fewer_buffers_than_the_free_threshold_are_posted_again),
 	TEST_CASE(empty_pool_delays_frames_and_loses_none),
 	TEST_CASE(back_end_killed_and_started_loses_no_frame),
 	TEST_CASE(restored_domain_goes_on),

@@ -102,6 +102,7 @@ nfe_copy_rx_setup(struct nfe_rxq *q, int socket)
 	b->pool = q->pool;
 	q->pool = pool;
 	q->fill_max = RTE_MIN(q->size, n - RX_SPARE);
+	q->free_thresh = RTE_MIN(q->free_thresh, RTE_MAX(q->fill_max / 4, 1u)); /* can be reached */
 	q->bounce = b;
 	return 0;
 }
