@@ -155,8 +155,7 @@ make_bad(enum bad bad, union nfe_msg m[4], unsigned int *n, struct vif_rx_counte
 	case BAD_REQ: m[0].type = NFE_MSG_REQ; return &c->bad_type;
 	case BAD_FLAGS: m[0].flags = NFE_MSG_F_GSO; return &c->bad_type;
 	case BAD_RUNT: m[0].type = NFE_MSG_INLINE; m[0].in.len = 13; return &c->bad_len;
-	case BAD_INLINE_LEN: m[0].type = NFE_MSG_INLINE; m[0].in.len = 125; *n = 3;
-		return &c->bad_len;
+	case BAD_INLINE_LEN: m[0].type = NFE_MSG_INLINE; m[0].in.len = 125; return &c->bad_len;
 	case BAD_COOKIE: m[0].rx.cookie = UINT32_MAX; return &c->bad_cookie;
 	case BAD_COOKIE_FREE: m[0].rx.cookie = BUFS - 1; return &c->bad_cookie;
 	case BAD_LEN_0: m[0].rx.len = 0; return &c->bad_len;
@@ -303,6 +302,40 @@ message_cut_by_a_short_peek_is_left_for_the_next_one(void)
 	return TEST_OK;
 }
 
+/* Regression: an application that peeks at 32 cells was told for ever to peek again. */
+static int
+inline_message_beyond_every_peek_is_refused(void)
+{
+	static const uint32_t to_host[] = { 124, UINT16_MAX }; /* what the device said at attach */
+
+	for (unsigned int i = 0; i < RTE_DIM(to_host); i++) {
+		struct dev dev;
+		struct vif *vif = dev_open(&dev, 0);
+		union nfe_msg m[RING / 2 + 1] = { 0 };
+		uint8_t frame[100] = { 1 };
+		struct rte_ring_zc_data zc;
+		struct vif_rx rx;
+		unsigned int n;
+
+		vif->info.inline_to_host = to_host[i];
+		for (unsigned int k = 0; k < RTE_DIM(m); k++)
+			m[k].type = NFE_MSG_NOP;
+		m[0].type = NFE_MSG_INLINE;
+		m[0].in.len = (RTE_DIM(m) - 1) * NFE_MSG_SIZE; /* all of it is published */
+		dev_give(&dev, m, RTE_DIM(m));
+		n = rte_ring_dequeue_zc_burst_elem_start(vif_recv_ring(vif), 64, 32, &zc, NULL);
+		TEST_EQ(n, 32);
+		TEST_EQ(vif_msg_read(vif, zc.ptr1, n, &rx), 1);
+		TEST_EQ(rx.len, 0);
+		TEST_EQ(vif->counters.bad_len, 1);
+		rte_ring_dequeue_zc_elem_finish(vif_recv_ring(vif), 1);
+		TEST_EQ(dev_deliver(&dev, frame, 100), 0);
+		TEST_EQ(vif_recv(vif, frame, sizeof(frame)), 100);
+		dev_close(vif);
+	}
+	return TEST_OK;
+}
+
 static int
 attach_refuses_bad_configuration(void)
 {
@@ -443,6 +476,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(message_cut_by_a_short_peek_is_left_for_the_next_one),
 	TEST_CASE(hinted_message_is_byte_for_byte_the_contract),
 	TEST_CASE(hints_from_the_device_are_checked),
+	TEST_CASE(inline_message_beyond_every_peek_is_refused),
 	TEST_CASE(attach_refuses_bad_configuration),
 };
 TEST_SUITE(vif, cases);

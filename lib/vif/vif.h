@@ -100,7 +100,8 @@ void vif_buf_put_burst(struct vif *vif, const uint32_t *bufs, unsigned int n);
  * allocated can be granted, always. */
 int vif_mem_add(struct vif *vif, void *addr, size_t len, int fd, uint64_t fd_offset,
 		uint32_t *key);
-int vif_mem_del(struct vif *vif, uint32_t key); /* -ENOENT */
+/* -ENOENT; -ETIMEDOUT: it is gone, but a switch that did not answer may still use it for a moment. */
+int vif_mem_del(struct vif *vif, uint32_t key);
 
 /* Post up to n free buffers for receiving; returns how many. At most half of all buffers are ever
  * posted, so that sending isn't starved. vif_attach() posts the first, vif_recv() does it too. */
@@ -172,9 +173,9 @@ struct vif_rx { /* a received message, checked */
 /*
  * Take a received message apart. cells: where rte_ring_dequeue_zc_burst_elem_start() points, with
  * nb_cells of them contiguous. Returns the cells used, for the dequeue's finish; 0: the message
- * goes on in cells that you did not peek at, finish and peek again (32 cells always suffice up to
- * inline frames of 2 KB). Once per message and in order: it keeps the account of the fill ring
- * that a restart of the switch needs (8.2).
+ * goes on in cells that you did not peek at, finish and peek again (32 cells always suffice: an
+ * inline frame that is longer is refused). Once per message and in order: it keeps the account of
+ * the fill ring that a restart of the switch needs (8.2).
  */
 unsigned int vif_msg_read(struct vif *vif, const union nfe_msg *cells, unsigned int nb_cells,
 			  struct vif_rx *rx);

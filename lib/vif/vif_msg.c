@@ -117,6 +117,22 @@ vif_msg_cells(const struct vif *vif, const union nfe_msg *msg)
 	}
 }
 
+/* No longer than what an application's peek has room for, whatever the switch allows itself: else
+ * it would look at the same message for ever. */
+static bool
+inline_len_ok(const struct vif *vif, uint32_t len)
+{
+	return len >= NFE_MIN_FRAME && len <= RTE_MIN(vif->info.inline_to_host, VIF_RECV_INLINE);
+}
+
+unsigned int
+vif_msg_recv_cells(const struct vif *vif, const union nfe_msg *msg)
+{
+	if (msg->type == NFE_MSG_INLINE && !inline_len_ok(vif, msg->in.len))
+		return 1;
+	return vif_msg_cells(vif, msg);
+}
+
 /* A posted buffer comes back: it is the application's now. */
 static bool
 take_posted(struct vif *vif, uint32_t cookie)
@@ -147,7 +163,7 @@ read_inline(struct vif *vif, const union nfe_msg *msg, const union nfe_msg *cell
 		vif->counters.bad_type++;
 		return;
 	}
-	if (msg->in.len < NFE_MIN_FRAME || msg->in.len > vif->info.inline_to_host) {
+	if (!inline_len_ok(vif, msg->in.len)) {
 		vif->counters.bad_len++;
 		return;
 	}
@@ -305,7 +321,7 @@ vif_msg_read(struct vif *vif, const union nfe_msg *cells, unsigned int nb_cells,
 	if (nb_cells == 0)
 		return 0;
 	nfe_cell64_copy(&msg, cells);
-	n = vif_msg_cells(vif, &msg);
+	n = vif_msg_recv_cells(vif, &msg);
 	for (unsigned int i = VIF_CELLS_AHEAD; i < VIF_CELLS_AHEAD + n && i < nb_cells; i++)
 		__builtin_prefetch(&cells[i]);
 	if (n <= nb_cells) {

@@ -24,6 +24,7 @@
 
 #define VIF_CHANNEL 1u        /* the one data channel that the library uses */
 #define VIF_CELLS_AHEAD 16u   /* prefetched for reading */
+#define VIF_RECV_INLINE (NFE_INLINE_ONE + 31u * NFE_MSG_SIZE) /* bytes; 32 cells hold the message */
 #define VIF_BURST 64u         /* buffers taken and given at once, cells prefetched for writing */
 #define VIF_BUF_NONE UINT32_MAX
 /* Buffers of sent messages are held until so many follow them, a quarter of all buffers at most: then
@@ -131,6 +132,8 @@ vif_sent_at(const struct vif *vif, uint32_t index)
 
 /* vif_msg.c: cells of the message, 1 if it makes no sense. */
 unsigned int vif_msg_cells(const struct vif *vif, const union nfe_msg *msg);
+/* Of one from the switch: one, if it is not to be trusted. */
+unsigned int vif_msg_recv_cells(const struct vif *vif, const union nfe_msg *msg);
 
 /* vif_replay.c: nfeh_client_ops.indices */
 void vif_replay_indices(void *ctx, uint16_t channel, enum nfe_role role, uint32_t *prod,

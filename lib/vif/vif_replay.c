@@ -39,7 +39,7 @@ last_fill_end(const struct vif *vif, uint32_t *fill_end)
 			*fill_end = msg.rx.fill_end;
 		else if (msg.type == NFE_MSG_RET)
 			*fill_end = msg.ret.fill_end;
-		n = RTE_MIN(vif_msg_cells(vif, &msg), left);
+		n = RTE_MIN(vif_msg_recv_cells(vif, &msg), left);
 		index += n;
 		left -= n;
 	}
