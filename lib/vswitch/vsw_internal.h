@@ -28,6 +28,7 @@
 #define VSW_CELL_COST 192      /* bytes that a cell costs an lcore besides those of its frame */
 #define VSW_NODES 1024         /* staged runs of frames before a flush */
 #define VSW_MAX_BUFS 14        /* buffers of one received frame: what one RET gives back */
+#define VSW_STORM_KICKS 64 /* without work, one soon after the other (vsw_lcore.c) */
 #define VSW_INLINE_CELLS 9     /* of VSW_INLINE_MAX; fewer than VSW_MIN_BURST */
 #define VSW_NO_NODE UINT16_MAX
 #define VSW_LEARN_SHIFT 48     /* note for the control thread: MAC below, port id above */
@@ -77,12 +78,8 @@ struct vsw_chan { /* a running channel of a VIF */
 	/* lcore's own */
 	struct vsw_chan *next, *prev; /* ring of the hot ones of its port on this lcore */
 	bool hot;
-	bool kicked;          /* went hot by a kick and found nothing yet */
 	bool returns;         /* went hot by a kick soon after it had fallen idle */
 	uint64_t last_work;   /* TSC */
-	uint64_t hold_until;  /* TSC; kick storm: stays hot (rule 10) */
-	uint64_t storm_since; /* TSC */
-	unsigned int spurious;
 	struct vsw_fdb_cache fdb_cache;
 	/* receive side, any lcore under lock */
 	struct vsw_dst dst;
@@ -182,6 +179,10 @@ struct vsw_share { /* of a port in an lcore's time: deficit round robin */
 	unsigned int weight;
 	unsigned int nb_hot;
 	unsigned int at;       /* in active[] */
+	uint64_t kicked;       /* TSC; no channel has found work since. 0: one has */
+	unsigned int spurious; /* such kicks since storm_since */
+	uint64_t storm_since;  /* TSC */
+	uint64_t hold_until;   /* TSC; kick storm: all its channels stay hot (rule 10) */
 };
 
 struct vsw_node { /* a run of frames */
@@ -270,7 +271,7 @@ struct vsw {
 	struct vsw_takers *takers, takers_of[2]; /* that in use, and the spare one */
 	struct rte_rcu_qsbr *qsbr;
 	struct rte_ring *learn; /* u64: mac | port << 48, from lcores to the control thread */
-	uint64_t idle_tsc, look_tsc, quiet_look_tsc, storm_tsc;
+	uint64_t idle_tsc, look_tsc, quiet_look_tsc, storm_tsc, hold_tsc;
 	struct nfed_allowance_limit flood;
 	uint64_t fault_look_tsc; /* between two looks at the faults of an lcore */
 	struct nfed_allowance_limit faults_watch;
