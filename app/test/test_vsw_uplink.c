@@ -6,10 +6,11 @@
  * Several uplinks of one switch: each has buffers of its own, and nothing passes from one to
  * another. How frames get to and from an uplink is test_vsw_policy.c's.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include <rte_dev.h>
-#include <rte_ethdev.h>
+#include <ethdev_driver.h>
 
 #include "test_vsw_fixture.h"
 
@@ -137,8 +138,64 @@ uplink_without_buffers_starves_no_other(void)
 	return sw_close(&sw);
 }
 
+static struct { /* a net_ring whose promiscuous mode fails, and what was done to it */
+	const struct eth_dev_ops *real;
+	char pool[RTE_MEMPOOL_NAMESIZE];
+	unsigned int stopped, closed; /* while it had its pool */
+} bad;
+
+static int
+bad_promiscuous(struct rte_eth_dev *dev)
+{
+	(void)dev;
+	return -EIO;
+}
+
+static int
+bad_stop(struct rte_eth_dev *dev)
+{
+	bad.stopped += rte_mempool_lookup(bad.pool) != NULL;
+	return bad.real->dev_stop(dev);
+}
+
+static int
+bad_close(struct rte_eth_dev *dev)
+{
+	bad.closed += rte_mempool_lookup(bad.pool) != NULL;
+	return bad.real->dev_close(dev);
+}
+
+/* Regression: the pool was freed under a device that ran on with its mbufs. */
+static int
+device_that_fails_late_is_closed_before_its_pool_goes(void)
+{
+	struct vsw_uplink_conf conf = { .name = "bad" };
+	struct vsw_port *port;
+	static struct eth_dev_ops ops;
+	struct sw sw;
+
+	SW_DO(sw_open(&sw, NULL));
+	TEST_EQ(rte_eal_hotplug_add("vdev", "net_ring_bad", ""), 0);
+	TEST_EQ(rte_eth_dev_get_port_by_name("net_ring_bad", &conf.ethdev), 0);
+	snprintf(bad.pool, sizeof(bad.pool), "vsw_uplink_%u", conf.ethdev);
+	bad.real = rte_eth_devices[conf.ethdev].dev_ops;
+	ops = *bad.real;
+	ops.promiscuous_enable = bad_promiscuous;
+	ops.dev_stop = bad_stop;
+	ops.dev_close = bad_close;
+	rte_eth_devices[conf.ethdev].dev_ops = &ops;
+	TEST_EQ(vsw_uplink_add(sw.vsw, &conf, &port), -EIO);
+	TEST_EQ(bad.stopped, 1);
+	TEST_EQ(bad.closed, 1);
+	TEST_TRUE(rte_mempool_lookup(bad.pool) == NULL);
+	TEST_TRUE(!rte_eth_dev_is_valid_port(conf.ethdev));
+	TEST_EQ(rte_eal_hotplug_remove("vdev", "net_ring_bad"), 0);
+	return sw_close(&sw);
+}
+
 static const struct test_case cases[] = {
 	TEST_CASE(nothing_passes_from_uplink_to_uplink),
 	TEST_CASE(uplink_without_buffers_starves_no_other),
+	TEST_CASE(device_that_fails_late_is_closed_before_its_pool_goes),
 };
 TEST_SUITE(vsw_uplink, cases);

@@ -89,6 +89,17 @@ ethdev_start(struct vsw *sw, struct vsw_uplink *u, bool offload)
 	return rc;
 }
 
+/* The device first: its queues hold mbufs of the pool. Without a pool nothing of it was touched. */
+static void
+ethdev_close(struct vsw_uplink *u)
+{
+	if (u->pool == NULL)
+		return;
+	rte_eth_dev_stop(u->ethdev);
+	rte_eth_dev_close(u->ethdev);
+	rte_mempool_free(u->pool);
+}
+
 int
 vsw_uplink_start(struct vsw *sw, struct vsw_port *port, const struct vsw_uplink_conf *conf)
 {
@@ -105,10 +116,10 @@ vsw_uplink_start(struct vsw *sw, struct vsw_port *port, const struct vsw_uplink_
 	u->fdb_cache.gen = vsw_fdb_gen(sw->fdb) - 1;
 	rc = ethdev_start(sw, u, conf->offload);
 	if (rc != 0)
-		goto free_uplink;
+		goto close_ethdev;
 	rc = slot = vsw_slot_alloc(sw);
 	if (slot < 0)
-		goto stop_ethdev;
+		goto close_ethdev;
 	rte_eth_dev_get_mtu(conf->ethdev, &mtu);
 	rte_eth_macaddr_get(conf->ethdev, &mac);
 	u->dst = (struct vsw_dst){ .slot = (uint16_t)slot, .port = port };
@@ -119,10 +130,8 @@ vsw_uplink_start(struct vsw *sw, struct vsw_port *port, const struct vsw_uplink_
 	port->mac = vsw_mac_u64(mac.addr_bytes);
 	return 0;
 
-stop_ethdev:
-	rte_eth_dev_stop(conf->ethdev);
-free_uplink:
-	rte_mempool_free(u->pool);
+close_ethdev:
+	ethdev_close(u);
 	rte_free(u);
 	return rc;
 }
@@ -138,9 +147,7 @@ void
 vsw_uplink_stop(struct vsw *sw, struct vsw_port *port)
 {
 	vsw_slot_free(sw, port->uplink->dst.slot);
-	rte_eth_dev_stop(port->uplink->ethdev);
-	rte_eth_dev_close(port->uplink->ethdev);
-	rte_mempool_free(port->uplink->pool);
+	ethdev_close(port->uplink);
 	rte_free(port->uplink);
 	port->uplink = NULL;
 }
