@@ -363,7 +363,6 @@ frames_wait_when_the_pool_is_empty(void)
 	return TEST_OK;
 }
 
-/* A tag of the mbuf's is in the cells, and not in the mbuf. */
 /* Copy mode: a burst into a queue that is full, and whose device reads nothing, returns. */
 static int
 copies_do_not_wait_for_room(void)
@@ -385,10 +384,24 @@ copies_do_not_wait_for_room(void)
 	return TEST_OK;
 }
 
+/* Cells of this frame with a tag: how many. */
+static uint32_t
+write_tagged(uint8_t *cells, const uint8_t *frame, uint32_t len)
+{
+	static const uint8_t tag[] = { 0x81, 0x00, 0x61, 0x23 };
+	uint8_t tagged[LONGEST];
+
+	memcpy(tagged, frame, 12);
+	memcpy(tagged + 12, tag, sizeof(tag));
+	memcpy(tagged + 16, frame + 12, len - 12);
+	return write_inline(cells, tagged, len + 4);
+}
+
+/* A tag of the mbuf's is in the cells, and not in the mbuf. */
 static int
 tagged_frames_make_cells_without_stale_bytes(void)
 {
-	uint8_t want[5 * NFE_MSG_SIZE] __attribute__((aligned(64))), tagged[NFE_INLINE_SHORT];
+	uint8_t want[5 * NFE_MSG_SIZE] __attribute__((aligned(64)));
 	struct tx t;
 
 	TEST_EQ(setup(), TEST_OK);
@@ -397,22 +410,77 @@ tagged_frames_make_cells_without_stale_bytes(void)
 	t.q.hint_flags = RTE_MBUF_F_TX_VLAN;
 	for (uint32_t len = NFE_MIN_FRAME; len <= NFE_INLINE_SHORT - 4; len++) {
 		struct rte_mbuf *m = make_frame(len);
-		const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
 		uint32_t nb;
 
 		m->ol_flags = RTE_MBUF_F_TX_VLAN;
 		m->vlan_tci = 0x6123;
-		memcpy(tagged, frame, 12);
-		memcpy(tagged + 12, (const uint8_t[]){ 0x81, 0x00, 0x61, 0x23 }, 4);
-		memcpy(tagged + 16, frame + 12, len - 12);
 		memset(t.cells, CANARY, sizeof(t.cells));
-		nb = write_inline(want, tagged, len + 4);
+		nb = write_tagged(want, rte_pktmbuf_mtod(m, const uint8_t *), len);
 		TEST_EQ(nfe_tx_burst_hints(&t.q, &m, 1), 1);
 		TEST_MEM_EQ(&t.cells[((t.db - nb) & (SIZE - 1)) * NFE_MSG_SIZE], want,
 			    nb * NFE_MSG_SIZE);
 		t.status.sq_cons = t.db;
 		nfe_tx_reclaim(&t.q, UINT32_MAX, 0, 0);
 	}
+	TEST_TRUE(rte_mempool_full(pool));
+	return TEST_OK;
+}
+
+/* The same bytes, the first of them in an mbuf by themselves. */
+static struct rte_mbuf *
+split_frame(struct rte_mbuf *m, uint16_t first)
+{
+	struct rte_mbuf *head = rte_pktmbuf_alloc(pool);
+
+	if (head == NULL)
+		return NULL;
+	memcpy(rte_pktmbuf_append(head, first), rte_pktmbuf_mtod(m, void *), first);
+	rte_pktmbuf_adj(m, first);
+	return rte_pktmbuf_chain(head, m) == 0 ? head : NULL;
+}
+
+/* Regression: with a tag it was dropped, if it was not one of the shortest. */
+static int
+tagged_frames_from_unregistered_memory_go_inline(void)
+{
+	uint8_t want[5 * NFE_MSG_SIZE] __attribute__((aligned(64)));
+	struct nfe_map *none = nfe_map_alloc(0);
+	struct rte_mbuf *m;
+	struct tx t;
+
+	TEST_EQ(setup(), TEST_OK);
+	TEST_TRUE(none != NULL);
+	srand(4);
+	rte_atomic_store_explicit(&port.map, none, rte_memory_order_release);
+	tx_init(&t);
+	t.q.hint_flags = RTE_MBUF_F_TX_VLAN;
+	t.q.inline_len = t.q.short_len = NFE_INLINE_ONE;
+	t.q.max_segs = 2;
+	for (uint32_t len = NFE_MIN_FRAME; len <= LONGEST - 4; len++) {
+		uint32_t nb;
+
+		m = make_frame(len);
+		TEST_TRUE(m != NULL);
+		nb = write_tagged(want, rte_pktmbuf_mtod(m, const uint8_t *), len);
+		if (len % 2 == 0)
+			m = split_frame(m, 1 + len % 13);
+		TEST_TRUE(m != NULL);
+		m->ol_flags = RTE_MBUF_F_TX_VLAN;
+		m->vlan_tci = 0x6123;
+		memset(t.cells, CANARY, sizeof(t.cells));
+		TEST_EQ(nfe_tx_burst_hints(&t.q, &m, 1), 1);
+		TEST_MEM_EQ(&t.cells[((t.db - nb) & (SIZE - 1)) * NFE_MSG_SIZE], want,
+			    nb * NFE_MSG_SIZE);
+		t.status.sq_cons = t.db;
+		nfe_tx_reclaim(&t.q, UINT32_MAX, 0, 0);
+	}
+	TEST_EQ(t.q.count.drop_unregistered, 0);
+	m = make_frame(LONGEST - 3); /* more than the device takes inline */
+	m->ol_flags = RTE_MBUF_F_TX_VLAN;
+	TEST_EQ(nfe_tx_burst_hints(&t.q, &m, 1), 1);
+	TEST_EQ(t.q.count.drop_unregistered, 1);
+	rte_atomic_store_explicit(&port.map, NULL, rte_memory_order_release);
+	free(none);
 	TEST_TRUE(rte_mempool_full(pool));
 	return TEST_OK;
 }
@@ -617,6 +685,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(frames_wait_when_the_pool_is_empty),
 	TEST_CASE(copies_do_not_wait_for_room),
 	TEST_CASE(tagged_frames_make_cells_without_stale_bytes),
+	TEST_CASE(tagged_frames_from_unregistered_memory_go_inline),
 	TEST_CASE(hash_and_checksum_come_into_the_mbuf),
 	TEST_CASE(frames_cut_off_in_their_tag_are_not_stripped),
 	TEST_CASE(small_buffers_are_not_overrun),

@@ -192,10 +192,7 @@ tx_copy(struct nfe_txq *q, const struct rte_mbuf *m)
 static inline bool
 tx_needs_copy(const struct nfe_txq *q, const struct rte_mbuf *m)
 {
-	uint32_t tag = nfe_vlan_added(m);
-
-	return m->pkt_len + tag > (tag ? q->short_len : q->inline_len) &&
-	       m->pkt_len <= q->max_frame;
+	return m->pkt_len + nfe_vlan_added(m) > q->inline_len && m->pkt_len <= q->max_frame;
 }
 
 static uint16_t

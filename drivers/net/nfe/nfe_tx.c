@@ -116,12 +116,13 @@ tx_room(struct nfe_txq *q, uint32_t cells)
 	return tx_cell(q, q->prod);
 }
 
+/* tag: bytes that are inserted, 0 or NFE_VLAN_TAG. */
 static bool
-tx_fill_inline(struct nfe_txq *q, struct rte_mbuf *m)
+tx_fill_inline(struct nfe_txq *q, struct rte_mbuf *m, uint32_t tag)
 {
-	uint32_t cells = nfe_inline_cells(m->pkt_len), left = m->pkt_len;
+	uint32_t len = m->pkt_len + tag, cells = nfe_inline_cells(len), left = m->pkt_len, skip = 0;
 	uint8_t *cell = tx_room(q, cells), *end;
-	struct nfe_msg_inline head = { .type = NFE_MSG_INLINE, .len = m->pkt_len };
+	struct nfe_msg_inline head = { .type = NFE_MSG_INLINE, .len = len };
 	const struct rte_mbuf *seg;
 
 	if (cell == NULL)
@@ -129,12 +130,19 @@ tx_fill_inline(struct nfe_txq *q, struct rte_mbuf *m)
 	memcpy(cell, &head, offsetof(struct nfe_msg_inline, frame));
 	end = cell + (size_t)cells * NFE_MSG_SIZE;
 	cell += offsetof(struct nfe_msg_inline, frame);
+	if (tag != 0) {
+		nfe_vlan_put_head(cell, m);
+		cell += NFE_VLAN_AT + NFE_VLAN_TAG;
+		skip = NFE_VLAN_AT;
+		left -= NFE_VLAN_AT;
+	}
 	for (seg = m; seg != NULL && left > 0; seg = seg->next) {
-		uint32_t len = RTE_MIN(left, seg->data_len);
+		uint32_t at = RTE_MIN(skip, seg->data_len), n = RTE_MIN(left, seg->data_len - at);
 
-		rte_memcpy(cell, rte_pktmbuf_mtod(seg, const void *), len);
-		cell += len;
-		left -= len;
+		rte_memcpy(cell, rte_pktmbuf_mtod_offset(seg, const void *, at), n);
+		skip -= at;
+		cell += n;
+		left -= n;
 	}
 	memset(cell, 0, end - cell); /* rule 20 */
 	q->prod += cells;
@@ -245,6 +253,14 @@ tx_drop(struct nfe_txq *q, struct rte_mbuf *m, uint64_t *reason)
 
 /* A frame that can't go by reference goes inline if the device takes it. */
 static bool
+tx_fill_instead(struct nfe_txq *q, struct rte_mbuf *m, uint32_t tag, bool inline_ok, int error)
+{
+	if (inline_ok && m->pkt_len + tag <= q->inline_max)
+		return tx_fill_inline(q, m, tag);
+	return tx_drop(q, m, error == -EFAULT ? &q->count.drop_unregistered : &q->count.drop_segs);
+}
+
+static bool
 tx_fill_reference(struct nfe_txq *q, const struct nfe_map *map, struct rte_mbuf *m)
 {
 	struct nfe_seg_tx segs[NFE_MAX_SEGS];
@@ -253,37 +269,7 @@ tx_fill_reference(struct nfe_txq *q, const struct nfe_map *map, struct rte_mbuf 
 
 	if (likely(nb_segs > 0))
 		return tx_fill_dma(q, m, hdr, segs, nb_segs, 0, (struct nfe_hints){ 0 });
-	if (m->pkt_len <= q->inline_max)
-		return tx_fill_inline(q, m);
-	return tx_drop(q, m, nb_segs == -EFAULT ? &q->count.drop_unregistered :
-						  &q->count.drop_segs);
-}
-
-/* A short frame with its tag. */
-static bool
-tx_fill_tagged(struct nfe_txq *q, struct rte_mbuf *m)
-{
-	uint32_t len = m->pkt_len + NFE_VLAN_TAG, cells = nfe_inline_cells(len);
-	union nfe_msg msg[(NFE_CELL_HEAD + NFE_INLINE_SHORT) / NFE_MSG_SIZE] = {
-		{ .in = { .type = NFE_MSG_INLINE, .len = len } },
-	};
-	uint8_t *cell = tx_room(q, cells), *frame = (uint8_t *)msg + NFE_CELL_HEAD;
-	uint32_t at = NFE_VLAN_TAG;
-
-	if (cell == NULL)
-		return false;
-	for (const struct rte_mbuf *seg = m; seg != NULL && at < len; seg = seg->next) {
-		uint32_t n = RTE_MIN(len - at, seg->data_len);
-
-		memcpy(frame + at, rte_pktmbuf_mtod(seg, const void *), n);
-		at += n;
-	}
-	nfe_vlan_put(frame, m->vlan_tci);
-	nfe_cell_copy(cell, msg, cells * NFE_MSG_SIZE);
-	q->prod += cells;
-	q->count.sent_inline++;
-	tx_done(q, m);
-	return true;
+	return tx_fill_instead(q, m, 0, true, nb_segs);
 }
 
 /* A frame that is completed on the way: with hints, which always goes by reference (that it is long
@@ -302,12 +288,11 @@ tx_fill_hinted(struct nfe_txq *q, const struct nfe_map *map, struct rte_mbuf *m)
 		return tx_drop(q, m, &q->count.drop_runt);
 	if (len > (flags & NFE_MSG_F_GSO ? NFE_GSO_MAX_FRAME : q->max_frame))
 		return tx_drop(q, m, &q->count.drop_giant);
-	if (flags == 0 && len <= q->short_len)
-		return tx_fill_tagged(q, m);
+	if (flags == 0 && len <= q->inline_len)
+		return tx_fill_inline(q, m, tag);
 	nb_segs = tx_gather(q, map, m, hdr + tag, NFE_HDR_COPY - tag, segs);
 	if (nb_segs <= 0)
-		return tx_drop(q, m, nb_segs == -EFAULT ? &q->count.drop_unregistered :
-							  &q->count.drop_segs);
+		return tx_fill_instead(q, m, tag, flags == 0, nb_segs);
 	if (tag != 0)
 		nfe_vlan_put(hdr, m->vlan_tci);
 	if (tag != 0 && h.csum_start != 0)
@@ -332,7 +317,7 @@ tx_fill_one(struct nfe_txq *q, const struct nfe_map *map, struct rte_mbuf *m, bo
 	if (unlikely(len > q->max_frame))
 		return tx_drop(q, m, &q->count.drop_giant);
 	if (len <= q->inline_len)
-		return tx_fill_inline(q, m);
+		return tx_fill_inline(q, m, 0);
 	return tx_fill_reference(q, map, m);
 }
 

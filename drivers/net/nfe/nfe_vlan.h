@@ -16,15 +16,32 @@
 #include <rte_mbuf.h>
 
 #define NFE_VLAN_TAG 4u /* bytes */
+#define NFE_VLAN_AT  (2u * RTE_ETHER_ADDR_LEN) /* addresses come before it */
+
+static inline void
+nfe_vlan_put_tag(uint8_t *frame, uint16_t tci)
+{
+	const uint8_t tag[NFE_VLAN_TAG] = { 0x81, 0x00, (uint8_t)(tci >> 8), (uint8_t)tci };
+
+	memcpy(frame + NFE_VLAN_AT, tag, sizeof(tag));
+}
 
 /* A frame whose first bytes stand at frame + NFE_VLAN_TAG gets its tag. */
 static inline void
 nfe_vlan_put(uint8_t *frame, uint16_t tci)
 {
-	const uint8_t tag[NFE_VLAN_TAG] = { 0x81, 0x00, (uint8_t)(tci >> 8), (uint8_t)tci };
+	memmove(frame, frame + NFE_VLAN_TAG, NFE_VLAN_AT);
+	nfe_vlan_put_tag(frame, tci);
+}
 
-	memmove(frame, frame + NFE_VLAN_TAG, 2 * RTE_ETHER_ADDR_LEN);
-	memcpy(frame + 2 * RTE_ETHER_ADDR_LEN, tag, sizeof(tag));
+/* The first NFE_VLAN_AT + NFE_VLAN_TAG bytes of a frame as it is sent: addresses and tag. */
+static inline void
+nfe_vlan_put_head(uint8_t *head, const struct rte_mbuf *m)
+{
+	uint8_t copy[NFE_VLAN_AT];
+
+	memcpy(head, rte_pktmbuf_read(m, 0, NFE_VLAN_AT, copy), NFE_VLAN_AT);
+	nfe_vlan_put_tag(head, m->vlan_tci);
 }
 
 /* Bytes that sending adds to the frame. */
