@@ -7,28 +7,28 @@
  * whose memory it was, and fails that guest and nobody else. Real memfds with real holes; one
  * thread. Counts faults, not time.
  */
-#include "test_vsw_fixture.h"
+#include "test_vsw_packet.h"
 
-#define A(sw) ((sw).guest[0])
-#define B(sw) ((sw).guest[1])
 #define C(sw) ((sw).guest[2])
-#define CHAN(g) (&(g)->chan[0])
 #define PAGE NFE_PAGE_SIZE
 #define LEN 1000u
 #define FRAMES 12u
 #define ROUNDS 256 /* of a few faults each: beyond the limits */
 #define LIMIT 200
 #define NEVER_TSC ((uint64_t)1 << 50)
+#define SOME 64u /* buffers, or cells of a receive queue, that the switch may touch at once */
+#define QUEUE_LOG2 8
 #define OWN 64 /* first touches of our own memory (and of the shadow of ASan), on whose turn they may be */
 
-static uint8_t frame[SW_MAX_FRAME];
+static uint8_t frame[PACKET_MAX];
 
 /* Three guests with holes at hand, and a switch that looks at each turn. */
 static int
 faults_open(struct sw *sw)
 {
 	/* By their weight none sits out: what a turn finds, the next one asks about. */
-	struct sw_guest_conf file = { .file = true, .vif.weight = VSW_MAX_WEIGHT };
+	struct sw_guest_conf file = { .file = true, .vif.weight = VSW_MAX_WEIGHT, .features = ALL,
+				      .rq_log2 = QUEUE_LOG2, .fq_log2 = QUEUE_LOG2 };
 
 	SW_DO(sw_open(sw, NULL));
 	for (unsigned int i = 0; i < 3; i++)
@@ -158,6 +158,106 @@ destination_pays_for_holes_in_its_buffers(void)
 	return sw_close(&sw);
 }
 
+/* n buffers: SOME of one page, then each of a page of its own, which may be taken away. */
+static void
+post_beyond(struct sw_chan *c, unsigned int n)
+{
+	uint32_t mask = (1u << QUEUE_LOG2) - 1;
+
+	for (unsigned int i = 0; i < n; i++) {
+		uint32_t page = i < SOME ? 0 : 1 + (i - SOME) % (SW_BUFFERS_LEN / PAGE - 1);
+		struct nfe_fill e = { .offset = page * PAGE, .key = SW_KEY_BUFFERS };
+
+		memcpy(sw_chan_mem(c, SW_CHAN_FQ + (c->fq_prod & mask) * sizeof(e)), &e, sizeof(e));
+		c->fq_prod++;
+	}
+	nfe_idx_publish(fake_db(&c->guest->g, c->number, NFE_DB_FQ_PROD), c->fq_prod);
+}
+
+/* From A to B in one turn, into so many buffers. */
+static unsigned int
+send_long(struct sw *sw)
+{
+	static const struct nfe_hints none;
+	unsigned int n = 25;
+
+	sw_make_frame(frame, SW_MAX_FRAME, B(*sw)->mac, A(*sw)->mac, 1);
+	for (unsigned int i = 0; i < n; i++) {
+		A(*sw)->payload_used = 0; /* all of the same memory */
+		sw_put_hinted(CHAN(A(*sw)), frame, SW_MAX_FRAME, 1, 0, &none);
+	}
+	sw_publish(CHAN(A(*sw)));
+	return n * 5;
+}
+
+static unsigned int
+send_to_be_cut(struct sw *sw)
+{
+	struct packet p = { .payload = NFE_GSO_MAX_PARTS * 511, .seed = 1 };
+	struct nfe_hints h = packet_hints(&p, 511);
+
+	packet_make(frame, sw, &p, true);
+	sw_put_hinted(CHAN(A(*sw)), frame, packet_len(&p), 1,
+		      NFE_MSG_F_CSUM_PARTIAL | NFE_MSG_F_GSO, &h);
+	sw_publish(CHAN(A(*sw)));
+	return NFE_GSO_MAX_PARTS;
+}
+
+static int
+destination_pays_beyond_some(unsigned int (*send_many)(struct sw *sw))
+{
+	struct sw sw;
+
+	SW_DO(faults_open(&sw));
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		if (nfed_function_state(B(sw)->fn) != NFE_STATE_READY)
+			break;
+		post_beyond(CHAN(B(sw)), send_many(&sw));
+		fake_punch(&B(sw)->g, SW_BUFFERS + PAGE, SW_BUFFERS_LEN - PAGE);
+		SW_DO(sw_turn(&sw));
+		vsw_service(sw.vsw);
+		take_unseen(CHAN(B(sw)));
+	}
+	SW_DO(only_this_failed(&sw, B(sw)));
+	return sw_close(&sw);
+}
+
+static int
+destination_pays_for_all_buffers_of_many_long_frames(void)
+{
+	return destination_pays_beyond_some(send_long);
+}
+
+static int
+destination_pays_for_the_buffers_of_all_parts(void)
+{
+	return destination_pays_beyond_some(send_to_be_cut);
+}
+
+/* Two pages of cells a turn. */
+static int
+destination_pays_for_the_cells_of_all_parts(void)
+{
+	struct sw sw;
+
+	SW_DO(faults_open(&sw));
+	probe(&sw);
+	for (unsigned int i = 0; i < 5; i++) {
+		uint64_t before = sw_stat(B(sw), NFE_STAT_from_faults);
+
+		post_beyond(CHAN(B(sw)), send_to_be_cut(&sw));
+		if (i > 0) /* the first turn maps what is ours */
+			fake_punch(&B(sw)->g, FAKE_DATA + SW_CHAN_RQ, SW_CHAN_FQ - SW_CHAN_RQ);
+		SW_DO(sw_turn(&sw));
+		take_unseen(CHAN(B(sw)));
+		TEST_EQ(sw_stat(B(sw), NFE_STAT_to_parts), (i + 1) * NFE_GSO_MAX_PARTS);
+		if (i > 0)
+			TEST_TRUE(sw_stat(B(sw), NFE_STAT_from_faults) - before >= 2);
+	}
+	TEST_TRUE(sw_stat(A(sw), NFE_STAT_from_faults) < OWN);
+	return sw_close(&sw);
+}
+
 /* A queue that vanishes is full of zeroes: what is in it is refused, the source goes on. */
 static int
 holes_in_queues_are_paid_for(void)
@@ -251,6 +351,9 @@ reset_does_not_renew_the_allowance(void)
 static const struct test_case cases[] = {
 	TEST_CASE(source_pays_for_holes_in_what_it_sends),
 	TEST_CASE(destination_pays_for_holes_in_its_buffers),
+	TEST_CASE(destination_pays_for_all_buffers_of_many_long_frames),
+	TEST_CASE(destination_pays_for_the_buffers_of_all_parts),
+	TEST_CASE(destination_pays_for_the_cells_of_all_parts),
 	TEST_CASE(holes_in_queues_are_paid_for),
 	TEST_CASE(nobody_pays_without_holes),
 	TEST_CASE(few_faults_are_tolerated),

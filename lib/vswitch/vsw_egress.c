@@ -75,10 +75,13 @@ static inline bool
 reserve(struct sink *s, uint32_t cells)
 {
 	uint32_t to_end = s->rq->mask + 1 - (s->rq->prod & s->rq->mask);
+	uint32_t pad = cells > to_end ? to_end : 0;
 
+	if (unlikely(s->lc->probing))
+		vsw_faults_cells(s->lc, s->c->ch, pad + cells);
 	if (likely(has_room(s, cells)))
 		return true;
-	return reserve_again(s, cells, cells > to_end ? to_end : 0);
+	return reserve_again(s, cells, pad);
 }
 
 /* So many cells are written. */
@@ -176,15 +179,27 @@ prefetch_buffer(const uint8_t *buf, uint32_t len)
 		nfe_prefetch_write(buf + i);
 }
 
+/* The next n fill entries, each read once. */
+static inline void
+snapshot_fills(struct sink *s, uint32_t n, struct nfe_fill *fill)
+{
+	if (unlikely(s->lc->probing)) {
+		vsw_faults_fills(s->lc, s->c->ch, n, fill);
+		return;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		nfed_fq_snapshot(s->fq, i, &fill[i]);
+}
+
 /* Snapshot and translate n fill entries; on a bad one all up to it go back. */
 static bool
 take_fills(struct sink *s, uint32_t n, uint32_t len, struct nfe_fill *fill, uint8_t **buf,
 	   const struct nfed_region **region)
 {
+	snapshot_fills(s, n, fill);
 	for (uint32_t i = 0; i < n; i++) {
 		struct nfed_region *r;
 
-		nfed_fq_snapshot(s->fq, i, &fill[i]);
 		if (unlikely(nfed_region_at(s->c->ch->regions, fill[i].key, fill[i].offset,
 					    s->fq->buf_size, NFE_ACCESS_WRITE, &r, &buf[i]) !=
 			     NFED_XLATE_OK)) {
@@ -422,7 +437,7 @@ put_run(struct sink *s, const struct vsw_node *run, struct put_count *n)
 	uint32_t len_max = RTE_MIN(s->c->inline_to_host, s->c->port->max_frame);
 	uint32_t asked = run->first;
 
-	if (unlikely(s->sorts || s->rss != NULL)) /* each frame is looked at */
+	if (unlikely(s->sorts || s->rss != NULL || s->lc->probing)) /* each frame is looked at */
 		len_max = 0;
 	for (uint32_t i = run->first; i < run->end; i++) {
 		const struct vsw_frame *f;

@@ -13,9 +13,10 @@
  *      └──── as many ms later as there were faults ──────┘
  *
  * Watching is one system call per ms. Probing asks after each step whose memory it was, at 0.2 us a
- * question, and touches what a copy will need just before it: pages of the source first, then those
- * of the destination, so that each pays for its own. Nobody pays for what is left: our own memory,
- * and pages that vanish between touch and copy.
+ * question, and touches what a copy will need before it: pages of the source first, then those of the
+ * destination, so that each pays for its own. A frame may need many buffers and become many frames, so
+ * the destination's are touched as they are taken, some at a time. Nobody pays for what is left: our
+ * own memory, and pages that vanish between touch and copy.
  *
  * Some faults are innocent: hugepages of a file with holes are mapped late, and khugepaged moves up to
  * 8 * 512 pages in 10 s. The allowances are above that.
@@ -124,23 +125,56 @@ vsw_faults_source(struct vsw_lcore *lc, struct nfed_channel *ch)
 void
 vsw_faults_sink(struct vsw_lcore *lc, struct nfed_channel *ch)
 {
-	const struct nfed_queue *fq = &ch->fq;
-	struct nfed_region *region;
-	struct nfe_fill fill;
-	uint32_t fills;
-	uint8_t *buf;
-
+	lc->probe.cells_end = ch->rq.prod;
+	lc->probe.first = lc->probe.end = ch->fq.cons;
 	vsw_faults_mark(lc);
 	nfed_touch(ch->status, NFE_STATUS_SIZE);
-	nfed_queue_touch(&ch->rq, lc->burst);
-	fills = fq->role == 0 ? 0 : nfed_queue_peek(fq) - fq->cons;
-	if (fills > fq->capacity) /* a lie, found out when they are taken */
-		fills = 0;
-	for (uint32_t i = 0; i < RTE_MIN(fills, lc->burst); i++) {
-		nfed_fq_snapshot(fq, i, &fill);
-		if (nfed_region_at(ch->regions, fill.key, fill.offset, fq->buf_size,
+	nfed_queue_touch(&ch->rq, 0);
+	nfed_queue_touch(&ch->fq, 0);
+	vsw_faults_charge(lc, ch);
+}
+
+void
+vsw_faults_cells(struct vsw_lcore *lc, struct nfed_channel *ch, uint32_t cells)
+{
+	uint32_t more = RTE_MAX(cells, lc->burst);
+
+	if ((int32_t)(lc->probe.cells_end - ch->rq.prod) >= (int32_t)cells)
+		return;
+	lc->probe.cells_end = ch->rq.prod + more;
+	vsw_faults_mark(lc);
+	nfed_queue_touch(&ch->rq, more);
+	vsw_faults_charge(lc, ch);
+}
+
+/* Take snapshots of the next entries and touch their buffers. */
+static void
+touch_fills(struct vsw_lcore *lc, struct nfed_channel *ch)
+{
+	const struct nfed_queue *fq = &ch->fq;
+	struct vsw_probe *p = &lc->probe;
+	struct nfed_region *region;
+	uint8_t *buf;
+
+	p->first = fq->cons;
+	p->end = fq->cons + RTE_MIN(fq->prod - fq->cons, (uint32_t)VSW_PROBE_FILLS);
+	vsw_faults_mark(lc);
+	for (uint32_t i = 0; i < p->end - p->first; i++) {
+		nfed_fq_snapshot(fq, i, &p->fill[i]);
+		if (nfed_region_at(ch->regions, p->fill[i].key, p->fill[i].offset, fq->buf_size,
 				   NFE_ACCESS_WRITE, &region, &buf) == NFED_XLATE_OK)
 			nfed_touch(buf, fq->buf_size);
 	}
 	vsw_faults_charge(lc, ch);
+}
+
+void
+vsw_faults_fills(struct vsw_lcore *lc, struct nfed_channel *ch, uint32_t n, struct nfe_fill *fill)
+{
+	struct vsw_probe *p = &lc->probe;
+
+	static_assert(VSW_PROBE_FILLS >= VSW_MAX_BUFS, "all of a frame");
+	if (p->end - ch->fq.cons < n)
+		touch_fills(lc, ch);
+	memcpy(fill, &p->fill[ch->fq.cons - p->first], n * sizeof(*fill));
 }

@@ -30,6 +30,7 @@
 #define VSW_MAX_BUFS 14        /* buffers of one received frame: what one RET gives back */
 #define VSW_STORM_KICKS 64 /* without work, one soon after the other (vsw_lcore.c) */
 #define VSW_INLINE_CELLS 9     /* of VSW_INLINE_MAX; fewer than VSW_MIN_BURST */
+#define VSW_PROBE_FILLS 64     /* buffers touched at once while page faults are asked for */
 #define VSW_NO_NODE UINT16_MAX
 #define VSW_LEARN_SHIFT 48     /* note for the control thread: MAC below, port id above */
 #define VSW_MAC_BYTES 6
@@ -196,6 +197,11 @@ struct vsw_ahead { /* cells of a receive queue asked for, vsw_ahead.h */
 	const struct nfed_queue *rq; /* NULL: none */
 	uint32_t next, end; /* indices: to be asked for */
 };
+struct vsw_probe { /* while probing: what of a destination's memory was touched, and is paid for */
+	uint32_t cells_end;  /* index in the receive queue */
+	uint32_t first, end; /* indices in the fill queue */
+	struct nfe_fill fill[VSW_PROBE_FILLS]; /* these; only what was touched is taken (rule 1) */
+};
 struct vsw_touched { /* queue published in this turn whose guest may sleep */
 	struct nfed_channel *ch;
 	struct nfed_queue *q;
@@ -246,6 +252,7 @@ struct vsw_lcore {
 	struct vsw_seg segs[VSW_MAX_BURST * NFE_SEGS_PER_CELL];
 	union nfe_msg cells[VSW_MAX_BURST] __rte_cache_aligned;
 	struct rte_mbuf *tx[VSW_NODES];
+	struct vsw_probe probe;
 } __rte_cache_aligned;
 
 /* The data path, compiled once per instruction set (vsw_datapath.h). Both return what they moved. */
@@ -358,9 +365,15 @@ void vsw_faults_welcome(struct vsw_lcore *lc, const struct vsw_port *port); /* h
 /* While lc->probing: faults since the last mark or charge are the guest's behind ch. */
 void vsw_faults_mark(struct vsw_lcore *lc);
 void vsw_faults_charge(struct vsw_lcore *lc, struct nfed_channel *ch);
-/* Touch what the frames of the turn, or the next frames to the guest, will need, and charge it. */
+/* Touch what all frames of the turn need of their source, and charge it. */
 void vsw_faults_source(struct vsw_lcore *lc, struct nfed_channel *ch);
-void vsw_faults_sink(struct vsw_lcore *lc, struct nfed_channel *ch); /* under its lock */
+/* The same for a destination, under its lock: first what every delivery needs, then cells of its
+ * receive queue before they are written, and buffers: the next n entries of its fill queue, which
+ * are there. */
+void vsw_faults_sink(struct vsw_lcore *lc, struct nfed_channel *ch);
+void vsw_faults_cells(struct vsw_lcore *lc, struct nfed_channel *ch, uint32_t cells);
+void vsw_faults_fills(struct vsw_lcore *lc, struct nfed_channel *ch, uint32_t n,
+		      struct nfe_fill *fill);
 /* vsw.c */
 struct vsw_wait { /* of the control thread for a data lcore; zero at its start */
 	uint64_t us, complain_us, tsc;
