@@ -4,15 +4,17 @@
 
 /*
  * The data path looks up the frames of a turn together (vsw_forward.c). That must not show: frames
- * taken in bursts go where the same frames go one by one, in the same order, and count the same.
+ * taken in bursts go where the same frames go one by one, in the same order, and count the same. How
+ * much a turn takes is bounded (specification 5.6).
  */
-#include "test_vsw_fixture.h"
+#include "test_vsw_packet.h"
 
 #define FRAMES 6000
 #define BURST 60
 #define LEARNED 500 /* of 512: in both buckets of the FDB */
 #define GUESTS 4
 #define WIRE GUESTS
+#define TURN_BYTES (VSW_BURST * VSW_CELL_BYTES)
 
 struct seen { /* numbers of frames by who got them, in order; what was counted */
 	unsigned int n[GUESTS + 1];
@@ -22,6 +24,7 @@ struct seen { /* numbers of frames by who got them, in order; what was counted *
 
 static struct seen alone, together;
 static struct sw_frame got;
+static uint8_t bytes[PACKET_MAX];
 
 static uint64_t
 learned_mac(uint32_t i)
@@ -131,5 +134,92 @@ frames_go_in_bursts_where_they_go_one_by_one(void)
 	return TEST_OK;
 }
 
-static const struct test_case cases[] = { TEST_CASE(frames_go_in_bursts_where_they_go_one_by_one) };
+/* VSW_BURST frames of one cell each, all of the same memory; their number is in the IP header. */
+static void
+put_burst(struct sw *sw, const struct packet *p, uint8_t flags, uint16_t gso_size)
+{
+	struct nfe_hints h = { 0 };
+
+	packet_make(bytes, sw, p, flags != 0);
+	if (flags != 0)
+		h = packet_hints(p, gso_size);
+	for (unsigned int i = 0; i < VSW_BURST; i++) {
+		bytes[packet_ip_at(p) + 5] = (uint8_t)i;
+		A(*sw)->payload_used = 0;
+		sw_put_hinted(CHAN(A(*sw)), bytes, packet_len(p), 1, flags, &h);
+	}
+	sw_publish(CHAN(A(*sw)));
+}
+
+/* Plain frames: all arrive, in turns of so many. */
+static int
+long_frames_come_in_turns_of(unsigned int most, uint32_t len)
+{
+	struct packet p = { .udp = true, .payload = len - 42, .seed = 1 };
+	unsigned int got_frames = 0;
+	struct sw sw;
+
+	SW_DO(packet_two_open(&sw, ALL, SW_BASIC, 1536));
+	TEST_EQ(packet_len(&p), len);
+	put_burst(&sw, &p, 0, 0);
+	for (unsigned int turns = 0; turns < 2 * VSW_BURST && got_frames < VSW_BURST; turns++) {
+		unsigned int before = got_frames;
+
+		sw_post(CHAN(B(sw)), 72 - (CHAN(B(sw))->fq_prod - CHAN(B(sw))->fill_end));
+		SW_DO(sw_turn(&sw));
+		for (; sw_recv(CHAN(B(sw)), &got) == 1; got_frames++) {
+			TEST_EQ(got.len, len);
+			TEST_EQ(got.bytes[packet_ip_at(&p) + 5], got_frames);
+			TEST_MEM_EQ(got.bytes + NFE_HDR_COPY, bytes + NFE_HDR_COPY,
+				    len - NFE_HDR_COPY);
+		}
+		TEST_TRUE(got_frames - before <= most);
+		TEST_TRUE(before > 0 || got_frames == most);
+	}
+	TEST_EQ(got_frames, VSW_BURST);
+	return sw_close(&sw);
+}
+
+static int
+turn_is_bounded_in_bytes(void)
+{
+	SW_DO(long_frames_come_in_turns_of(VSW_BURST, 1518));
+	return long_frames_come_in_turns_of(TURN_BYTES / SW_MAX_FRAME + 1, SW_MAX_FRAME);
+}
+
+/* Frames that become 128 parts each, for a guest that has no buffers for them. */
+static int
+parts_come_in_turns_of(unsigned int most, uint32_t payload)
+{
+	struct packet p = { .payload = payload, .seed = 1 };
+	uint64_t before = 0, now = 0;
+	struct sw sw;
+
+	SW_DO(packet_two_open(&sw, ALL, SW_BASIC, 2048));
+	put_burst(&sw, &p, NFE_MSG_F_CSUM_PARTIAL | NFE_MSG_F_GSO,
+		  (uint16_t)(payload / NFE_GSO_MAX_PARTS));
+	for (unsigned int turns = 0; turns < 10 * VSW_BURST && now < VSW_BURST; turns++) {
+		SW_DO(sw_turn(&sw));
+		now = sw_stat(B(sw), NFE_STAT_to_offered);
+		TEST_TRUE(now - before <= most);
+		TEST_TRUE(before > 0 || now == most);
+		before = now;
+	}
+	TEST_EQ(now, VSW_BURST);
+	TEST_EQ(sw_stat(A(sw), NFE_STAT_from_unicast), VSW_BURST);
+	return sw_close(&sw);
+}
+
+static int
+turn_is_bounded_in_parts(void)
+{
+	SW_DO(parts_come_in_turns_of(2, NFE_GSO_MAX_PARTS * 511));
+	return parts_come_in_turns_of(4, NFE_GSO_MAX_PARTS);
+}
+
+static const struct test_case cases[] = {
+	TEST_CASE(frames_go_in_bursts_where_they_go_one_by_one),
+	TEST_CASE(turn_is_bounded_in_bytes),
+	TEST_CASE(turn_is_bounded_in_parts),
+};
 TEST_SUITE(vsw_bursts, cases);

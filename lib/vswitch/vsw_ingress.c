@@ -23,6 +23,7 @@ struct parse {
 	uint32_t avail;  /* that the guest has published */
 	uint32_t nb_frames, nb_segs; /* so far */
 	uint64_t bytes;
+	uint64_t parts; /* that frames become if they are cut, at most */
 };
 
 static uint32_t
@@ -175,6 +176,9 @@ parse_dma(struct parse *p)
 	if (unlikely(why != 0))
 		return drop(p, why, cells);
 	p->bytes += len;
+	if (unlikely(m->flags & NFE_MSG_F_GSO))
+		p->parts += 1 + (len - m->tx.hints.csum_start - NFE_TCP_HDR_MIN) /
+				m->tx.hints.gso_size;
 	f = &p->lc->frames[p->nb_frames++];
 	f->hdr = m->tx.hdr;
 	f->seg = seg;
@@ -225,6 +229,14 @@ release(struct vsw_lcore *lc, struct vsw_chan *c, uint32_t used)
 		vsw_touch(lc, c->ch, sq, old);
 }
 
+/* 5.6. A turn ends after so many cells, or bytes: 64 cells may be 4 MB, or 8192 parts, for which all
+ * others would wait. A part counts as a cell does. What is left stays in the queue. */
+static inline bool
+turn_goes_on(const struct parse *p)
+{
+	return p->bytes + p->parts * VSW_CELL_COST < p->lc->turn_bytes;
+}
+
 unsigned int
 vsw_chan_poll(struct vsw_lcore *lc, struct vsw_chan *c)
 {
@@ -255,7 +267,7 @@ vsw_chan_poll(struct vsw_lcore *lc, struct vsw_chan *c)
 		parse_inline_run(&p);
 		used = p.first < p.cells ? parse_message(&p) : 0;
 		p.first += used;
-	} while (used != 0);
+	} while (used != 0 && turn_goes_on(&p));
 	lc->nb_frames = p.nb_frames;
 	lc->nb_segs = p.nb_segs;
 	if (unlikely(lc->probing))

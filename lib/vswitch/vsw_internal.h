@@ -26,6 +26,7 @@
 #define VSW_UPLINK_BURST 32    /* mbufs */
 #define VSW_UPLINK_MAX_SEGS 32 /* mbufs of one frame to an uplink */
 #define VSW_CELL_COST 192      /* bytes that a cell costs an lcore besides those of its frame */
+#define VSW_CELL_BYTES 1536    /* of frames that a turn takes for each cell of the burst */
 #define VSW_NODES 1024         /* staged runs of frames before a flush */
 #define VSW_MAX_BUFS 14        /* buffers of one received frame: what one RET gives back */
 #define VSW_STORM_KICKS 64 /* without work, one soon after the other (vsw_lcore.c) */
@@ -227,6 +228,7 @@ struct vsw_lcore {
 	struct vsw_share *share, **active; /* by port id; those with hot channels */
 	unsigned int nb_active;
 	unsigned int burst;  /* vsw_conf */
+	uint64_t turn_bytes; /* what comes behind so many waits for the next turn */
 	int64_t quantum;     /* bytes per unit of weight: burst cells */
 	int64_t rounds;      /* quanta that each share is granted in this round */
 	int64_t rounds_need; /* least that one needs that sits it out */

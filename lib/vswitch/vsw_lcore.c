@@ -493,7 +493,8 @@ vsw_lcore_init(struct vsw *sw, unsigned int index)
 	lc->counters->lcore = lc->lcore_id;
 	lc->rounds = 1;
 	lc->burst = sw->conf.burst;
-	/* Less than any full burst costs: who has enough to send uses all that he is granted. */
+	lc->turn_bytes = (uint64_t)lc->burst * VSW_CELL_BYTES;
+	/* Less than any full turn costs: who has enough to send uses all that he is granted. */
 	lc->quantum = (int64_t)lc->burst * VSW_CELL_COST;
 	rte_spinlock_init(&lc->own);
 	lc->epfd = epoll_create1(EPOLL_CLOEXEC);
