@@ -283,6 +283,42 @@ frame_to_be_cut_is_flooded_within_the_limit(void)
 	return broadcast_to_be_cut(17, false);
 }
 
+/* What is delivered has headers of ours, and names only the payload's memory. */
+static int
+vanished_headers_fail_the_sender(uint8_t flags, uint64_t features)
+{
+	struct packet p = { .payload = 3000, .seed = 1 };
+	struct nfe_hints h = packet_hints(&p, flags & NFE_MSG_F_GSO ? 1400 : 0);
+	struct sw sw;
+
+	SW_DO(packet_two_open(&sw, ALL, features, 2048));
+	sw_post(CHAN(B(sw)), 8);
+	packet_make(frame, &sw, &p, true);
+	SW_DO(packet_send_vanished(&sw, frame, &p, flags, &h));
+	TEST_EQ(sw_stat(B(sw), NFE_STAT_to_drop_fault), 1);
+	TEST_EQ(sw_recv(CHAN(B(sw)), &got), 0);
+	vsw_service(sw.vsw);
+	TEST_EQ(nfed_function_state(A(sw)->fn), NFE_STATE_FAILED);
+	TEST_EQ(nfed_function_reason(A(sw)->fn), NFE_REASON_MEMORY_GONE);
+	TEST_EQ(nfed_function_state(B(sw)->fn), NFE_STATE_READY);
+	return sw_close(&sw);
+}
+
+static int
+vanished_headers_of_a_completed_frame_fail_the_sender(void)
+{
+	return vanished_headers_fail_the_sender(NFE_MSG_F_CSUM_PARTIAL, SW_BASIC);
+}
+
+static int
+vanished_headers_of_a_frame_that_is_cut_fail_the_sender(void)
+{
+	uint8_t flags = NFE_MSG_F_CSUM_PARTIAL | NFE_MSG_F_GSO;
+
+	SW_DO(vanished_headers_fail_the_sender(flags, SW_BASIC));
+	return vanished_headers_fail_the_sender(flags, SW_BASIC | SW_CSUM);
+}
+
 static const struct test_case cases[] = {
 	TEST_CASE(hints_pass_unchanged_to_who_takes_them),
 	TEST_CASE(checksum_is_completed_for_who_does_not),
@@ -296,5 +332,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(cut_frame_that_does_not_fit_is_one_drop),
 	TEST_CASE(parts_longer_than_the_mtu_are_dropped),
 	TEST_CASE(tcp_header_of_wrong_length_is_dropped_where_it_is_cut),
+	TEST_CASE(vanished_headers_of_a_completed_frame_fail_the_sender),
+	TEST_CASE(vanished_headers_of_a_frame_that_is_cut_fail_the_sender),
 };
 TEST_SUITE(vsw_offload, cases);

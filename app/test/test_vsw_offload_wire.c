@@ -75,6 +75,34 @@ checksum_is_completed_for_the_wire(void)
 	return sw_close(&sw);
 }
 
+static int
+vanished_headers_do_not_reach_the_wire(void)
+{
+	static const uint8_t flags[] = { NFE_MSG_F_CSUM_PARTIAL, NFE_MSG_F_CSUM_PARTIAL | NFE_MSG_F_GSO };
+	struct packet p = { .payload = 500, .seed = 4 };
+	struct sw_guest_conf a = { .features = ALL };
+	struct sw sw;
+
+	for (unsigned int i = 0; i < RTE_DIM(flags); i++) {
+		struct nfe_hints h = packet_hints(&p, flags[i] & NFE_MSG_F_GSO ? 300 : 0);
+
+		SW_DO(sw_open(&sw, NULL));
+		SW_DO(sw_add_guest(&sw, &a, NULL));
+		SW_DO(sw_add_guest(&sw, NULL, NULL)); /* its address only */
+		SW_DO(sw_add_uplink(&sw, false));
+		packet_make(frame, &sw, &p, true);
+		frame[1] ^= 0x40; /* nobody's address */
+		SW_DO(packet_send_vanished(&sw, frame, &p, flags[i], &h));
+		TEST_EQ(sw_uplink_stat(&sw, NFE_STAT_to_drop_fault), 1);
+		TEST_EQ(sw_wire_recv(&sw, &got), 0);
+		vsw_service(sw.vsw);
+		TEST_EQ(nfed_function_state(A(sw)->fn), NFE_STATE_FAILED);
+		TEST_EQ(nfed_function_reason(A(sw)->fn), NFE_REASON_MEMORY_GONE);
+		SW_DO(sw_close(&sw));
+	}
+	return TEST_OK;
+}
+
 /* An uplink whose device makes checksums and segments: net_ring doesn't, so one sees what it is
  * told. */
 static int
@@ -262,6 +290,7 @@ good_checksums_from_the_wire_are_vouched_for(void)
 static const struct test_case cases[] = {
 	TEST_CASE(frames_are_cut_for_the_wire),
 	TEST_CASE(checksum_is_completed_for_the_wire),
+	TEST_CASE(vanished_headers_do_not_reach_the_wire),
 	TEST_CASE(checksums_and_cuts_are_left_to_a_device_that_can),
 	TEST_CASE(one_segment_is_left_to_a_device_as_a_checksum),
 	TEST_CASE(what_the_device_should_not_cut_is_cut_here),

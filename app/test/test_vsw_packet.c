@@ -185,6 +185,28 @@ packet_send(struct sw *sw, uint8_t *frame, const struct packet *p, uint8_t flags
 	return sw_turn(sw);
 }
 
+int
+packet_send_vanished(struct sw *sw, const uint8_t *frame, const struct packet *p, uint8_t flags,
+		     const struct nfe_hints *h)
+{
+	const uint32_t key = NFE_KEY(4, 0x44), place = FAKE_DATA - NFE_PAGE_SIZE;
+	uint32_t at = packet_payload_at(p);
+	struct fake_guest *g = &A(*sw)->g;
+	union nfe_msg m[2] = { { .tx = { .type = NFE_MSG_DMA_TX, .flags = flags, .key = key,
+					 .len = (uint16_t)(at - NFE_HDR_COPY), .hints = *h } } };
+
+	SW_DO(fake_register(g, key, place, NFE_PAGE_SIZE, NFE_ACCESS_READ));
+	m[0].tx.hints.nsegs = 2;
+	memcpy(m[0].tx.hdr, frame, NFE_HDR_COPY);
+	memcpy(g->mem + place, frame + NFE_HDR_COPY, at - NFE_HDR_COPY);
+	m[1].seg_tx[0] = (struct nfe_seg_tx){ SW_KEY_PAYLOAD, p->payload, 0 };
+	memcpy(g->mem + SW_PAYLOAD, frame + at, p->payload);
+	fake_poison(g, place);
+	sw_put_cells(CHAN(A(*sw)), m, 2);
+	sw_publish(CHAN(A(*sw)));
+	return sw_turn(sw);
+}
+
 /* The part of p from byte at of its payload on. */
 static struct packet
 part_of(const struct packet *p, uint32_t at, uint32_t gso_size)

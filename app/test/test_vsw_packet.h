@@ -45,6 +45,10 @@ int packet_two_open(struct sw *sw, uint64_t from, uint64_t to, uint32_t buf_size
 /* Make it in frame[] and send it from A to B, as a message with these flags and hints. */
 int packet_send(struct sw *sw, uint8_t *frame, const struct packet *p, uint8_t flags,
 		const struct nfe_hints *h);
+/* Send this frame of p from A with its headers beyond the private copy in a region that has vanished;
+ * its payload is still there. */
+int packet_send_vanished(struct sw *sw, const uint8_t *frame, const struct packet *p, uint8_t flags,
+			 const struct nfe_hints *h);
 /* What was received against part of the packet p, of which frame is the whole, from byte at of its
  * payload on; partial: its checksum is. */
 int packet_check_part(const struct sw *sw, const struct packet *p, const uint8_t *frame,

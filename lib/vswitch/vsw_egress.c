@@ -290,28 +290,26 @@ put_plain(struct sink *s, const struct vsw_frame *f)
 static enum nfe_stat
 put_checksum(struct sink *s, const struct vsw_frame *f)
 {
+	enum nfe_stat why;
 	struct vsw_patch p;
 
-	if ((f->flags & NFE_MSG_F_CSUM_PARTIAL) &&
-	    (!(s->c->flags_to_host & NFE_MSG_F_CSUM_PARTIAL) ||
-	     inline_len(s, f) <= s->c->inline_to_host)) {
-		vsw_patch_complete(&p, f);
-		f = &p.f;
-	}
-	return put_plain(s, f);
+	if (!(f->flags & NFE_MSG_F_CSUM_PARTIAL) ||
+	    ((s->c->flags_to_host & NFE_MSG_F_CSUM_PARTIAL) &&
+	     inline_len(s, f) > s->c->inline_to_host))
+		return put_plain(s, f);
+	why = vsw_patch_complete(&p, f);
+	return why != 0 ? why : put_plain(s, &p.f);
 }
 
 /* 4.8. A frame to be cut: parts up to the first that is not taken, which says why. */
 static enum nfe_stat
 put_parts(struct sink *s, const struct vsw_frame *f)
 {
-	enum nfe_stat why = 0;
 	struct vsw_cut cut;
 	struct vsw_patch p;
+	enum nfe_stat why = vsw_cut_start(&cut, f);
 	uint64_t parts = 0;
 
-	if (unlikely(!vsw_cut_start(&cut, f)))
-		return NFE_STAT_to_drop_hints;
 	while (why == 0 && vsw_cut_next(&cut, &p)) {
 		why = put_checksum(s, &p.f);
 		parts += why == 0;

@@ -10,6 +10,7 @@
  * read twice, to sum it up and to copy it: a guest that rewrites it in between gets a wrong
  * checksum into a frame of its own.
  */
+#include <rte_branch_prediction.h>
 #include <rte_byteorder.h>
 #include <rte_ip.h>
 #include <rte_tcp.h>
@@ -98,7 +99,7 @@ complete(struct vsw_patch *p)
 	p->f.flags = NFE_MSG_F_CSUM_OK;
 }
 
-void
+enum nfe_stat
 vsw_patch_complete(struct vsw_patch *p, const struct vsw_frame *f)
 {
 	if (f != &p->f) {
@@ -112,9 +113,10 @@ vsw_patch_complete(struct vsw_patch *p, const struct vsw_frame *f)
 	}
 	complete(p);
 	p->f.hints = NULL;
+	return unlikely(vsw_frame_poisoned(f)) ? NFE_STAT_to_drop_fault : 0;
 }
 
-bool
+enum nfe_stat
 vsw_cut_start(struct vsw_cut *cut, const struct vsw_frame *f)
 {
 	uint32_t start = f->hints->csum_start, tcp_len;
@@ -122,10 +124,12 @@ vsw_cut_start(struct vsw_cut *cut, const struct vsw_frame *f)
 	cut->f = f;
 	cut->at = cut->part = 0;
 	read_header(f, cut->hdr, RTE_MIN(f->len, (uint32_t)VSW_HDR_MAX));
+	if (unlikely(vsw_frame_poisoned(f)))
+		return NFE_STAT_to_drop_fault;
 	nfe_l4_find(f->hdr, &cut->l4);
 	tcp_len = (cut->hdr[start + TCP_DOFF_OFFSET] >> 4) * 4;
 	cut->hdr_len = start + tcp_len;
-	return tcp_len >= NFE_TCP_HDR_MIN && cut->hdr_len < f->len;
+	return tcp_len >= NFE_TCP_HDR_MIN && cut->hdr_len < f->len ? 0 : NFE_STAT_to_drop_hints;
 }
 
 static void

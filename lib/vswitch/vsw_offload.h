@@ -35,10 +35,14 @@ struct vsw_cut { /* a frame with flag GSO on its way to become several */
 #define vsw_cut_start VSW_JOIN(vsw_cut_start, VSW_ISA)
 #define vsw_cut_next VSW_JOIN(vsw_cut_next, VSW_ISA)
 
+/* Both read the guest's memory, and what they make of a frame no longer names all of it. So they ask
+ * whether it vanished (rule 14), after they read and before anything of it is delivered. They return 0
+ * or the reason of the drop. */
+
 /* The frame f (CSUM_PARTIAL, not GSO) with its checksum complete; it says CSUM_OK. */
-void vsw_patch_complete(struct vsw_patch *p, const struct vsw_frame *f);
-/* False: its TCP header makes no sense. */
-bool vsw_cut_start(struct vsw_cut *cut, const struct vsw_frame *f);
+enum nfe_stat vsw_patch_complete(struct vsw_patch *p, const struct vsw_frame *f);
+/* to_drop_hints: its TCP header makes no sense. */
+enum nfe_stat vsw_cut_start(struct vsw_cut *cut, const struct vsw_frame *f);
 /* The next part, CSUM_PARTIAL; false: there was none left. */
 bool vsw_cut_next(struct vsw_cut *cut, struct vsw_patch *p);
 

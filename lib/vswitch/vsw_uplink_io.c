@@ -139,8 +139,7 @@ alloc_chain(const struct vsw_uplink *u, uint32_t len, uint8_t **to)
 }
 
 static struct rte_mbuf *
-frame_mbuf(struct vsw_lcore *lc, const struct vsw_uplink *u, const struct vsw_frame *f,
-	   enum nfe_stat *why)
+frame_mbuf(const struct vsw_uplink *u, const struct vsw_frame *f, enum nfe_stat *why)
 {
 	uint8_t *to[VSW_UPLINK_MAX_SEGS];
 	struct rte_mbuf *m;
@@ -155,7 +154,6 @@ frame_mbuf(struct vsw_lcore *lc, const struct vsw_uplink *u, const struct vsw_fr
 	vsw_frame_copy(f, to, u->room);
 	if (vsw_frame_poisoned(f)) {
 		*why = NFE_STAT_to_drop_fault;
-		nfed_fault(lc->src_ch, NFE_REASON_MEMORY_GONE);
 		rte_pktmbuf_free(m);
 		return NULL;
 	}
@@ -217,7 +215,7 @@ put_mbuf(struct outbox *o, const struct vsw_frame *f)
 	struct rte_mbuf *m = NULL;
 
 	if (f->len <= o->port->max_frame)
-		m = frame_mbuf(o->lc, o->port->uplink, f, &why);
+		m = frame_mbuf(o->port->uplink, f, &why);
 	if (m == NULL)
 		return why;
 	o->bytes += f->len;
@@ -272,7 +270,7 @@ put_offloaded(struct outbox *o, const struct vsw_frame *f)
 {
 	const struct vsw_uplink *u = o->port->uplink;
 	enum nfe_stat why = 0;
-	struct rte_mbuf *m = frame_mbuf(o->lc, u, f, &why);
+	struct rte_mbuf *m = frame_mbuf(u, f, &why);
 
 	if (m == NULL)
 		return why;
@@ -292,18 +290,17 @@ put_offloaded(struct outbox *o, const struct vsw_frame *f)
 static enum nfe_stat
 send_parts(struct outbox *o, const struct vsw_frame *f)
 {
-	enum nfe_stat why = 0;
 	struct vsw_cut cut;
 	struct vsw_patch p;
+	enum nfe_stat why = vsw_cut_start(&cut, f);
 	uint16_t sent;
 
 	static_assert(NFE_GSO_MAX_PARTS <= VSW_NODES, "parts of a frame fit lc->tx");
 	flush(o);
-	if (!vsw_cut_start(&cut, f))
-		return NFE_STAT_to_drop_hints;
 	while (why == 0 && vsw_cut_next(&cut, &p)) {
-		vsw_patch_complete(&p, &p.f);
-		why = put_mbuf(o, &p.f);
+		why = vsw_patch_complete(&p, &p.f);
+		if (why == 0)
+			why = put_mbuf(o, &p.f);
 	}
 	sent = o->n == 0 ? 0 : uplink_tx(o->lc, o->port->uplink, o->lc->tx, o->n);
 	rte_pktmbuf_free_bulk(&o->lc->tx[sent], o->n - sent);
@@ -324,6 +321,7 @@ static __rte_noinline enum nfe_stat
 put_hinted(struct outbox *o, const struct vsw_frame *f)
 {
 	const struct vsw_uplink *u = o->port->uplink;
+	enum nfe_stat why;
 	struct vsw_patch p;
 
 	if (f->flags & NFE_MSG_F_GSO) {
@@ -335,8 +333,8 @@ put_hinted(struct outbox *o, const struct vsw_frame *f)
 		return put_mbuf(o, f);
 	if (u->sums)
 		return put_offloaded(o, f);
-	vsw_patch_complete(&p, f);
-	return put_mbuf(o, &p.f);
+	why = vsw_patch_complete(&p, f);
+	return why != 0 ? why : put_mbuf(o, &p.f);
 }
 
 void
@@ -354,8 +352,11 @@ vsw_uplink_deliver(struct vsw_lcore *lc, struct vsw_port *port, uint16_t node)
 			enum nfe_stat why =
 				likely(f->flags == 0) ? put_mbuf(&o, f) : put_hinted(&o, f);
 
-			if (unlikely(why != 0))
-				vsw_count(lc, port, why, 1);
+			if (likely(why == 0))
+				continue;
+			vsw_count(lc, port, why, 1);
+			if (unlikely(why == NFE_STAT_to_drop_fault))
+				nfed_fault(lc->src_ch, NFE_REASON_MEMORY_GONE);
 		}
 	}
 	vsw_count(lc, port, NFE_STAT_to_offered, offered);
