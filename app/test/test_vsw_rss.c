@@ -261,6 +261,49 @@ hash_is_told_and_names_the_channel(void)
 	return sw_close(&sw);
 }
 
+/* A sender that rewrites its ports between the choice of the channel and the delivery. In one thread:
+ * a frame before it, for somebody whose buffers are the sender's memory, writes there just then. */
+static int
+ports_rewritten_while_switched_do_not_part_hash_and_channel(void)
+{
+	struct packet p = { .ipv6 = true, .proto = 17, .len = 500, .tuple = { 1, [35] = 9 } };
+	struct nfed_region *buffers;
+	struct sw_guest *c;
+	uint32_t hash = 0, place;
+	unsigned int at = 1;
+	struct sw sw;
+
+	SW_DO(two_open(&sw));
+	SW_DO(sw_add_guest(&sw, NULL, &c));
+	SW_DO(set_reta(B(&sw), 0));
+	SW_DO(set_hash(B(&sw), NFE_RSS_TYPES, NFE_RSS_F_TELL));
+	for (unsigned int n = 1; n <= ALL_CHANNELS; n++)
+		sw_post(CHAN(B(&sw), n), 1);
+	sw_post(CHAN(c, 1), 1);
+	sw_make_frame(frame, p.len, c->mac, A(&sw)->mac, 3);
+	sw_put_dma(CHAN(A(&sw), 1), frame, p.len, 1);
+	place = A(&sw)->payload_used;
+	make_packet(&sw, &p);
+	sw_put_dma(CHAN(A(&sw), 1), frame, p.len, 1);
+	buffers = &c->port->chan[1]->ch->regions->tbl[NFE_KEY_INDEX(SW_KEY_BUFFERS)];
+	buffers->base = A(&sw)->g.mem + SW_PAYLOAD + place;
+	sw_publish(CHAN(A(&sw), 1));
+	SW_DO(sw_turn(&sw));
+	buffers->base = c->g.mem + SW_BUFFERS;
+	TEST_EQ(sw_stat(c, NFE_STAT_to_frames), 1);
+	TEST_TRUE(memcmp(A(&sw)->g.mem + SW_PAYLOAD + place, frame + NFE_HDR_COPY, 20) != 0);
+	TEST_TRUE(expected_hash(&p, NFE_RSS_TYPES, &hash));
+	if (sw_recv(CHAN(B(&sw), 1), &got) != 1) {
+		at = 2;
+		TEST_EQ(sw_recv(CHAN(B(&sw), 2), &got), 1);
+	}
+	TEST_EQ(at, 1 + hash % 2);
+	TEST_EQ(got.flags, NFE_MSG_F_HASH);
+	TEST_EQ(got.hash, hash);
+	TEST_MEM_EQ(got.bytes, frame, ports_at(&p) + 4); /* what it was hashed by is what arrives */
+	return sw_close(&sw);
+}
+
 /* Around the longest inline frame: what has no room beside its hash goes by reference. */
 static int
 hash_shortens_inline_frames(void)
@@ -460,6 +503,7 @@ without_rss_a_flow_stays_on_its_channel(void)
 static const struct test_case cases[] = {
 	TEST_CASE(published_examples_hash_as_published),
 	TEST_CASE(hash_is_told_and_names_the_channel),
+	TEST_CASE(ports_rewritten_while_switched_do_not_part_hash_and_channel),
 	TEST_CASE(hash_shortens_inline_frames),
 	TEST_CASE(hash_is_not_told_unasked),
 	TEST_CASE(parts_of_a_large_frame_have_its_hash),

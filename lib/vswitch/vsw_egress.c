@@ -335,13 +335,13 @@ put_hinted(struct sink *s, const struct vsw_frame *f)
 }
 
 static enum nfe_stat
-put_frame(struct sink *s, const struct vsw_frame *f)
+put_frame(struct sink *s, struct vsw_frame *f)
 {
 	if (unlikely(s->c->ch->fault != 0))
 		return NFE_STAT_to_drop_link;
 	if (unlikely(s->sorts && !vsw_vlan_wanted(s->c->port, f)))
 		return NFE_STAT_to_drop_vlan;
-	s->hashed = unlikely(s->rss != NULL) && vsw_rss_hash(s->rss, f, &s->hash);
+	s->hashed = unlikely(s->rss != NULL) && vsw_rss_hash(s->lc, s->rss, f, &s->hash);
 	return likely(f->flags == 0) ? put_plain(s, f) : put_hinted(s, f);
 }
 
@@ -384,7 +384,7 @@ prefetch_segments(const struct vsw_frame *f)
 
 /* The frame could not be put the short way. */
 static __rte_noinline void
-put_other(struct sink *s, const struct vsw_frame *f, struct put_count *n)
+put_other(struct sink *s, struct vsw_frame *f, struct put_count *n)
 {
 	enum nfe_stat why = put_frame(s, f);
 
@@ -438,7 +438,7 @@ put_run(struct sink *s, const struct vsw_node *run, struct put_count *n)
 	if (unlikely(s->sorts || s->rss != NULL || s->lc->probing)) /* each frame is looked at */
 		len_max = 0;
 	for (uint32_t i = run->first; i < run->end; i++) {
-		const struct vsw_frame *f;
+		struct vsw_frame *f;
 
 		i += put_same(s, i, run->end, len_max, n);
 		if (i == run->end)

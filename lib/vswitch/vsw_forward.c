@@ -33,7 +33,7 @@ offer(struct vsw_lcore *lc, struct vsw_port *port, unsigned int first, unsigned 
 		return;
 	}
 	for (unsigned int i = first; i < first + n; i++)
-		vsw_stage(lc, &vsw_rss_channel(rx, &lc->frames[i])->dst, i, 1);
+		vsw_stage(lc, &vsw_rss_channel(lc, rx, &lc->frames[i])->dst, i, 1);
 }
 
 void

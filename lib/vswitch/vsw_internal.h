@@ -37,6 +37,7 @@
 #define VSW_MAC_BYTES 6
 #define VSW_FLOOD_BURST (1u << 20) /* bytes of flooded copies that a port may cause at once */
 #define VSW_TOLD 256           /* power of two */
+#define VSW_FLOW_MAX 82        /* bytes that tell a frame's flow: VLAN tag, longest IPv4 header, ports */
 
 struct vsw_lcore;
 
@@ -255,6 +256,7 @@ struct vsw_lcore {
 	union nfe_msg cells[VSW_MAX_BURST] __rte_cache_aligned;
 	struct rte_mbuf *tx[VSW_NODES];
 	struct vsw_probe probe;
+	uint8_t flows[VSW_MAX_BURST][VSW_FLOW_MAX]; /* headers of frames whose own were too short */
 } __rte_cache_aligned;
 
 /* The data path, compiled once per instruction set (vsw_datapath.h). Both return what they moved. */

@@ -22,10 +22,13 @@ struct vsw_rss { /* replaced as a whole */
 	uint32_t part[2 * VSW_TUPLE_MAX][16];
 };
 
-/* Channel of a VIF with several that takes this frame. */
-struct vsw_chan *vsw_rss_channel(const struct vsw_rxset *rx, const struct vsw_frame *f);
-/* The frame's hash; false: it is of no type that has one. */
-bool vsw_rss_hash(const struct vsw_rss *rss, const struct vsw_frame *f, uint32_t *hash);
+/* For a frame of lc's turn; what tells its flow is in its private header from then on. */
+/* Channel of a VIF with several that takes it. */
+struct vsw_chan *vsw_rss_channel(struct vsw_lcore *lc, const struct vsw_rxset *rx,
+				 struct vsw_frame *f);
+/* Its hash; false: it is of no type that has one. */
+bool vsw_rss_hash(struct vsw_lcore *lc, const struct vsw_rss *rss, struct vsw_frame *f,
+		  uint32_t *hash);
 
 /* Control thread. Fill set->by_reta by what the guest wishes and what runs. */
 void vsw_rss_resolve(const struct vsw_port *port, struct vsw_rxset *set);
