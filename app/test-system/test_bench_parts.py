@@ -221,7 +221,7 @@ def failing(tap):
     bench, sweep, tcp = load("bench"), load("bench-sweep"), load("bench-tcp")
     everything = {"place": "any", "windows": 9, "value": 9, "mpps": {"median": 9}}
     part = {"value": 9, "places": [everything], "watch": {"windows": 9}}
-    args = unittest.mock.Mock(rounds=len(FAILURES), self_test=False, out=None)
+    args = unittest.mock.Mock(rounds=len(FAILURES), self_test=False, out=None, wait_near=0)
     with tap.case("a measurement that fails is named, and the run goes on"):
         run = bench.Run([MEASURES["flood-64"]], [SWITCHES["nfe"], SWITCHES["memif"]], 9, "nohuge")
         results = [one for failure in FAILURES for one in (part, failure)]
@@ -247,6 +247,21 @@ def failing(tap):
                                           for number in range(len(FAILURES) + 1)])
         expect(done == [False] * len(FAILURES) + [True] and found == [100], text)
         expect("bench-tcp: round 1, nfe: no answer" in text, text)
+
+
+def waiting(tap):
+    """For CPUs that are near each other; time passes by sleeping only."""
+    def wait(*places):
+        looks = [{"places": [{"place": place, "windows": 9}]} for place in places]
+        clock = [0]
+        with unittest.mock.patch("distance.look", side_effect=looks), \
+                unittest.mock.patch("time.monotonic", lambda: clock[0]), \
+                unittest.mock.patch("time.sleep", lambda s: clock.__setitem__(0, clock[0] + s)):
+            return distance.wait_near(12), clock[0]
+    with tap.case("--wait-near ends when the CPUs are near, or when the time is over"):
+        expect(wait("near gs") == (True, 0), "at once")
+        expect(wait("far", "far g", "near s") == (True, 10), "later")
+        expect(wait("far", "far", "far") == (False, 10), "never")
 
 
 def lost_windows(tap):
@@ -281,6 +296,7 @@ def replaced_whole(tap):
 def main():
     tap = Tap()
     failing(tap)
+    waiting(tap)
     lost_windows(tap)
     replaced_whole(tap)
     sweep_windows(tap)
