@@ -313,6 +313,16 @@ doorbell_memory_that_may_vanish_is_refused(void)
 	return TEST_OK;
 }
 
+static int
+connect_liar(struct nfe_bus **bus)
+{
+	liar_init(&liar);
+	TEST_EQ(liar_start(&liar), 0);
+	TEST_EQ(nfe_bus_create(liar.address, bus), 0);
+	TEST_EQ((*bus)->ops->connect(*bus, 1000), 0);
+	return TEST_OK;
+}
+
 /* Regression: before Linux 6.7 the old pages were gone then, and the next store to them was fatal. */
 static int
 doorbells_survive_a_device_that_cannot_be_mapped(void)
@@ -320,10 +330,7 @@ doorbells_survive_a_device_that_cannot_be_mapped(void)
 	struct nfe_bus *bus;
 	uint32_t *db;
 
-	liar_init(&liar);
-	TEST_EQ(liar_start(&liar), 0);
-	TEST_EQ(nfe_bus_create(liar.address, &bus), 0);
-	TEST_EQ(bus->ops->connect(bus, 1000), 0);
+	TEST_EQ(connect_liar(&bus), TEST_OK);
 	db = (uint32_t *)(void *)bus->db;
 	db[0] = 7;
 	liar_stop(&liar);
@@ -351,10 +358,7 @@ doorbells_survive_the_device_and_come_back(void)
 	struct nfe_bus *bus;
 	uint32_t *db;
 
-	liar_init(&liar);
-	TEST_EQ(liar_start(&liar), 0);
-	TEST_EQ(nfe_bus_create(liar.address, &bus), 0);
-	TEST_EQ(bus->ops->connect(bus, 1000), 0);
+	TEST_EQ(connect_liar(&bus), TEST_OK);
 	TEST_EQ(bus->nb_db, CHANNELS + 1);
 	TEST_EQ(bus->nb_vectors, CHANNELS + 1);
 	db = (uint32_t *)(void *)bus->db;
@@ -381,10 +385,7 @@ kicks_go_through_eventfds(void)
 	struct nfe_bus *bus;
 	uint64_t count = 0;
 
-	liar_init(&liar);
-	TEST_EQ(liar_start(&liar), 0);
-	TEST_EQ(nfe_bus_create(liar.address, &bus), 0);
-	TEST_EQ(bus->ops->connect(bus, 1000), 0);
+	TEST_EQ(connect_liar(&bus), TEST_OK);
 	bus->ops->kick(bus, 1);
 	bus->ops->kick(bus, CHANNELS);
 	TEST_EQ(read(liar.kick_fd[1], &count, 8), 8);
@@ -424,10 +425,7 @@ blocking_full_or_empty_eventfds_block_neither_kick_nor_interrupt(void)
 {
 	struct nfe_bus *bus;
 
-	liar_init(&liar);
-	TEST_EQ(liar_start(&liar), 0);
-	TEST_EQ(nfe_bus_create(liar.address, &bus), 0);
-	TEST_EQ(bus->ops->connect(bus, 1000), 0);
+	TEST_EQ(connect_liar(&bus), TEST_OK);
 	alarm(10); /* ends the program where something blocks */
 	for (unsigned int i = 0; i < 6; i++) {
 		TEST_EQ(eventfds_spoil_shared(i % 2 == 0), 2 + CHANNELS + 1);
