@@ -386,7 +386,8 @@ slow_seek(int fd, off_t offset, int whence)
 	return lseek(fd, offset, whence);
 }
 
-/* Regression: a guest that holds the lock of each file for a little less than 100 ms got 800 of them. */
+/* Regression: a guest that holds the lock of each file for a little less than one search may take got
+ * that eight times. */
 static int
 searches_together_have_one_deadline(void)
 {
