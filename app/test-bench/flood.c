@@ -334,8 +334,8 @@ report(struct flood *f, const struct watch *watch)
 	       "\"desc\": %u, \"tsc_hz\": %" PRIu64 ", \"loss\": %.4f, \"sent\": %" PRIu64
 	       ", \"received\": %" PRIu64 ", \"foreign\": %" PRIu64 ", \"attach_us\": %" PRIu64 ", ",
 	       f->opt->mode, f->opt->nb_vifs ? "raw" : "ethdev", f->opt->size,
-	       f->opt->imix ? "true" : "false", f->opt->touch ? "true" : "false", f->opt->ahead, f->b->nb_ends,
-	       f->nb_senders, f->opt->macs, f->opt->burst, f->opt->desc, rte_get_tsc_hz(),
+	       f->opt->imix ? "true" : "false", f->opt->touch ? "true" : "false", f->opt->ahead,
+	       f->b->nb_ends, f->nb_senders, f->opt->macs, f->opt->burst, f->opt->desc, rte_get_tsc_hz(),
 	       lost(all), all->sent, all->received, all->foreign, f->b->attach_us);
 	watch_print(stdout, watch);
 	printf(", \"places\": [");

@@ -87,8 +87,8 @@ usage(FILE *out)
 
 static const struct option longs[] = {
 	{ "mode", 1, 0, 'm' }, { "vif", 1, 0, 'v' }, { "size", 1, 0, 's' }, { "imix", 0, 0, 'x' },
-	{ "touch", 0, 0, 't' }, { "ahead", 1, 0, 'A' }, { "macs", 1, 0, 'a' }, { "both", 0, 0, '2' }, { "ring", 0, 0, 'r' },
-	{ "rate", 1, 0, 'R' }, { "pings", 1, 0, 'n' },
+	{ "touch", 0, 0, 't' }, { "ahead", 1, 0, 'A' }, { "macs", 1, 0, 'a' }, { "both", 0, 0, '2' },
+	{ "ring", 0, 0, 'r' }, { "rate", 1, 0, 'R' }, { "pings", 1, 0, 'n' },
 	{ "gap-us", 1, 0, 'g' }, { "burst", 1, 0, 'b' }, { "publish", 1, 0, 'p' },
 	{ "desc", 1, 0, 'd' },
 	{ "buf", 1, 0, 'B' }, { "mbufs", 1, 0, 'M' }, { "inline", 1, 0, 'i' }, { "cells", 0, 0, 'c' },
@@ -114,7 +114,7 @@ take_option(struct bench_opt *o, int c)
 	case 's': o->size = v; break;
 	case 'x': o->imix = true; break;
 	case 't': o->touch = true; break;
-	case 'A': o->ahead = v; break;
+	case 'A': o->ahead = RTE_MIN(v, BENCH_MAX_BURST); break; /* -1 is no default */
 	case 'a': o->macs = v; break;
 	case '2': o->both = true; break;
 	case 'r': o->ring = true; break;
@@ -305,7 +305,8 @@ run_mode(struct bench *b)
 int
 main(int argc, char **argv)
 {
-	static struct bench_opt opt = { .size = 64, .burst = 32, .ahead = AHEAD_DEFAULT, .macs = 1, .desc = 1024,
+	static struct bench_opt opt = { .size = 64, .burst = 32, .macs = 1, .desc = 1024,
+					.ahead = AHEAD_DEFAULT,
 					.windows = 100, .max_windows = 2500, .warm_windows = 200,
 					.window_us = 500, .switch_cpu = -1, .dirty_permille = 10, .pings = 50000,
 					.link_timeout_ms = 10000 };

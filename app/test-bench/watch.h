@@ -85,8 +85,8 @@ void watch_look(struct watch *w);
 void watch_begin(struct watch *w);
 /* It ends, after so many cycles. */
 enum watch_place watch_end(struct watch *w, uint64_t cycles);
-/* The begin of a part of a result: {"place", "windows", "line_ns" (mean). line: sum of cycles
- * of so many windows; place: WATCH_PLACES is "any". */
+/* The begin of a part of a result: {"place", "windows", "line_ns" (mean), left open. line: sum of
+ * cycles of so many windows; place: WATCH_PLACES is "any". */
 void watch_print_place(FILE *out, unsigned int place, unsigned int windows, uint64_t line);
 /* "watch": {"core": cycles, "watched", "windows", "shared", "late"}: what opt->core_least of later
  * runs may be, whether windows have places, and how many were not clean and why. */

@@ -284,6 +284,8 @@ def wrong_options(tap, lab):
     cases = ((["--mode", "flood", "--size", "10"], "--size"), (["--mode", "load"], "--rate"),
              (["--mode", "dance"], "--mode must be"),
              (["--mode", "flood", "--publish", "65"], "--publish"),
+             (["--mode", "flood", "--ahead", "64"], "--ahead"),
+             (["--mode", "flood", "--ahead", "-1"], "--ahead"),
              (["--mode", "flood"], "--vdev"), ([], "--mode"))
     for args, word in cases:
         with tap.case(f"test-bench {' '.join(args) or 'alone'} says what is wrong"):

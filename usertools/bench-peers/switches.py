@@ -16,7 +16,7 @@ GUEST_MAC = "02:00:00:00:{:02x}:{:02x}"
 READY_S = 30
 DESC = 1024             # per queue of a guest that is active
 HOLD_DESC = 256         # of one that is held, and of many that are active
-FLOW_LIMIT = 200000      # of OVS, its default in the end; it begins at 10000, and adds 1000 now and then
+FLOW_LIMIT = 200000     # of OVS, its default in the end; it begins at 10000, and adds 1000 now and then
 PAIR = 2                # ports 0 and 1 are active when the others are held
 
 
