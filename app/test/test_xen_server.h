@@ -30,6 +30,7 @@ struct server {
 	pthread_t thread;
 	int stop_fd;
 	bool stop, fail; /* fail: the function, once */
+	bool put_off;    /* once: the guest has taken its time, and gets more in 2.8 s */
 	bool busy;       /* the data path does not sleep, but polls */
 };
 
@@ -83,6 +84,8 @@ serve(void *arg)
 		if (__atomic_exchange_n(&s->fail, false, __ATOMIC_ACQ_REL))
 			nfed_function_fail(nfed_xen_vif_function(s->t.vif[0]), NFE_REASON_OPERATOR,
 					   "the test says so");
+		if (__atomic_exchange_n(&s->put_off, false, __ATOMIC_ACQ_REL))
+			s->t.vif[0]->time_us = (struct nfed_allowance){ -700000, nfed_now_us() };
 		nfed_control_run(nfed_xen_vif_function(s->t.vif[0]));
 		nfed_xen_tick(s->t.xen);
 		nfed_loop_run(loop, more || busy ? 0 : 100);

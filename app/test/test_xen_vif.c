@@ -358,7 +358,7 @@ no_device_and_no_switch_are_told_apart(void)
 	TEST_EQ(errno, ENOENT);
 	TEST_EQ(xenio_fake_open(w, 0, &dom0), 0);
 	xt_make_device(dom0, DOMAIN, 0, "a");
-	TEST_TRUE(echo_attach("xen:0") == NULL); /* nobody publishes: after 2000 ms */
+	TEST_TRUE(echo_attach("xen:0") == NULL); /* nobody publishes: after 10 s */
 	TEST_EQ(errno, ECONNREFUSED);
 	xenio_fake_fail(w, XENIO_FAKE_SHARE, 2, -ENOSPC); /* gntalloc's limit */
 	TEST_TRUE(echo_attach("xen:0") == NULL);
@@ -371,6 +371,82 @@ no_device_and_no_switch_are_told_apart(void)
 	TEST_TRUE(vif_attach("xen:1a", NULL) == NULL);
 	TEST_EQ(errno, EINVAL);
 	return TEST_OK;
+}
+
+#define BACK "/local/domain/0/backend/nfe/5/0"
+#define FRONT "/local/domain/5/device/nfe/0"
+
+static int
+await_state(struct xenio *dom0, const char *dir, uint32_t wanted)
+{
+	uint32_t state = NFE_XEN_UNKNOWN;
+
+	for (unsigned int ms = 0; state != wanted; ms++) {
+		TEST_ASSERT_MSG(ms < 20000, "%s: state %u, not %u", dir, state, wanted);
+		usleep(1000);
+		(void)xenio_read_u32(dom0, dir, NFE_XEN_KEY_STATE, &state);
+	}
+	return TEST_OK;
+}
+
+static void *
+attach_thread(void *arg)
+{
+	struct vif **vif = arg;
+
+	*vif = echo_attach("xen:0");
+	return NULL;
+}
+
+/* The test plays a back end that sees the predecessor's Closed only after it was seen in InitWait. */
+static int
+back_end_that_closes_late_is_asked_once_more(void)
+{
+	static struct server s;
+	struct xenio *dom0;
+	struct vif *vif = NULL;
+	pthread_t thread;
+
+	TEST_EQ(server_open(&s), TEST_OK);
+	dom0 = s.t.dom0;
+	TEST_EQ(await_state(dom0, BACK, NFE_XEN_INIT_WAIT), TEST_OK);
+	server_stop(&s, true);
+	TEST_EQ(pthread_create(&thread, NULL, attach_thread, &vif), 0);
+	for (unsigned int i = 0; i < 3; i++) {
+		TEST_EQ(await_state(dom0, FRONT, NFE_XEN_INITIALISED), TEST_OK);
+		TEST_EQ(dom0->ops->write(dom0, XENIO_NO_TX, BACK "/state", "6"), 0);
+		TEST_EQ(await_state(dom0, FRONT, NFE_XEN_INITIALISING), TEST_OK);
+		if (i == 2)
+			TEST_EQ(server_start(&s), TEST_OK);
+		else
+			TEST_EQ(dom0->ops->write(dom0, XENIO_NO_TX, BACK "/state", "2"), 0);
+	}
+	pthread_join(thread, NULL);
+	TEST_TRUE(vif != NULL);
+	vif_detach(vif);
+	return server_close(&s);
+}
+
+/* Such a guest is in order: where dom0 is busy, a few attachments take that much. */
+static int
+front_end_that_is_put_off_waits(void)
+{
+	static struct server s;
+	struct vif *vif;
+
+	TEST_EQ(server_open(&s), TEST_OK);
+	vif = echo_attach("xen:0");
+	TEST_TRUE(vif != NULL);
+	vif_detach(vif);
+	TEST_EQ(await_state(s.t.dom0, BACK, NFE_XEN_CLOSED), TEST_OK);
+	__atomic_store_n(&s.put_off, true, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&s.put_off, __ATOMIC_ACQUIRE)) /* the loop turns within 100 ms */
+		usleep(1000);
+	vif = echo_attach("xen:0");
+	TEST_TRUE(vif != NULL);
+	TEST_TRUE(xt_counters(&s.t)->put_off > 0);
+	vif_detach(vif);
+	return server_close(&s);
 }
 
 /* Neither is what another version, or none of ours, publishes taken for ours. */
@@ -437,6 +513,8 @@ static const struct test_case cases[] = {
 	TEST_CASE(vif_of_a_restored_domain_ends_and_the_next_works),
 	TEST_CASE(reset_and_boot_again_over_the_same_connection),
 	TEST_CASE(no_device_and_no_switch_are_told_apart),
+	TEST_CASE(back_end_that_closes_late_is_asked_once_more),
+	TEST_CASE(front_end_that_is_put_off_waits),
 	TEST_CASE(back_end_of_another_version_or_with_nonsense_is_refused),
 };
 TEST_SUITE(xen_vif, cases);

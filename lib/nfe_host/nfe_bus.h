@@ -40,7 +40,8 @@ struct nfe_bus_ops {
 	/* Is the device at this address let into all memory of this machine, where an IOVA is a
 	 * physical address + *iova_base? NULL: no, or it has no choice. */
 	bool (*takes_physical)(const char *address, uint64_t *iova_base);
-	unsigned int answer_ms; /* how long the device may take for GO, RESET, a request; 0: 2000 */
+	unsigned int answer_ms; /* how long the device may take for the first connect, GO, RESET, a
+				 * request; 0: 2000 */
 	/* address is what follows "name:". Allocates only; connects nothing. */
 	int (*create)(const char *address, struct nfe_bus **bus);
 	void (*destroy)(struct nfe_bus *bus);

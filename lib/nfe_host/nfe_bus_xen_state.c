@@ -8,6 +8,7 @@
  *	             InitWait seen           GO                back end Connected
  *	Initialising ─────────────► (ready) ────► Initialised ───────────────────► Connected
  *	     ▲                                        │ back end Closing: FAILED       │
+ *	     │                                        │ back end Closed: once more     │
  *	     │           back end Closed              │ RESET                          │
  *	     └──────────────────────── Closing ◄──────┴────────────────────────────────┘
  *
@@ -190,6 +191,19 @@ go(struct xen_bus *xb)
 	return 0;
 }
 
+/* The back end's InitWait was not for us: it had not yet seen that those before us were Closed. */
+static int
+go_again(struct xen_bus *xb)
+{
+	uint32_t state;
+	int rc = xb_set_state(xb, NFE_XEN_INITIALISING);
+
+	xb->state = NFE_XEN_INITIALISING;
+	if (rc == 0)
+		rc = xb_wait_backend(xb, XB_STATE(INIT_WAIT), XB_ANSWER_MS, &state);
+	return rc == 0 ? go(xb) : rc;
+}
+
 /* On return the device uses our memory no more, and can be given it again. */
 static int
 reset(struct xen_bus *xb)
@@ -252,13 +266,14 @@ failed(struct xen_bus *xb)
 static int
 status(struct xen_bus *xb, uint32_t *value)
 {
+	const uint32_t answers = XB_STATE(CONNECTED) | XB_STATE(CLOSING) | XB_STATE(CLOSED);
 	uint32_t link = 0, back;
 	int rc = 0;
 
 	*value = xb->state == NFE_XEN_INITIALISED ? NFE_STATE_BOOTING : NFE_STATE_RESET;
 	/* After GO this is asked every millisecond: that is not passed on to xenstored. */
 	if (xb->state != NFE_XEN_INITIALISED ||
-	    xb_wait_backend(xb, XB_STATE(CONNECTED) | XB_STATE(CLOSING), XB_LOOK_MS, &back) < 0)
+	    xb_wait_backend(xb, answers, XB_LOOK_MS, &back) < 0)
 		back = xb_backend_state(xb);
 	switch (back) {
 	case NFE_XEN_CONNECTED:
@@ -269,6 +284,10 @@ status(struct xen_bus *xb, uint32_t *value)
 		break;
 	case NFE_XEN_CLOSING:
 		*value = failed(xb);
+		break;
+	case NFE_XEN_CLOSED:
+		if (xb->state == NFE_XEN_INITIALISED)
+			rc = go_again(xb);
 		break;
 	default:
 		break;

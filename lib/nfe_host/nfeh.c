@@ -239,7 +239,7 @@ boot_first_locked(struct nfeh *h)
 static int
 connect_first(struct nfeh *h)
 {
-	int rc = h->bus->ops->connect(h->bus, NFEH_CONNECT_MS);
+	int rc = h->bus->ops->connect(h->bus, nfeh_answer_ms(h));
 
 	if (rc < 0) {
 		nfeh_log(h, 0, "attach to %s: %s%s%s", h->address, strerror(-rc),

@@ -22,7 +22,7 @@
 
 #include "nfeh.h"
 
-#define NFEH_CONNECT_MS 2000   /* connect, and each transport request */
+#define NFEH_CONNECT_MS 2000   /* connect again, and each transport request */
 #define NFEH_ANSWER_MS 2000    /* RESET or GO until the state is reached, request until response */
 #define NFEH_LINK_WAIT_MS 2000 /* a call while the device is away */
 #define NFEH_RETRY_MS 10       /* between connects while nobody listens */
