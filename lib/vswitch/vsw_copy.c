@@ -6,9 +6,12 @@
  * The one copy: header from private memory, segments from registered memory, into the buffers of
  * the destination. Runs on a data lcore.
  */
+#include <rte_cpuflags.h>
 #include <rte_memcpy.h>
 
 #include "vsw_datapath.h"
+
+#define STRING_MIN 400u /* bytes: below, vectors are as fast */
 
 struct cursor {
 	uint8_t *const *buf;
@@ -16,13 +19,47 @@ struct cursor {
 	uint32_t used; /* of the first */
 };
 
+#ifdef RTE_ARCH_X86
+static bool has_string_copy; /* and a fast one */
+
+RTE_INIT(find_string_copy)
+{
+	has_string_copy = rte_cpu_get_flag_enabled(RTE_CPUFLAG_ERMS) == 1;
+}
+
+/*
+ * The CPU's own copy, for long pieces: it writes whole lines, and needs nothing of what stood in
+ * them. A store waits for its line, which lies in the guest's cache: 625 -> 507 cycles for 1500 B
+ * between CPUs that are far from each other. It is slow where the target lies little behind the
+ * source, by the address in a page. The SIGBUS guard can have it repeated: registers tell how far
+ * it came.
+ */
+static inline bool
+string_copy(uint8_t *to, const uint8_t *from, size_t len)
+{
+	if (len < STRING_MIN || !has_string_copy ||
+	    ((uintptr_t)to - (uintptr_t)from) % NFE_PAGE_SIZE - 1 < RTE_CACHE_LINE_SIZE - 1)
+		return false;
+	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(len) : : "memory");
+	return true;
+}
+#else
+static inline bool
+string_copy(uint8_t *to, const uint8_t *from, size_t len)
+{
+	(void)to, (void)from, (void)len;
+	return false;
+}
+#endif
+
 static inline void
 put(struct cursor *c, const uint8_t *src, uint32_t len)
 {
 	while (len > 0) {
 		uint32_t room = c->size - c->used, n = RTE_MIN(room, len);
 
-		rte_memcpy(*c->buf + c->used, src, n);
+		if (!string_copy(*c->buf + c->used, src, n))
+			rte_memcpy(*c->buf + c->used, src, n);
 		src += n;
 		len -= n;
 		c->used += n;
