@@ -242,6 +242,85 @@ buffers_come_back_from_a_ring_that_stays_full(void)
 	return TEST_OK;
 }
 
+/* Where a message was made in its slot, what the device writes there meanwhile is not looked at. */
+static int
+buffers_of_messages_made_in_their_slots_come_back(void)
+{
+	uint8_t frame[MAX_FRAME];
+	struct dev dev;
+	struct vif *vif = dev_open(&dev, 0xffffff80);
+
+	for (unsigned int i = 0; i < 10 * RING; i++) {
+		uint32_t buf = (uint32_t)vif_buf_get(vif);
+		union nfe_msg *cell = vif_send_cells(vif, 1);
+
+		TEST_EQ(vif_msg_dma(vif, cell, buf, 0, 100), 1);
+		vif_send_commit(vif, 1);
+		TEST_EQ(dev_take(&dev, frame), 100);
+		memset(cell, (int)i, sizeof(*cell));
+		if (i % 2 == 0) { /* found in the ring, then consumed; or both at once */
+			*vif->send.cons -= 1;
+			vif_reclaim(vif);
+			TEST_EQ(vif->buf_state[buf], VIF_BUF_ENQUEUED);
+			*vif->send.cons += 1;
+		}
+		vif_reclaim(vif);
+		TEST_EQ(vif->sent_bufs, 0);
+	}
+	reclaim(vif);
+	TEST_EQ(bufs_in_state(vif, VIF_BUF_FREE), BUFS);
+	dev_close(vif);
+	return TEST_OK;
+}
+
+enum second { IN_PLACE, COPIED, IN_TWO_BUFFERS, SECONDS };
+
+/* A message is made in the next slot and not enqueued, another frame goes there, and the buffer with a
+ * second message into the slot behind: it is not free when the first slot is consumed. */
+static int
+buffer_whose_first_message_was_not_enqueued_belongs_to_the_second(void)
+{
+	static const uint8_t other[60];
+	uint8_t frame[MAX_FRAME];
+	union nfe_msg *slot, msg;
+	struct vif_seg seg[2];
+	struct dev dev;
+	struct vif *vif = dev_open(&dev, 0xffffffc0);
+
+	for (unsigned int i = 0; i < 10 * RING; i++) {
+		uint32_t buf = (uint32_t)vif_buf_get(vif);
+		enum second second = (enum second)(i % SECONDS);
+
+		TEST_EQ(vif_msg_dma(vif, vif_ring_at(&vif->send, *vif->send.prod), buf, 0, 100), 1);
+		TEST_EQ(vif_send(vif, other, sizeof(other)), 0);
+		seg[0] = (struct vif_seg){ .buf = buf, .len = 100 };
+		seg[1] = (struct vif_seg){ .buf = (uint32_t)vif_buf_get(vif), .len = 100 };
+		if (second == COPIED) {
+			TEST_EQ(vif_msg_dma_segs(vif, &msg, 1, seg, 1), 1);
+			TEST_EQ(rte_ring_enqueue_elem(vif_send_ring(vif), &msg, sizeof(msg)), 0);
+		} else {
+			unsigned int nb = second == IN_PLACE ? 1 : 2, n = nfe_dma_cells(nb);
+
+			slot = vif_send_cells(vif, n);
+			TEST_EQ(vif_msg_dma_segs(vif, slot, n, seg, nb), n);
+			vif_send_commit(vif, n);
+		}
+		if (second != IN_TWO_BUFFERS)
+			vif_buf_put(vif, seg[1].buf);
+		while (dev_take(&dev, frame) != sizeof(other)) /* 0: a NOP at the wrap */
+			;
+		reclaim(vif);
+		TEST_EQ(vif->buf_state[buf], VIF_BUF_ENQUEUED);
+		while (dev_take(&dev, frame) == 0)
+			;
+		reclaim(vif);
+		TEST_EQ(bufs_in_state(vif, VIF_BUF_FREE), BUFS);
+		TEST_EQ(vif->sent_bufs, 0);
+	}
+	dev_close(vif);
+	return TEST_OK;
+}
+
 static int
 device_that_rewrites_sent_messages_frees_only_sent_buffers(void)
 {
@@ -564,6 +643,8 @@ static const struct test_case cases[] = {
 	TEST_CASE(sent_buffers_come_back_in_lots_or_when_they_are_needed),
 	TEST_CASE(full_ring_or_no_buffers_is_eagain_and_leaks_none),
 	TEST_CASE(overwritten_messages_are_reclaimed_when_nothing_is_outstanding),
+	TEST_CASE(buffers_of_messages_made_in_their_slots_come_back),
+	TEST_CASE(buffer_whose_first_message_was_not_enqueued_belongs_to_the_second),
 	TEST_CASE(buffers_come_back_from_a_ring_that_stays_full),
 	TEST_CASE(device_that_rewrites_sent_messages_frees_only_sent_buffers),
 	TEST_CASE(buffer_put_after_the_device_named_it_is_free_once),

@@ -106,11 +106,12 @@ int vif_mem_del(struct vif *vif, uint32_t key);
 /* Post up to n free buffers for receiving; returns how many. At most half of all buffers are ever
  * posted, so that sending isn't starved. vif_attach() posts the first, vif_recv() does it too. */
 unsigned int vif_refill(struct vif *vif, unsigned int n);
-/* Take back buffers of sent messages that the switch has consumed. It reads in the send ring what was
- * enqueued since the last call, so call it before each burst that you enqueue; it also asks for the lines
- * of the cells that the burst will take, so that is worth it for inline messages, too. Up to 512 buffers (a
- * quarter of all) are held until others follow them; all come back to the stack when it is empty,
- * and by a call that finds no further message consumed. Returns how many came back. */
+/* Take back buffers of sent messages that the switch has consumed. It looks in the send ring for
+ * what was enqueued since the last call, so call it before each burst that you enqueue; it also asks
+ * for the lines of the cells that the burst will take, so that is worth it for inline messages, too.
+ * Up to 512 buffers (a quarter of all) are held until others follow them; all come back to the stack
+ * when it is empty, and by a call that finds no further message consumed. Returns how many came
+ * back. */
 unsigned int vif_reclaim(struct vif *vif);
 /* Wake the switch if it sleeps, after enqueuing to the send ring; once per burst. */
 void vif_kick(struct vif *vif);
@@ -145,7 +146,8 @@ struct vif_seg {
 
 /* Build messages in place, as in slots of the send ring: cells used, 0 if it does not fit. A DMA
  * message takes over its buffers, vif_reclaim() frees them; the first segment has more than 40
- * bytes (shorter frames go inline). */
+ * bytes (shorter frames go inline). If you don't enqueue one, put its buffers, or build another one
+ * of them. Its slot in the send ring is the cheapest place: vif_reclaim() need not read it again. */
 unsigned int vif_msg_inline(union nfe_msg *cells, unsigned int nb_cells, const void *frame,
 			    uint32_t len);
 unsigned int vif_msg_dma(struct vif *vif, union nfe_msg *cell, uint32_t buf, uint32_t offset,

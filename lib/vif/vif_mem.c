@@ -113,13 +113,18 @@ vif_mem_alloc(const struct vif_conf *conf)
 	vif->read = vif->fill_seen = conf->first_index;
 	vif->fill_target = RTE_MIN(conf->ring_size - 1, conf->nb_bufs / 2);
 	vif->sent_at = malloc(conf->ring_size * sizeof(*vif->sent_at));
-	if (vif->sent_at == NULL || vif_bufs_init(vif) != 0) {
+	vif->slot_buf = malloc(conf->ring_size * sizeof(*vif->slot_buf));
+	vif->buf_slot = malloc(conf->nb_bufs * sizeof(*vif->buf_slot));
+	if (vif->sent_at == NULL || vif->slot_buf == NULL || vif->buf_slot == NULL ||
+	    vif_bufs_init(vif) != 0) {
 		vif_mem_free(vif);
 		errno = ENOMEM;
 		return NULL;
 	}
 	for (unsigned int i = 0; i < conf->ring_size; i++)
-		vif->sent_at[i] = VIF_BUF_NONE;
+		vif->sent_at[i] = vif->slot_buf[i] = VIF_BUF_NONE;
+	for (unsigned int i = 0; i < conf->nb_bufs; i++)
+		vif->buf_slot[i] = VIF_NO_SLOT;
 	return vif;
 }
 
@@ -138,6 +143,8 @@ vif_mem_free(struct vif *vif)
 {
 	vif_bufs_fini(vif);
 	free(vif->sent_at);
+	free(vif->slot_buf);
+	free(vif->buf_slot);
 	free(vif);
 }
 

@@ -87,6 +87,7 @@ vif_msg_hinted(struct vif *vif, union nfe_msg *cells, unsigned int nb_cells,
 		nfe_put_entry(more, nfe_put_pair(vif->key, segs[i].len), seg_offset(vif, &segs[i]));
 	for (; more < cell + (size_t)n * NFE_MSG_SIZE; more += sizeof(struct nfe_seg_tx))
 		nfe_put_entry(more, 0, 0); /* rule 20 */
+	vif_sent_made(vif, cells, segs, nb_segs);
 	for (unsigned int i = 0; i < nb_segs; i++)
 		vif->sent_bufs += vif_buf_move(vif, segs[i].buf, VIF_BUF_APP, VIF_BUF_SENT);
 	return n;

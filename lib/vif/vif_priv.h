@@ -32,6 +32,7 @@
  * test-bench: 285 cycles to send if 128 are held and come back at once, now 196). */
 #define VIF_HELD 512u
 #define VIF_HELD_LOT 32u /* that come back at once */
+#define VIF_NO_SLOT UINT32_MAX
 
 enum vif_buf_state { /* who owns a buffer */
 	VIF_BUF_FREE = 0,   /* the stack */
@@ -50,6 +51,8 @@ struct vif {
 	uint32_t reclaimed;  /* messages before this index gave their buffers back */
 	uint32_t noted;      /* the buffers of those before this one are in sent_at */
 	uint32_t *sent_at;   /* by slot: first buffer of the message that begins there, or NONE */
+	uint32_t *slot_buf;  /* by slot: buffer of the message that was made in it last, or NONE */
+	uint32_t *buf_slot;  /* by buffer: slot that its message was made in, or VIF_NO_SLOT */
 	uint32_t sent_bufs;  /* buffers in messages that were built; 0: nothing to reclaim */
 	uint32_t held[VIF_HELD]; /* of sent messages, not yet given back; first in, first out */
 	unsigned int first_held, nb_held, held_max;
@@ -122,7 +125,10 @@ vif_buf_move(const struct vif *vif, uint32_t buf, enum vif_buf_state from, enum 
 	return true;
 }
 
-/* vif_sent.c: n of those held come back to the stack, the oldest on top. n. */
+/* vif_sent.c: a message was made at cells, of these buffers. */
+void vif_sent_made(struct vif *vif, const union nfe_msg *cells, const struct vif_seg *segs,
+		   unsigned int nb_segs);
+/* n of those held come back to the stack, the oldest on top. n. */
 unsigned int vif_give_held(struct vif *vif, unsigned int n);
 static inline uint32_t *
 vif_sent_at(const struct vif *vif, uint32_t index)
