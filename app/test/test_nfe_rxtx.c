@@ -306,6 +306,137 @@ compare_bursts(struct rx *a, struct rx *b, uint16_t burst)
 	return TEST_OK;
 }
 
+/* All memory is registered, so any mbuf will do. */
+static struct nfe_map *
+map_all(void)
+{
+	struct nfe_map *empty = nfe_map_alloc(0), *map;
+
+	map = empty != NULL ? nfe_map_insert(empty, 0, UINT64_MAX / 2, 7) : NULL;
+	free(empty);
+	return map;
+}
+
+/* Posts buffers; each has its number as data. */
+static void
+post_numbered(struct nfe_rxq *q)
+{
+	uint32_t i = q->fill_prod;
+
+	nfe_rx_refill(q);
+	for (; i != q->fill_prod; i++) {
+		struct rte_mbuf *m = q->sw[i & q->mask];
+
+		memset((char *)m->buf_addr + RTE_PKTMBUF_HEADROOM, CANARY, BUF_SIZE);
+		memcpy((char *)m->buf_addr + RTE_PKTMBUF_HEADROOM, &i, sizeof(i));
+	}
+}
+
+/* For the next of the posted buffers, or not quite. Always one cell. */
+static union nfe_msg
+random_dma(struct nfe_rxq *q, uint32_t next)
+{
+	union nfe_msg msg = { .rx = { .type = NFE_MSG_DMA_RX, .cookie = next & q->mask,
+				      .len = NFE_MIN_FRAME + rand() % (BUF_SIZE - NFE_MIN_FRAME + 1),
+				      .fill_end = next + 1, .hints = { .nsegs = 1 } } };
+
+	switch (rand() % 32) {
+	case 0:
+		msg.rx.len = (uint16_t[]){ 0, NFE_MIN_FRAME - 1, BUF_SIZE + 1, UINT16_MAX }[rand() % 4];
+		break;
+	case 1:
+		msg.rx.cookie = rand() % (SIZE + 8);
+		break;
+	case 2:
+		msg.rx.fill_end += rand() % 8 - 4;
+		break;
+	case 3:
+		msg.rx.hints.nsegs = rand() % 4;
+		break;
+	case 4:
+		msg.rx.flags = 1 << rand() % 8;
+		break;
+	case 5:
+		msg.rx.type = rand() % 8;
+		if (msg.rx.type == NFE_MSG_INLINE)
+			msg.in.len = NFE_INLINE_ONE;
+		break;
+	}
+	return msg;
+}
+
+/* A reserved bit of the hints, at which nobody looks, sends a message the general way. */
+static int
+plain_way_receives_as_the_general_one(void)
+{
+	struct rte_mbuf *sw[2][SIZE] = { 0 };
+	struct nfe_fill fill[2][SIZE];
+	struct rte_mbuf *m;
+	uint64_t refused;
+	uint32_t next;
+	struct rx r[2];
+
+	TEST_EQ(setup(), TEST_OK);
+	port.map = map_all();
+	TEST_TRUE(port.map != NULL);
+	for (unsigned int i = 0; i < 2; i++) {
+		rx_init(&r[i]);
+		r[i].q.sw = sw[i];
+		r[i].q.fill = (uint8_t *)fill[i];
+		r[i].q.fill_max = SIZE;
+		r[i].q.fill_prod = r[i].q.fill_end = FIRST_INDEX;
+		r[i].q.take_flags = NFE_MSG_F_HASH;
+		r[i].q.max_frame = BUF_SIZE - 1; /* the last byte is refused for that */
+	}
+	srand(5);
+	for (unsigned int round = 0; round < 20 * ROUNDS; round++) {
+		unsigned int burst = 1 + (unsigned int)rand() % 16;
+
+		for (unsigned int i = 0; i < 2; i++)
+			post_numbered(&r[i].q);
+		next = r[0].q.fill_end;
+		for (unsigned int i = 0; i < burst; i++, next++) {
+			union nfe_msg msg = random_dma(&r[0].q, next);
+			uint32_t at = (r[0].status.rq_prod & (SIZE - 1)) * NFE_MSG_SIZE;
+
+			memcpy(r[0].cells + at, &msg, sizeof(msg));
+			if (msg.type == NFE_MSG_DMA_RX)
+				msg.rx.hints.vlan_tci = 1;
+			memcpy(r[1].cells + at, &msg, sizeof(msg));
+			r[0].status.rq_prod++;
+			r[1].status.rq_prod++;
+		}
+		TEST_EQ(compare_bursts(&r[0], &r[1], (uint16_t)(1 + rand() % SIZE)), TEST_OK);
+		TEST_EQ(compare_bursts(&r[0], &r[1], SIZE), TEST_OK);
+		TEST_EQ(r[0].q.fill_end, r[1].q.fill_end);
+	}
+	TEST_TRUE(r[0].q.count.got_dma > 0 && r[0].q.count.got_inline > 0);
+	TEST_TRUE(r[0].q.count.bad_length > 0 && r[0].q.count.bad_cookie > 0);
+	TEST_TRUE(r[0].q.count.bad_fill_end > 0 && r[0].q.count.bad_segs > 0);
+	TEST_TRUE(r[0].q.count.bad_type > 0 && r[0].q.count.lost > 0);
+	/* All is right but the number of segments. */
+	post_numbered(&r[0].q);
+	refused = r[0].q.count.bad_segs;
+	for (uint8_t nsegs = 0; nsegs < 4; nsegs += nsegs == 0 ? 2 : 1) {
+		union nfe_msg msg = { .rx = { .type = NFE_MSG_DMA_RX, .len = NFE_MIN_FRAME,
+					      .cookie = r[0].q.fill_end & (SIZE - 1),
+					      .fill_end = r[0].q.fill_end + RTE_MAX(nsegs, 1),
+					      .hints = { .nsegs = nsegs } } };
+
+		memcpy(r[0].cells + (r[0].status.rq_prod++ & (SIZE - 1)) * NFE_MSG_SIZE, &msg,
+		       sizeof(msg));
+		TEST_EQ(nfe_rx_burst(&r[0].q, &m, 1), 0);
+		TEST_EQ(r[0].q.count.bad_segs, ++refused);
+	}
+	for (unsigned int i = 0; i < 2; i++)
+		for (unsigned int k = 0; k < SIZE; k++)
+			rte_pktmbuf_free(sw[i][k]);
+	free(port.map);
+	port.map = NULL;
+	TEST_TRUE(rte_mempool_full(pool));
+	return TEST_OK;
+}
+
 /* The general way copies each cell before it looks at it; the short way must agree with it. */
 static int
 short_way_receives_as_the_general_one(void)
@@ -677,11 +808,86 @@ cycles_of_a_short_frame(void)
 	return TEST_OK;
 }
 
+/* The same with buffers: those posted come back in order, as a device fills them. */
+static double
+cycles_to_receive_buffers(struct rx *r, uint32_t len)
+{
+	uint64_t least = UINT64_MAX;
+	struct rte_mbuf *m[PERF_BURST];
+
+	nfe_rx_refill(&r->q);
+	for (uint32_t i = 0; i < PERF_ROUNDS; i++) {
+		uint32_t end = r->q.fill_end;
+		uint64_t start;
+
+		for (uint32_t k = 0; k < PERF_BURST; k++, r->status.rq_prod++) {
+			union nfe_msg msg = { .rx = { .type = NFE_MSG_DMA_RX, .len = (uint16_t)len,
+						      .cookie = (end + k) & r->q.mask,
+						      .fill_end = end + k + 1,
+						      .hints = { .nsegs = 1 } } };
+
+			memcpy(&r->q.cells[(r->status.rq_prod & r->q.mask) * NFE_MSG_SIZE], &msg,
+			       sizeof(msg));
+		}
+		start = rte_rdtsc_precise();
+		if (nfe_rx_burst(&r->q, m, PERF_BURST) != PERF_BURST)
+			return 0;
+		least = RTE_MIN(least, rte_rdtsc_precise() - start);
+		rte_pktmbuf_free_bulk(m, PERF_BURST);
+	}
+	return (double)least / PERF_BURST;
+}
+
+/* And what a frame that goes by reference costs; to receive with the refill. */
+static int
+cycles_of_a_long_frame(void)
+{
+	static uint8_t cells[LONG * NFE_MSG_SIZE] __attribute__((aligned(64)));
+	static uint8_t fill[LONG * sizeof(struct nfe_fill)] __attribute__((aligned(64)));
+	static struct rte_mbuf *sw[LONG];
+	double send, receive;
+	struct tx t;
+	struct rx r;
+
+	TEST_EQ(setup(), TEST_OK);
+	port.map = map_all();
+	TEST_TRUE(port.map != NULL);
+	tx_init(&t);
+	t.q.size = LONG;
+	t.q.mask = LONG - 1;
+	t.q.cells = cells;
+	t.q.sw = sw;
+	t.q.fast_free = true;
+	send = cycles_to_send(&t, BUF_SIZE);
+	t.status.sq_cons = t.db;
+	nfe_tx_reclaim(&t.q, UINT32_MAX, 0, 0);
+	rx_init(&r);
+	r.q.size = LONG;
+	r.q.mask = LONG - 1;
+	r.q.cells = cells;
+	r.q.fill = fill;
+	r.q.sw = sw;
+	r.q.fill_max = LONG;
+	r.q.free_thresh = PERF_BURST;
+	receive = cycles_to_receive_buffers(&r, BUF_SIZE);
+	printf("# %u B: %.1f TSC cycles to send a frame, %.1f to receive it\n", BUF_SIZE, send,
+	       receive);
+	for (uint32_t i = 0; i < LONG; i++)
+		rte_pktmbuf_free(sw[i]);
+	free(port.map);
+	port.map = NULL;
+	TEST_TRUE(send > 0 && receive > 0);
+	TEST_EQ(r.q.count.got_dma, PERF_ROUNDS * PERF_BURST);
+	TEST_TRUE(rte_mempool_full(pool));
+	return TEST_OK;
+}
+
 static const struct test_case cases[] = {
 	TEST_CASE(short_frames_make_cells_without_stale_bytes),
 	TEST_CASE(sent_mbufs_are_kept_and_come_back_in_lots),
 	TEST_CASE(two_cells_do_not_wrap),
 	TEST_CASE(short_way_receives_as_the_general_one),
+	TEST_CASE(plain_way_receives_as_the_general_one),
 	TEST_CASE(frames_wait_when_the_pool_is_empty),
 	TEST_CASE(copies_do_not_wait_for_room),
 	TEST_CASE(tagged_frames_make_cells_without_stale_bytes),
@@ -690,5 +896,6 @@ static const struct test_case cases[] = {
 	TEST_CASE(frames_cut_off_in_their_tag_are_not_stripped),
 	TEST_CASE(small_buffers_are_not_overrun),
 	TEST_CASE(cycles_of_a_short_frame),
+	TEST_CASE(cycles_of_a_long_frame),
 };
 TEST_SUITE(nfe_rxtx, cases);
