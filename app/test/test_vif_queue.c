@@ -426,6 +426,51 @@ send_index_that_goes_back_ends_no_reclaim_in_a_walk_around_all_indices(void)
 	return TEST_OK;
 }
 
+/* As a replay has to know it, whichever way messages are read. */
+static int
+messages_read_are_known_one_by_one(void)
+{
+	static const uint32_t lens[] = { 200, 60, 124, 200, BUF_SIZE + 100, 200 };
+	struct dev dev;
+	struct vif *vif = dev_open(&dev, 0xfffffffe);
+	uint8_t frame[BUF_SIZE + 100] = { 0 };
+	struct rte_ring_zc_data zc;
+	uint32_t cells = 0, end = 0;
+	struct vif_rx rx;
+
+	vif_refill(vif, 10);
+	for (unsigned int i = 0; i < RTE_DIM(lens); i++) {
+		uint32_t n = lens[i] <= 124 ? nfe_inline_cells(lens[i]) :
+					      nfe_dma_cells(1 + lens[i] / BUF_SIZE);
+
+		TEST_EQ(dev_deliver(&dev, frame, lens[i]), 0);
+		while (rte_ring_dequeue_zc_burst_elem_start(vif_recv_ring(vif), NFE_MSG_SIZE, n, &zc,
+							    NULL) > 0 &&
+		       vif_msg_read(vif, zc.ptr1, zc.n1, &rx) == 1 && rx.len == 0) {
+			rte_ring_dequeue_zc_elem_finish(vif_recv_ring(vif), 1); /* before the wrap */
+			cells++;
+		}
+		rte_ring_dequeue_zc_elem_finish(vif_recv_ring(vif), n);
+		cells += n;
+		end += lens[i] <= 124 ? 0 : 1 + lens[i] / BUF_SIZE;
+		TEST_EQ(vif->read, 0xfffffffe + cells);
+		TEST_EQ(vif->fill_seen, 0xfffffffe + end);
+		TEST_EQ(vif->counters.frames, i + 1);
+		TEST_EQ(rx.len, lens[i]);
+		TEST_EQ(rx.flags, 0);
+		TEST_EQ(rx.nb_segs, lens[i] <= 124 ? 0 : 1 + lens[i] / BUF_SIZE);
+		TEST_EQ(rx.data != NULL, rx.nb_segs == 0);
+		for (unsigned int k = 0; k < rx.nb_segs; k++) {
+			TEST_EQ(rx.seg[k].offset, 0);
+			TEST_EQ(rx.hints.nsegs, rx.nb_segs);
+			vif_buf_put(vif, rx.seg[k].buf);
+		}
+	}
+	TEST_EQ(bufs_in_state(vif, VIF_BUF_APP), 0);
+	dev_close(vif);
+	return TEST_OK;
+}
+
 static int
 replay_goes_on_at_the_last_fill_end_published(void)
 {
@@ -650,6 +695,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(buffer_put_after_the_device_named_it_is_free_once),
 	TEST_CASE(device_index_out_of_bounds_stops_only_that_ring),
 	TEST_CASE(send_index_that_goes_back_ends_no_reclaim_in_a_walk_around_all_indices),
+	TEST_CASE(messages_read_are_known_one_by_one),
 	TEST_CASE(replay_goes_on_at_the_last_fill_end_published),
 	TEST_CASE(replay_takes_no_continuation_cell_for_a_message),
 	TEST_CASE(replay_of_rubbish_indices_gives_a_sane_queue),

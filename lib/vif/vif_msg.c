@@ -93,12 +93,21 @@ vif_msg_hinted(struct vif *vif, union nfe_msg *cells, unsigned int nb_cells,
 	return n;
 }
 
+/* The same as with a list of one segment. */
 unsigned int
 vif_msg_dma(struct vif *vif, union nfe_msg *cell, uint32_t buf, uint32_t offset, uint32_t len)
 {
-	struct vif_seg seg = { .buf = buf, .offset = offset, .len = len };
+	const struct vif_seg seg = { .buf = buf, .offset = offset, .len = len };
 
-	return vif_msg_dma_segs(vif, cell, 1, &seg, 1);
+	if (!segs_fit(vif, &seg, 1))
+		return 0;
+	nfe_put_dma(cell,
+		    nfe_put_head(NFE_MSG_DMA_TX, 0, (uint16_t)(len - NFE_HDR_COPY), vif->key),
+		    seg_offset(vif, &seg) + NFE_HDR_COPY, (struct nfe_hints){ .nsegs = 1 },
+		    (uint8_t *)vif_buf(vif, buf) + offset);
+	vif_sent_made(vif, cell, &seg, 1);
+	vif->sent_bufs += vif_buf_move(vif, buf, VIF_BUF_APP, VIF_BUF_SENT);
+	return 1;
 }
 
 unsigned int
@@ -309,11 +318,38 @@ read_checked(struct vif *vif, const union nfe_msg *msg, const union nfe_msg *cel
 	vif->counters.frames += rx->len != 0;
 }
 
+/*
+ * The usual long frame, in one posted buffer: three words are read, once each. False: anything
+ * else, nothing is done, and the general way looks at the message anew (512 B, a neighbour on the
+ * core: 175 cycles to receive, now 156).
+ */
+static inline bool
+read_plain(struct vif *vif, const union nfe_msg *cell, struct vif_rx *rx)
+{
+	const struct nfe_hints plain = { .nsegs = 1 };
+	const volatile nfe_put_word *words = (const volatile nfe_put_word *)cell;
+	uint64_t head = words[0], fill_end = words[1] >> 32, hints = words[2], want;
+	uint32_t len = (uint32_t)head >> 16, buf = (uint32_t)(head >> 32);
+
+	memcpy(&want, &plain, sizeof(want));
+	if ((head & UINT16_MAX) != NFE_MSG_DMA_RX || hints != want || len < NFE_MIN_FRAME ||
+	    len > RTE_MIN(vif->buf_size, vif->info.max_frame) ||
+	    !vif_buf_move(vif, buf, VIF_BUF_POSTED, VIF_BUF_APP))
+		return false;
+	see_fill_end(vif, (uint32_t)fill_end);
+	rx->seg[rx->nb_segs++] = (struct vif_seg){ .buf = buf, .len = len };
+	rx->len = len;
+	rx->hints = plain;
+	vif->counters.frames++;
+	return true;
+}
+
 unsigned int
 vif_msg_read(struct vif *vif, const union nfe_msg *cells, unsigned int nb_cells, struct vif_rx *rx)
 {
 	union nfe_msg msg;
-	unsigned int n;
+	unsigned int n = 1;
+	bool done;
 
 	rx->len = 0;
 	rx->nb_segs = 0;
@@ -321,11 +357,16 @@ vif_msg_read(struct vif *vif, const union nfe_msg *cells, unsigned int nb_cells,
 	rx->data = NULL;
 	if (nb_cells == 0)
 		return 0;
-	nfe_cell64_copy(&msg, cells);
-	n = vif_msg_recv_cells(vif, &msg);
+	done = read_plain(vif, cells, rx);
+	if (!done) {
+		nfe_cell64_copy(&msg, cells);
+		n = vif_msg_recv_cells(vif, &msg);
+	}
 	for (unsigned int i = VIF_CELLS_AHEAD; i < VIF_CELLS_AHEAD + n && i < nb_cells; i++)
 		__builtin_prefetch(&cells[i]);
-	if (n <= nb_cells) {
+	if (done) {
+		/* that was all */
+	} else if (n <= nb_cells) {
 		read_checked(vif, &msg, cells, rx);
 	} else if (n <= cells_published(vif, cells, nb_cells)) {
 		return 0; /* the caller's peek cut it */
