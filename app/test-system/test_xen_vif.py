@@ -153,7 +153,7 @@ echoes()
 {{
     on u1 200 "for cycle in $(seq -s ' ' $1); do
             vif-echo --sleep xen:0 > /tmp/echo.log 2>&1 &
-            until_true 30 grep -q ready /tmp/echo.log || { cat /tmp/echo.log; exit; };
+            until_true 30 grep -q ready /tmp/echo.log || {{ cat /tmp/echo.log; exit; }};
             [ \\$((cycle % 2)) = 0 ] && kill \\$! || kill -9 \\$!; wait \\$!; done; echo all"
 }}
 # With the kernel's default limit of pages: what is not given back is missing soon. The first

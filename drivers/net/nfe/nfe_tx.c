@@ -269,8 +269,8 @@ tx_is_plain(struct nfe_txq *q, const struct nfe_map *map, const struct rte_mbuf 
 	uint32_t len = m->data_len;
 
 	return len == m->pkt_len && len > NFE_HDR_COPY &&
-	       nfe_map_find(map, &q->map_hit, rte_pktmbuf_mtod_offset(m, const void *, NFE_HDR_COPY),
-			    key, offset) >= len - NFE_HDR_COPY;
+	       nfe_map_find(map, &q->map_hit, rte_pktmbuf_mtod(m, const char *) + NFE_HDR_COPY, key,
+			    offset) >= len - NFE_HDR_COPY;
 }
 
 static bool
