@@ -316,6 +316,43 @@ buffer_whose_first_message_was_not_enqueued_belongs_to_the_second(void)
 		reclaim(vif);
 		TEST_EQ(bufs_in_state(vif, VIF_BUF_FREE), BUFS);
 		TEST_EQ(vif->sent_bufs, 0);
+		TEST_EQ(vif->sent_elsewhere, 0);
+	}
+	dev_close(vif);
+	return TEST_OK;
+}
+
+/* Nor is any other message looked at, as long as there is none that was made elsewhere. */
+static int
+device_that_makes_an_inline_message_name_a_buffer_is_not_listened_to(void)
+{
+	uint8_t frame[MAX_FRAME] = { 0 };
+	struct dev dev;
+	struct vif *vif = dev_open(&dev, 0);
+
+	for (unsigned int i = 0; i < 2; i++) {
+		uint32_t buf = (uint32_t)vif_buf_get(vif), other = (uint32_t)vif_buf_get(vif);
+		union nfe_msg *cell, *inlined, msg;
+
+		inlined = vif_ring_at(&vif->send, *vif->send.prod);
+		TEST_EQ(vif_send(vif, frame, 60), 0);
+		cell = vif_send_cells(vif, 1);
+		TEST_EQ(vif_msg_dma(vif, cell, buf, 0, 100), 1);
+		vif_send_commit(vif, 1);
+		if (i == 1) { /* made elsewhere: all are read, and the device is believed, about what is its */
+			TEST_EQ(vif_msg_dma(vif, &msg, other, 0, 100), 1);
+			TEST_EQ(vif->sent_elsewhere, 1);
+		}
+		TEST_EQ(dev_take(&dev, frame), 60);
+		nfe_cell64_copy(inlined, cell);
+		reclaim(vif);
+		TEST_EQ(vif->buf_state[buf] == VIF_BUF_ENQUEUED, i == 0);
+		vif_buf_put(vif, other);
+		TEST_EQ(vif->sent_elsewhere, 0);
+		TEST_EQ(dev_take(&dev, frame), 100);
+		reclaim(vif);
+		TEST_EQ(vif->sent_bufs, 0);
+		TEST_EQ(bufs_in_state(vif, VIF_BUF_FREE), BUFS);
 	}
 	dev_close(vif);
 	return TEST_OK;
@@ -691,6 +728,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(buffers_of_messages_made_in_their_slots_come_back),
 	TEST_CASE(buffer_whose_first_message_was_not_enqueued_belongs_to_the_second),
 	TEST_CASE(buffers_come_back_from_a_ring_that_stays_full),
+	TEST_CASE(device_that_makes_an_inline_message_name_a_buffer_is_not_listened_to),
 	TEST_CASE(device_that_rewrites_sent_messages_frees_only_sent_buffers),
 	TEST_CASE(buffer_put_after_the_device_named_it_is_free_once),
 	TEST_CASE(device_index_out_of_bounds_stops_only_that_ring),

@@ -100,7 +100,7 @@ give_up(struct vif *vif, uint32_t buf)
 {
 	if (vif_buf_move(vif, buf, VIF_BUF_APP, VIF_BUF_FREE))
 		return true;
-	if (vif_buf_move(vif, buf, VIF_BUF_SENT, VIF_BUF_FREE)) {
+	if (vif_sent_move(vif, buf, VIF_BUF_FREE)) {
 		vif->sent_bufs--;
 		return true;
 	}

@@ -88,8 +88,6 @@ vif_msg_hinted(struct vif *vif, union nfe_msg *cells, unsigned int nb_cells,
 	for (; more < cell + (size_t)n * NFE_MSG_SIZE; more += sizeof(struct nfe_seg_tx))
 		nfe_put_entry(more, 0, 0); /* rule 20 */
 	vif_sent_made(vif, cells, segs, nb_segs);
-	for (unsigned int i = 0; i < nb_segs; i++)
-		vif->sent_bufs += vif_buf_move(vif, segs[i].buf, VIF_BUF_APP, VIF_BUF_SENT);
 	return n;
 }
 
@@ -106,7 +104,6 @@ vif_msg_dma(struct vif *vif, union nfe_msg *cell, uint32_t buf, uint32_t offset,
 		    seg_offset(vif, &seg) + NFE_HDR_COPY, (struct nfe_hints){ .nsegs = 1 },
 		    (uint8_t *)vif_buf(vif, buf) + offset);
 	vif_sent_made(vif, cell, &seg, 1);
-	vif->sent_bufs += vif_buf_move(vif, buf, VIF_BUF_APP, VIF_BUF_SENT);
 	return 1;
 }
 

@@ -53,6 +53,7 @@ struct vif {
 	uint32_t *sent_at;   /* by slot: first buffer of the message that begins there, or NONE */
 	uint32_t *slot_buf;  /* by slot: buffer of the message that was made in it last, or NONE */
 	uint32_t *buf_slot;  /* by buffer: slot that its message was made in, or VIF_NO_SLOT */
+	uint32_t sent_elsewhere; /* buffers SENT without a slot: messages in the ring must be read */
 	uint32_t sent_bufs;  /* buffers in messages that were built; 0: nothing to reclaim */
 	uint32_t held[VIF_HELD]; /* of sent messages, not yet given back; first in, first out */
 	unsigned int first_held, nb_held, held_max;
@@ -122,6 +123,16 @@ vif_buf_move(const struct vif *vif, uint32_t buf, enum vif_buf_state from, enum 
 	    __atomic_load_n(&vif->buf_state[buf], __ATOMIC_RELAXED) != (uint8_t)from)
 		return false;
 	__atomic_store_n(&vif->buf_state[buf], (uint8_t)to, __ATOMIC_RELAXED);
+	return true;
+}
+
+/* A SENT buffer's next state. */
+static inline bool
+vif_sent_move(struct vif *vif, uint32_t buf, enum vif_buf_state to)
+{
+	if (!vif_buf_move(vif, buf, VIF_BUF_SENT, to))
+		return false;
+	vif->sent_elsewhere -= vif->buf_slot[buf] == VIF_NO_SLOT;
 	return true;
 }
 
