@@ -772,6 +772,24 @@ cycles_to_receive(struct rx *r, uint32_t len)
 	return (double)least / PERF_BURST;
 }
 
+/* Queues of LONG cells, of which one is used after the other. */
+static void
+init_long(struct tx *t, struct rx *r, uint8_t *cells)
+{
+	tx_init(t);
+	t->q.size = LONG;
+	t->q.mask = LONG - 1;
+	t->q.cells = cells;
+	t->q.prod = t->q.cons = t->status.sq_cons = 0;
+	t->q.fast_free = true;
+	rx_init(r);
+	r->q.size = LONG;
+	r->q.mask = LONG - 1;
+	r->q.cells = cells;
+	r->q.cons = r->status.rq_prod = 0;
+	r->q.free_thresh = LONG + 1;
+}
+
 /* What a short frame costs the driver when no line comes from another core (as in test_vsw_perf.c), with
  * RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE. Judges nothing but that all frames pass. */
 static int
@@ -786,19 +804,8 @@ cycles_of_a_short_frame(void)
 		struct tx t;
 		struct rx r;
 
-		tx_init(&t);
-		t.q.size = LONG;
-		t.q.mask = LONG - 1;
-		t.q.cells = cells;
-		t.q.prod = t.q.cons = t.status.sq_cons = 0;
-		t.q.fast_free = true;
+		init_long(&t, &r, cells);
 		send = cycles_to_send(&t, lens[i]);
-		rx_init(&r);
-		r.q.size = LONG;
-		r.q.mask = LONG - 1;
-		r.q.cells = cells;
-		r.q.cons = r.status.rq_prod = 0;
-		r.q.free_thresh = LONG + 1;
 		receive = cycles_to_receive(&r, lens[i]);
 		printf("# %3u B: %.1f TSC cycles to send a frame, %.1f to receive it\n", lens[i], send,
 		       receive);
@@ -852,19 +859,11 @@ cycles_of_a_long_frame(void)
 	TEST_EQ(setup(), TEST_OK);
 	port.map = map_all();
 	TEST_TRUE(port.map != NULL);
-	tx_init(&t);
-	t.q.size = LONG;
-	t.q.mask = LONG - 1;
-	t.q.cells = cells;
+	init_long(&t, &r, cells);
 	t.q.sw = sw;
-	t.q.fast_free = true;
 	send = cycles_to_send(&t, BUF_SIZE);
 	t.status.sq_cons = t.db;
 	nfe_tx_reclaim(&t.q, UINT32_MAX, 0, 0);
-	rx_init(&r);
-	r.q.size = LONG;
-	r.q.mask = LONG - 1;
-	r.q.cells = cells;
 	r.q.fill = fill;
 	r.q.sw = sw;
 	r.q.fill_max = LONG;
