@@ -423,6 +423,8 @@ back_end_that_closes_late_is_asked_once_more(void)
 	}
 	pthread_join(thread, NULL);
 	TEST_TRUE(vif != NULL);
+	usleep(100000); /* were it a hang-up, it would attach once more */
+	TEST_EQ(xt_counters(&s.t)->attached, 1);
 	vif_detach(vif);
 	return server_close(&s);
 }

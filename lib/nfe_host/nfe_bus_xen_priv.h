@@ -37,7 +37,8 @@
 #define XB_WATCH_TOKEN "b"
 #define XB_STATE(state) (1u << NFE_XEN_##state)
 #define XB_ANY_STATE UINT32_MAX
-#define XB_CONNECTING (XB_STATE(INIT_WAIT) | XB_STATE(CONNECTED) | XB_STATE(CLOSING))
+#define XB_CONNECTING (XB_STATE(INIT_WAIT) | XB_STATE(CONNECTED) | XB_STATE(CLOSING) | \
+		       XB_STATE(CLOSED)) /* not yet ours: go_again() */
 
 struct xb_piece { /* of the arena; shared: the device reads and writes all of it */
 	uint8_t *addr;

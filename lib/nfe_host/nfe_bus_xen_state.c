@@ -201,6 +201,8 @@ go_again(struct xen_bus *xb)
 	xb->state = NFE_XEN_INITIALISING;
 	if (rc == 0)
 		rc = xb_wait_backend(xb, XB_STATE(INIT_WAIT), XB_ANSWER_MS, &state);
+	if (rc == -ETIMEDOUT)
+		xb_fail(xb, rc, "%s is in state %u after %u ms", xb->back, state, XB_ANSWER_MS);
 	return rc == 0 ? go(xb) : rc;
 }
 
