@@ -6,102 +6,8 @@
  * The PMD's bursts on queues made by hand: the short way and the general way must do the same, and
  * nothing stale may travel (rule 20). No device: the test writes what one would.
  */
-#include <stdlib.h>
-
-#include <rte_cycles.h>
-
-#include <nfe_ethdev.h>
-
-#include "eal.h"
-#include "test.h"
-
-#define SIZE	    32u /* cells */
-#define FIRST_INDEX 0xfffffff0u
-#define BUF_SIZE    512u
-#define POOL_SIZE   1023u
-#define LONG	    512u /* cells of a long queue */
-#define CANARY	    0xee
-#define LONGEST	    NFE_INLINE_SHORT
-#define ROUNDS	    2000u
-
-static struct rte_mempool *pool;
-static struct nfe_port port;
-
-struct rx { /* a receive queue, and what lies around it */
-	struct nfe_rxq q;
-	uint32_t db[2];
-	struct nfe_status status;
-	uint8_t cells[SIZE * NFE_MSG_SIZE] __attribute__((aligned(64)));
-};
-
-struct tx {
-	struct nfe_txq q;
-	uint32_t db;
-	struct nfe_status status;
-	struct rte_mbuf *sw[SIZE];
-	uint8_t cells[SIZE * NFE_MSG_SIZE] __attribute__((aligned(64)));
-};
-
-static int
-setup(void)
-{
-	TEST_NEEDS_EAL();
-	if (pool == NULL)
-		pool = rte_pktmbuf_pool_create("nfe_rxtx", POOL_SIZE, 0, 0,
-					       RTE_PKTMBUF_HEADROOM + BUF_SIZE, SOCKET_ID_ANY);
-	TEST_TRUE(pool != NULL);
-	return TEST_OK;
-}
-
-static void
-rx_init(struct rx *r)
-{
-	memset(r, 0, sizeof(*r));
-	r->q = (struct nfe_rxq){
-		.size = SIZE,
-		.mask = SIZE - 1,
-		.cons = FIRST_INDEX,
-		.cells = r->cells,
-		.db_cons = &r->db[0],
-		.db_fill_prod = &r->db[1],
-		.status = &r->status,
-		.buf_size = BUF_SIZE,
-		.inline_max = LONGEST,
-		.max_segs = 1,
-		.max_frame = 1514,
-		.free_thresh = SIZE + 1, /* never: it posts no buffers */
-		.pool = pool,
-		.port = &port,
-		.port_id = 7,
-	};
-	r->status.rq_prod = FIRST_INDEX;
-	nfe_rx_set_short(&r->q);
-}
-
-static void
-tx_init(struct tx *t)
-{
-	memset(t, 0, sizeof(*t));
-	t->q = (struct nfe_txq){
-		.size = SIZE,
-		.mask = SIZE - 1,
-		.prod = FIRST_INDEX,
-		.cons = FIRST_INDEX,
-		.free_thresh = 1,
-		.inline_len = NFE_INLINE_SHORT,
-		.short_len = NFE_INLINE_SHORT,
-		.inline_max = LONGEST,
-		.max_segs = 1,
-		.max_frame = 1514,
-		.cells = t->cells,
-		.db_prod = &t->db,
-		.status = &t->status,
-		.sw = t->sw,
-		.port = &port,
-	};
-	t->status.sq_cons = FIRST_INDEX;
-	t->status.sq_event = FIRST_INDEX - 1000; /* awake */
-}
+#define POOL_NAME "nfe_rxtx"
+#include "test_nfe_rxtx_fixture.h"
 
 /* A frame of random bytes somewhere in an mbuf full of canaries. */
 static struct rte_mbuf *
@@ -118,20 +24,6 @@ make_frame(uint32_t len)
 	for (uint32_t i = 0; i < len; i++)
 		rte_pktmbuf_mtod(m, uint8_t *)[i] = rand();
 	return m;
-}
-
-/* 4.2, byte by byte. */
-static uint32_t
-write_inline(uint8_t *cells, const uint8_t *frame, uint32_t len)
-{
-	uint32_t nb = nfe_inline_cells(len);
-	union nfe_msg *msg = (union nfe_msg *)cells;
-
-	memset(cells, 0, nb * NFE_MSG_SIZE);
-	msg->in.type = NFE_MSG_INLINE;
-	msg->in.len = len;
-	memcpy(cells + offsetof(struct nfe_msg_inline, frame), frame, len);
-	return nb;
 }
 
 static int
@@ -304,17 +196,6 @@ compare_bursts(struct rx *a, struct rx *b, uint16_t burst)
 	rte_pktmbuf_free_bulk(from_b, n);
 	TEST_MEM_EQ(&a->q.count, &b->q.count, sizeof(a->q.count));
 	return TEST_OK;
-}
-
-/* All memory is registered, so any mbuf will do. */
-static struct nfe_map *
-map_all(void)
-{
-	struct nfe_map *empty = nfe_map_alloc(0), *map;
-
-	map = empty != NULL ? nfe_map_insert(empty, 0, UINT64_MAX / 2, 7) : NULL;
-	free(empty);
-	return map;
 }
 
 /* Posts buffers; each has its number as data. */
@@ -723,164 +604,6 @@ small_buffers_are_not_overrun(void)
 	return TEST_OK;
 }
 
-#define PERF_BURST 32u
-#define PERF_ROUNDS 4000u
-
-/* Least of many bursts, TSC cycles per frame; what is sent is read at once. 0: a frame was not sent. */
-static double
-cycles_to_send(struct tx *t, uint32_t len)
-{
-	uint64_t least = UINT64_MAX;
-	struct rte_mbuf *m[PERF_BURST];
-
-	for (uint32_t i = 0; i < PERF_ROUNDS; i++) {
-		uint64_t start;
-
-		if (rte_pktmbuf_alloc_bulk(pool, m, PERF_BURST) != 0)
-			return 0;
-		for (uint32_t k = 0; k < PERF_BURST; k++)
-			m[k]->data_len = m[k]->pkt_len = len;
-		start = rte_rdtsc_precise();
-		if (nfe_tx_burst(&t->q, m, PERF_BURST) != PERF_BURST)
-			return 0;
-		least = RTE_MIN(least, rte_rdtsc_precise() - start);
-		t->status.sq_cons = t->db;
-	}
-	return (double)least / PERF_BURST;
-}
-
-static double
-cycles_to_receive(struct rx *r, uint32_t len)
-{
-	const uint8_t frame[LONGEST] = { 2 };
-	uint32_t cells = nfe_inline_cells(len);
-	uint64_t least = UINT64_MAX;
-	struct rte_mbuf *m[PERF_BURST];
-
-	for (uint32_t i = 0; i < PERF_ROUNDS; i++) {
-		uint64_t start;
-
-		for (uint32_t k = 0; k < PERF_BURST; k++, r->status.rq_prod += cells)
-			write_inline(&r->q.cells[(r->status.rq_prod & r->q.mask) * NFE_MSG_SIZE],
-				     frame, len);
-		start = rte_rdtsc_precise();
-		if (nfe_rx_burst(&r->q, m, PERF_BURST) != PERF_BURST)
-			return 0;
-		least = RTE_MIN(least, rte_rdtsc_precise() - start);
-		rte_pktmbuf_free_bulk(m, PERF_BURST);
-	}
-	return (double)least / PERF_BURST;
-}
-
-/* Queues of LONG cells, of which one is used after the other. */
-static void
-init_long(struct tx *t, struct rx *r, uint8_t *cells)
-{
-	tx_init(t);
-	t->q.size = LONG;
-	t->q.mask = LONG - 1;
-	t->q.cells = cells;
-	t->q.prod = t->q.cons = t->status.sq_cons = 0;
-	t->q.fast_free = true;
-	rx_init(r);
-	r->q.size = LONG;
-	r->q.mask = LONG - 1;
-	r->q.cells = cells;
-	r->q.cons = r->status.rq_prod = 0;
-	r->q.free_thresh = LONG + 1;
-}
-
-/* What a short frame costs the driver when no line comes from another core (as in test_vsw_perf.c), with
- * RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE. Judges nothing but that all frames pass. */
-static int
-cycles_of_a_short_frame(void)
-{
-	static const uint32_t lens[] = { 60, 64, 124, 252 };
-	static uint8_t cells[LONG * NFE_MSG_SIZE] __attribute__((aligned(64)));
-
-	TEST_EQ(setup(), TEST_OK);
-	for (unsigned int i = 0; i < RTE_DIM(lens); i++) {
-		double send, receive;
-		struct tx t;
-		struct rx r;
-
-		init_long(&t, &r, cells);
-		send = cycles_to_send(&t, lens[i]);
-		receive = cycles_to_receive(&r, lens[i]);
-		printf("# %3u B: %.1f TSC cycles to send a frame, %.1f to receive it\n", lens[i], send,
-		       receive);
-		TEST_TRUE(send > 0 && receive > 0);
-	}
-	TEST_TRUE(rte_mempool_full(pool));
-	return TEST_OK;
-}
-
-/* The same with buffers: those posted come back in order, as a device fills them. */
-static double
-cycles_to_receive_buffers(struct rx *r, uint32_t len)
-{
-	uint64_t least = UINT64_MAX;
-	struct rte_mbuf *m[PERF_BURST];
-
-	nfe_rx_refill(&r->q);
-	for (uint32_t i = 0; i < PERF_ROUNDS; i++) {
-		uint32_t end = r->q.fill_end;
-		uint64_t start;
-
-		for (uint32_t k = 0; k < PERF_BURST; k++, r->status.rq_prod++) {
-			union nfe_msg msg = { .rx = { .type = NFE_MSG_DMA_RX, .len = (uint16_t)len,
-						      .cookie = (end + k) & r->q.mask,
-						      .fill_end = end + k + 1,
-						      .hints = { .nsegs = 1 } } };
-
-			memcpy(&r->q.cells[(r->status.rq_prod & r->q.mask) * NFE_MSG_SIZE], &msg,
-			       sizeof(msg));
-		}
-		start = rte_rdtsc_precise();
-		if (nfe_rx_burst(&r->q, m, PERF_BURST) != PERF_BURST)
-			return 0;
-		least = RTE_MIN(least, rte_rdtsc_precise() - start);
-		rte_pktmbuf_free_bulk(m, PERF_BURST);
-	}
-	return (double)least / PERF_BURST;
-}
-
-/* And what a frame that goes by reference costs; to receive with the refill. */
-static int
-cycles_of_a_long_frame(void)
-{
-	static uint8_t cells[LONG * NFE_MSG_SIZE] __attribute__((aligned(64)));
-	static uint8_t fill[LONG * sizeof(struct nfe_fill)] __attribute__((aligned(64)));
-	static struct rte_mbuf *sw[LONG];
-	double send, receive;
-	struct tx t;
-	struct rx r;
-
-	TEST_EQ(setup(), TEST_OK);
-	port.map = map_all();
-	TEST_TRUE(port.map != NULL);
-	init_long(&t, &r, cells);
-	t.q.sw = sw;
-	send = cycles_to_send(&t, BUF_SIZE);
-	t.status.sq_cons = t.db;
-	nfe_tx_reclaim(&t.q, UINT32_MAX, 0, 0);
-	r.q.fill = fill;
-	r.q.sw = sw;
-	r.q.fill_max = LONG;
-	r.q.free_thresh = PERF_BURST;
-	receive = cycles_to_receive_buffers(&r, BUF_SIZE);
-	printf("# %u B: %.1f TSC cycles to send a frame, %.1f to receive it\n", BUF_SIZE, send,
-	       receive);
-	for (uint32_t i = 0; i < LONG; i++)
-		rte_pktmbuf_free(sw[i]);
-	free(port.map);
-	port.map = NULL;
-	TEST_TRUE(send > 0 && receive > 0);
-	TEST_EQ(r.q.count.got_dma, PERF_ROUNDS * PERF_BURST);
-	TEST_TRUE(rte_mempool_full(pool));
-	return TEST_OK;
-}
-
 static const struct test_case cases[] = {
 	TEST_CASE(short_frames_make_cells_without_stale_bytes),
 	TEST_CASE(sent_mbufs_are_kept_and_come_back_in_lots),
@@ -894,7 +617,5 @@ static const struct test_case cases[] = {
 	TEST_CASE(hash_and_checksum_come_into_the_mbuf),
 	TEST_CASE(frames_cut_off_in_their_tag_are_not_stripped),
 	TEST_CASE(small_buffers_are_not_overrun),
-	TEST_CASE(cycles_of_a_short_frame),
-	TEST_CASE(cycles_of_a_long_frame),
 };
 TEST_SUITE(nfe_rxtx, cases);

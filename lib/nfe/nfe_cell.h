@@ -167,7 +167,7 @@ nfe_put_more(uint8_t *cell, const uint8_t *from, uint32_t n)
  * NFE_CELL_HEAD bytes before the frame and NFE_INLINE_SHORT from its start: whole cells are read of
  * its surroundings, and a mask clears what isn't the frame before anything is stored (rule 20).
  * Of a frame of 60 B or more no line is read that holds nothing of it (64 B: 15.8 cycles to send,
- * so 13.8; nfe-test nfe_rxtx).
+ * so 13.8; nfe-test nfe_perf).
  */
 static inline void
 nfe_put_inline(uint8_t *cells, const uint8_t *frame, uint32_t len)

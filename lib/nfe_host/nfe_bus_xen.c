@@ -233,7 +233,8 @@ renew_events(struct xen_bus *xb)
 
 /*
  * Whoever was here before us said Closed, and a back end that waits may not have seen it yet. Its
- * InitWait is not for us then: it would become Closed while we go on, and go_again() would have to help.
+ * InitWait is not for us then: it would become Closed while we go on, and go_again() would have to
+ * help.
  */
 static void
 await_closed(struct xen_bus *xb)

@@ -195,7 +195,7 @@ go(struct xen_bus *xb)
 static int
 go_again(struct xen_bus *xb)
 {
-	uint32_t state;
+	uint32_t state = NFE_XEN_UNKNOWN;
 	int rc = xb_set_state(xb, NFE_XEN_INITIALISING);
 
 	xb->state = NFE_XEN_INITIALISING;

@@ -461,7 +461,7 @@ rx_put_before(struct nfe_rxq *q, struct rte_mbuf **pkts, uint16_t nb_pkts, uint3
 /*
  * The usual long frames, each in one posted buffer, up to a message that is anything else: that is
  * left to the general way, which looks at it anew. Three words of a message are read, once each
- * (nfe-test nfe_rxtx, 512 B: 24 cycles to receive and refill, now 14).
+ * (nfe-test nfe_perf, 512 B: 24 cycles to receive and refill, now 14).
  */
 static uint16_t
 rx_plain_burst(struct nfe_rxq *q, struct rte_mbuf **pkts, uint16_t nb_pkts, uint32_t avail,

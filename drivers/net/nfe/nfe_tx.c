@@ -260,7 +260,7 @@ tx_fill_instead(struct nfe_txq *q, struct rte_mbuf *m, uint32_t tag, bool inline
 	return tx_drop(q, m, error == -EFAULT ? &q->count.drop_unregistered : &q->count.drop_segs);
 }
 
-/* The usual long frame: in one mbuf and one region (nfe-test nfe_rxtx, 512 B: 22 cycles to send,
+/* The usual long frame: in one mbuf and one region (nfe-test nfe_perf, 512 B: 22 cycles to send,
  * now 13). */
 static inline bool
 tx_is_plain(struct nfe_txq *q, const struct nfe_map *map, const struct rte_mbuf *m, uint32_t *key,
