@@ -21,6 +21,8 @@
 #include <rte_common.h>
 #include <rte_cycles.h>
 
+#include <nfe_queue.h>
+
 #include "histogram.h"
 
 #define BENCH_MAX_ENDS 1024
@@ -197,7 +199,7 @@ frame_ask_to_write(const struct bench_opt *opt, const uint8_t *frame, uint32_t l
 {
 	len = opt->touch ? len : 1;
 	for (uint32_t at = 0; at < len; at += RTE_CACHE_LINE_SIZE)
-		__builtin_prefetch(frame + at, 1);
+		nfe_prefetch_write(frame + at);
 }
 
 static inline void
