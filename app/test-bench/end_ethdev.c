@@ -42,7 +42,7 @@ fill_burst(struct end_ethdev *e, unsigned int n)
 		struct rte_mbuf *m = e->tx[i];
 		uint32_t len = frame_len(&e->end, e->end.seq);
 
-		for (; asked < frames_to_ask(opt, i, n); asked++)
+		for (; asked < frames_to_ask(opt->ahead, i, n); asked++)
 			frame_ask_to_write(opt, rte_pktmbuf_mtod(e->tx[asked], uint8_t *),
 					   frame_len(&e->end, e->end.seq + asked - i));
 		m->data_len = (uint16_t)len;
@@ -102,7 +102,7 @@ ethdev_receive(struct end *end)
 	if (n == 0)
 		return 0;
 	for (unsigned int i = 0; i < n; i++) {
-		for (; asked < frames_to_ask(end->opt, i, n); asked++)
+		for (; asked < frames_to_ask(end->opt->ahead, i, n); asked++)
 			frame_ask_to_read(end->opt, rte_pktmbuf_mtod(m[asked], uint8_t *),
 					  m[asked]->data_len);
 		/* A driver that scatters a long frame: only its first part is read. */

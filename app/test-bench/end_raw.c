@@ -81,7 +81,7 @@ write_burst(struct end_raw *e, unsigned int n)
 	for (unsigned int i = 0; i < n; i++)
 		e->frame[i].buf = e->frame[i].len > e->inline_max ? bufs[--nb_bufs] : NO_BUF;
 	for (unsigned int i = 0; i < n; i++) {
-		for (; asked < frames_to_ask(opt, i, n); asked++)
+		for (; asked < frames_to_ask(opt->ahead, i, n); asked++)
 			if (e->frame[asked].buf != NO_BUF)
 				frame_ask_to_write(opt, vif_buf(e->base.vif, e->frame[asked].buf),
 						   e->frame[asked].len);
@@ -193,7 +193,7 @@ read_frames(struct end_raw *e)
 	unsigned int asked = 0;
 
 	for (unsigned int i = 0; i < b->nb_frames; i++) {
-		for (; asked < frames_to_ask(opt, i, b->nb_frames); asked++)
+		for (; asked < frames_to_ask(opt->ahead, i, b->nb_frames); asked++)
 			frame_ask_to_read(opt, b->frame[asked].data, b->frame[asked].len);
 		b->ours += frame_read(&e->base.end, b->frame[i].data, b->frame[i].len);
 	}

@@ -26,8 +26,6 @@
 
 #define STAY_POLL_US 2000
 #define AHEAD_DEFAULT UINT32_MAX
-#define AHEAD_BYTES 3072u
-#define AHEAD_MOST 8u
 #define IMIX_MEAN 348u
 
 volatile int bench_stop;
@@ -189,15 +187,6 @@ wrong_option(const struct bench_opt *o)
 	return NULL;
 }
 
-/* Frames of 3 KiB in all: doc/benchmark-history.md, "Frames asked for ahead". */
-static uint32_t
-ahead_of(const struct bench_opt *o)
-{
-	uint32_t frames = AHEAD_BYTES / (o->imix ? IMIX_MEAN : o->size);
-
-	return RTE_MIN(RTE_MAX(frames, 1u), AHEAD_MOST);
-}
-
 static int
 parse(int argc, char **argv, struct bench_opt *o)
 {
@@ -212,7 +201,7 @@ parse(int argc, char **argv, struct bench_opt *o)
 		o->buf_size = RTE_MAX(2048u, RTE_ALIGN_CEIL(o->size, 64));
 	wrong = wrong_option(o);
 	if (o->ahead == AHEAD_DEFAULT)
-		o->ahead = ahead_of(o);
+		o->ahead = frames_ahead(o->imix ? IMIX_MEAN : o->size);
 	if (wrong == NULL)
 		return 0;
 	fprintf(stderr, "test-bench: %s\n", wrong);
