@@ -272,11 +272,28 @@ def lost_windows(tap):
         times = {"rtt_ns": {"p50": 5}, "latency_ns": {"p50": 6}, "mpps": {"median": 7}}
         nothing = dict.fromkeys(times)
         for name, value in (("rtt-64", 5), ("load-64", 6), ("flood-64", 7)):
-            ctx = measures.Context(None, SWITCHES["nfe"](FakeLab(), 2), 9,
-                                   {"flood-64": {"value": None}})
+            ctx = measures.Context(None, SWITCHES["nfe"](FakeLab(), 2), 9)
             ctx.guest = lambda ports, args: result()
             found = MEASURES[name].run(ctx)["places"]
             expect([part["value"] for part in found] == [None, value], found)
+
+
+def load_place(tap):
+    with tap.case("half load is of the rate right before, and believed at its place only"):
+        places = {name: {"place": name, "windows": windows, "mpps": {"median": mpps},
+                         "latency_ns": {"p50": 100 * mpps}}
+                  for name, windows, mpps in (("near", 3, 8), ("far", 9, 6), ("any", 20, 7))}
+        asked = []
+
+        def guest(ports, args):
+            asked.append(args)
+            return {"places": [dict(part) for part in places.values()]}
+        ctx = measures.Context(None, SWITCHES["nfe"](FakeLab(), 2), 9)
+        ctx.guest = guest
+        result = MEASURES["load-64"].run(ctx)
+        expect(asked[1][asked[1].index("--rate") + 1] == "3.0000", asked)
+        expect([part["place"] for part in result["places"]] == ["far", "any"], result)
+        expect(result["value"] == 600, result)
 
 
 def replaced_whole(tap):
@@ -298,6 +315,7 @@ def main():
     failing(tap)
     waiting(tap)
     lost_windows(tap)
+    load_place(tap)
     replaced_whole(tap)
     sweep_windows(tap)
     vhost_cache(tap)

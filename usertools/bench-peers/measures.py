@@ -36,9 +36,8 @@ STOP_S = 20
 class Context:
     """One switch, started, in a Lab; and how long to measure."""
 
-    def __init__(self, lab, switch, windows, earlier=None):
+    def __init__(self, lab, switch, windows):
         self.lab, self.switch, self.windows = lab, switch, windows
-        self.earlier = earlier or {}  # results of this switch in this round, by measure
 
     def guest(self, ports, args, watch=True):
         """Runs test-bench on these ports to its end; returns its result with the switch's part."""
@@ -142,10 +141,11 @@ def rtt(ctx):
 
 
 def load(ctx):
-    """Half of what this switch can do, as measured in this round."""
-    full = ctx.earlier.get("flood-64") or flood(ctx)
+    """Half of what this switch can do: measured right before, as the CPUs move, and of its place only."""
+    full = distance.fullest(flood(ctx))
     rate = max((full["value"] or 0) / 2, LOAD_MIN_MPPS)
     result = ctx.guest([0, 1], ["--mode", "load", *ctx.common(), "--rate", f"{rate:.4f}"])
+    result["places"] = [part for part in result["places"] if part["place"] in ("any", full["place"])]
     return with_value(result, lambda part: p50(part["latency_ns"]))
 
 
