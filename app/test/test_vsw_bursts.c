@@ -187,6 +187,45 @@ turn_is_bounded_in_bytes(void)
 	return long_frames_come_in_turns_of(TURN_BYTES / SW_MAX_FRAME + 1, SW_MAX_FRAME);
 }
 
+/* Short ones, long ones of one and of two segments, and NOPs, in any order: all come in one turn, in it. */
+static int
+turn_takes_frames_of_all_kinds(void)
+{
+	static const union nfe_msg nop = { .type = NFE_MSG_NOP };
+	struct sw sw;
+
+	SW_DO(packet_two_open(&sw, ALL, SW_BASIC, 1536));
+	for (unsigned int r = 0; r < 500; r++) {
+		uint32_t len[20], cells = CHAN(A(sw))->sq_prod;
+		unsigned int n = 1 + sw_random() % RTE_DIM(len);
+
+		A(sw)->payload_used = 0;
+		for (unsigned int i = 0; i < n; i++) {
+			len[i] = sw_random() % 2 ? 41 + sw_random() % 20 : 317 + sw_random() % 1200;
+			sw_make_frame(bytes, len[i], B(sw)->mac, A(sw)->mac, i);
+			if (len[i] <= NFE_INLINE_ONE)
+				sw_put_inline(CHAN(A(sw)), bytes, len[i]);
+			else
+				sw_put_dma(CHAN(A(sw)), bytes, len[i], 1 + sw_random() % 2);
+			if (sw_random() % 8 == 0)
+				sw_put_cells(CHAN(A(sw)), &nop, 1);
+		}
+		sw_publish(CHAN(A(sw)));
+		cells = CHAN(A(sw))->sq_prod - cells;
+		sw_post(CHAN(B(sw)), 72 - (CHAN(B(sw))->fq_prod - CHAN(B(sw))->fill_end));
+		TEST_EQ(sw.vsw->datapath->chan_poll(sw.vsw->lcore[0], A(sw)->port->chan[1]), cells);
+		for (unsigned int i = 0; i < n; i++) {
+			TEST_EQ(sw_recv(CHAN(B(sw)), &got), 1);
+			sw_make_frame(bytes, len[i], B(sw)->mac, A(sw)->mac, i);
+			TEST_EQ(got.len, len[i]);
+			TEST_MEM_EQ(got.bytes, bytes, len[i]);
+		}
+		TEST_EQ(sw_recv(CHAN(B(sw)), &got), 0);
+	}
+	SW_DO(sw_check_identities(&sw));
+	return sw_close(&sw);
+}
+
 /* Frames that become 128 parts each, for a guest that has no buffers for them. */
 static int
 parts_come_in_turns_of(unsigned int most, uint32_t payload)
@@ -219,6 +258,7 @@ turn_is_bounded_in_parts(void)
 
 static const struct test_case cases[] = {
 	TEST_CASE(frames_go_in_bursts_where_they_go_one_by_one),
+	TEST_CASE(turn_takes_frames_of_all_kinds),
 	TEST_CASE(turn_is_bounded_in_bytes),
 	TEST_CASE(turn_is_bounded_in_parts),
 };

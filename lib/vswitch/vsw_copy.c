@@ -53,13 +53,19 @@ string_copy(uint8_t *to, const uint8_t *from, size_t len)
 #endif
 
 static inline void
+copy_piece(uint8_t *to, const uint8_t *from, uint32_t len)
+{
+	if (!string_copy(to, from, len))
+		rte_memcpy(to, from, len);
+}
+
+static inline void
 put(struct cursor *c, const uint8_t *src, uint32_t len)
 {
 	while (len > 0) {
 		uint32_t room = c->size - c->used, n = RTE_MIN(room, len);
 
-		if (!string_copy(*c->buf + c->used, src, n))
-			rte_memcpy(*c->buf + c->used, src, n);
+		copy_piece(*c->buf + c->used, src, n);
 		src += n;
 		len -= n;
 		c->used += n;
@@ -78,6 +84,13 @@ vsw_frame_copy(const struct vsw_frame *f, uint8_t *const *buf, uint32_t buf_size
 	put(&c, f->hdr, f->hdr_len);
 	for (uint16_t i = 0; i < f->nsegs; i++)
 		put(&c, f->seg[i].addr, f->seg[i].len);
+}
+
+void
+vsw_plain_copy(const struct vsw_frame *f, uint8_t *buf)
+{
+	memcpy(buf, f->hdr, NFE_HDR_COPY);
+	copy_piece(buf + NFE_HDR_COPY, f->seg->addr, f->seg->len);
 }
 
 /* Did the memory of a segment vanish? Ask after the copy, before publishing (rule 14). */

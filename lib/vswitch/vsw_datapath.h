@@ -25,6 +25,7 @@
 #define vsw_touch VSW_JOIN(vsw_touch, VSW_ISA)
 #define vsw_wake VSW_JOIN(vsw_wake, VSW_ISA)
 #define vsw_frame_copy VSW_JOIN(vsw_frame_copy, VSW_ISA)
+#define vsw_plain_copy VSW_JOIN(vsw_plain_copy, VSW_ISA)
 #define vsw_frame_poisoned VSW_JOIN(vsw_frame_poisoned, VSW_ISA)
 #define vsw_uplink_poll VSW_JOIN(vsw_uplink_poll, VSW_ISA)
 #define vsw_uplink_deliver VSW_JOIN(vsw_uplink_deliver, VSW_ISA)
@@ -69,6 +70,8 @@ vsw_stage(struct vsw_lcore *lc, struct vsw_dst *dst, unsigned int first, unsigne
 
 /* vsw_copy.c: frame -> flat private memory or buffers */
 void vsw_frame_copy(const struct vsw_frame *f, uint8_t *const *buf, uint32_t buf_size);
+/* One with a header of NFE_HDR_COPY bytes and one segment, into one buffer that is long enough. */
+void vsw_plain_copy(const struct vsw_frame *f, uint8_t *buf);
 bool vsw_frame_poisoned(const struct vsw_frame *f);
 /* vsw_uplink_io.c */
 unsigned int vsw_uplink_poll(struct vsw_lcore *lc, struct vsw_port *port);

@@ -28,6 +28,8 @@ struct sink { /* the destination while it is locked */
 	struct nfed_queue *rq, *fq;
 	uint32_t room; /* cells of the receive queue known to be free */
 	uint32_t asked; /* index: so far its lines were asked for, by a guess */
+	uint32_t fills_asked; /* index of the fill queue: so far the lines of its buffers were, likewise */
+	uint32_t inline_max, plain_max; /* bytes; longer than these frames are not put the short ways */
 	const struct vsw_rss *rss; /* of which messages tell the hash; NULL: none */
 	bool sorts;  /* VLANs: each frame is looked at */
 	bool hashed; /* the frame being put has a hash to tell */
@@ -207,9 +209,37 @@ take_fills(struct sink *s, uint32_t n, uint32_t len, struct nfe_fill *fill, uint
 			return false;
 		}
 		region[i] = r;
-		prefetch_buffer(buf[i], RTE_MIN(s->fq->buf_size, len - i * s->fq->buf_size));
+		if ((int32_t)(s->fills_asked - (s->fq->cons + i)) <= 0)
+			prefetch_buffer(buf[i], RTE_MIN(s->fq->buf_size, len - i * s->fq->buf_size));
 	}
 	return true;
+}
+
+/*
+ * Ask for the lines of the buffers that a frame will probably take, behind those that were asked for. What
+ * is read of the fill queue is a hint and is read again; an address made of it lies in the guest's memory.
+ * (CPUs far from each other, 512 B: 280 cycles of the switch, now 232; 1500 B: 490, now 422.)
+ */
+static inline void
+prefetch_buffers(struct sink *s, uint32_t len)
+{
+	uint32_t size = s->fq->buf_size, known = s->fq->prod - s->fq->cons;
+	uint32_t ahead = s->fills_asked - s->fq->cons;
+
+	if ((int32_t)ahead < 0) /* taken without having been asked for */
+		ahead = 0;
+	for (uint32_t at = 0; at < len && ahead < known; at += size, ahead++) {
+		struct nfed_region *r;
+		struct nfe_fill fill;
+		uint8_t *buf;
+
+		nfed_fq_snapshot(s->fq, ahead, &fill);
+		if (unlikely(nfed_region_at(s->c->ch->regions, fill.key, fill.offset, size,
+					    NFE_ACCESS_WRITE, &r, &buf) != NFED_XLATE_OK))
+			break;
+		prefetch_buffer(buf, RTE_MIN(size, len - at));
+	}
+	s->fills_asked = s->fq->cons + ahead;
 }
 
 /* The message of a frame in n buffers, room for which is reserved (4.4, 4.5). */
@@ -382,7 +412,48 @@ prefetch_segments(const struct vsw_frame *f)
 	}
 }
 
-/* The frame could not be put the short way. */
+/* A frame that will be put soon. */
+static inline void
+prefetch_frame(struct sink *s, const struct vsw_frame *f)
+{
+	if (f->len <= s->plain_max && f->len > s->c->inline_to_host)
+		prefetch_buffers(s, f->len);
+	prefetch_segments(f);
+}
+
+/*
+ * 4.4. The usual long frame: one segment, one buffer. False: it is none, or something isn't in order;
+ * then the general way does it, and finds out what.
+ */
+static inline bool
+put_plain_dma(struct sink *s, const struct vsw_frame *f)
+{
+	struct nfe_hints hints = { .nsegs = 1 };
+	struct nfed_queue *fq = s->fq;
+	struct nfed_region *r;
+	struct nfe_fill fill;
+	uint8_t *buf;
+
+	if (unlikely(f->nsegs != 1 || f->flags != 0 || f->hdr_len != NFE_HDR_COPY ||
+		     f->len > s->plain_max || f->len <= s->c->inline_to_host ||
+		     s->c->ch->fault != 0 || !has_room(s, 1) || fq->prod == fq->cons))
+		return false;
+	nfed_fq_snapshot(fq, 0, &fill);
+	if (unlikely(nfed_region_at(s->c->ch->regions, fill.key, fill.offset, fq->buf_size,
+				    NFE_ACCESS_WRITE, &r, &buf) != NFED_XLATE_OK))
+		return false;
+	vsw_plain_copy(f, buf);
+	if (unlikely(vsw_frame_poisoned(f) || nfed_region_poisoned(r)))
+		return false;
+	nfe_put_dma(nfed_rq_cell(s->rq, 0),
+		    nfe_put_head(NFE_MSG_DMA_RX, 0, (uint16_t)f->len, fill.cookie),
+		    nfe_put_pair(0, fq->cons + 1), hints, f->hdr);
+	advance(s, 1);
+	fq->cons++;
+	return true;
+}
+
+/* The frame could not be put a short way. */
 static __rte_noinline void
 put_other(struct sink *s, struct vsw_frame *f, struct put_count *n)
 {
@@ -402,7 +473,7 @@ put_other(struct sink *s, struct vsw_frame *f, struct put_count *n)
  * many as there is room for, copied at once. Returns how many. (One by one, and parsed one by one:
  * 64 B 31 cycles, so 27; nfe-test vsw_perf.) */
 static inline uint32_t
-put_same(struct sink *s, uint32_t i, uint32_t end, uint32_t len_max, struct put_count *n)
+put_same(struct sink *s, uint32_t i, uint32_t end, struct put_count *n)
 {
 	const struct vsw_frame *f = &s->lc->frames[i];
 	const union nfe_msg *m = f->cells;
@@ -415,7 +486,7 @@ put_same(struct sink *s, uint32_t i, uint32_t end, uint32_t len_max, struct put_
 		uint32_t more = cells + nfe_inline_cells(f->len);
 
 		/* Hints of a frame with flags are never where a cell begins. */
-		if (unlikely(f->cells != m + cells || f->len > len_max || more > room))
+		if (unlikely(f->cells != m + cells || f->len > s->inline_max || more > room))
 			break;
 		cells = more;
 		bytes += f->len;
@@ -432,21 +503,23 @@ put_same(struct sink *s, uint32_t i, uint32_t end, uint32_t len_max, struct put_
 static void
 put_run(struct sink *s, const struct vsw_node *run, struct put_count *n)
 {
-	uint32_t len_max = RTE_MIN(s->c->inline_to_host, s->c->port->max_frame);
 	uint32_t asked = run->first;
 
-	if (unlikely(s->sorts || s->rss != NULL || s->lc->probing)) /* each frame is looked at */
-		len_max = 0;
 	for (uint32_t i = run->first; i < run->end; i++) {
 		struct vsw_frame *f;
 
-		i += put_same(s, i, run->end, len_max, n);
+		i += put_same(s, i, run->end, n);
 		if (i == run->end)
 			break;
 		f = &s->lc->frames[i];
 		for (; asked < RTE_MIN(i + PREFETCH_FRAMES, run->end); asked++)
-			prefetch_segments(&s->lc->frames[asked]);
-		put_other(s, f, n);
+			prefetch_frame(s, &s->lc->frames[asked]);
+		if (likely(put_plain_dma(s, f))) {
+			n->frames++;
+			n->bytes += f->len;
+		} else {
+			put_other(s, f, n);
+		}
 	}
 }
 
@@ -483,6 +556,11 @@ deliver_guest(struct vsw_lcore *lc, struct vsw_chan *c, uint16_t node)
 	s.asked = vsw_ahead_end(lc, s.rq);
 	s.rss = vsw_rss_told(c->port);
 	s.sorts = vsw_vlan_filters(c->port);
+	s.fills_asked = s.fq->cons;
+	if (likely(!s.sorts && s.rss == NULL && !lc->probing)) { /* else each frame is looked at */
+		s.inline_max = RTE_MIN(c->inline_to_host, c->port->max_frame);
+		s.plain_max = s.fq->role != 0 ? RTE_MIN(s.fq->buf_size, c->port->max_frame) : 0;
+	}
 	put_list(&s, node);
 	publish(&s);
 	if (shared)

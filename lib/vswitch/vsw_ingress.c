@@ -191,7 +191,52 @@ parse_dma(struct parse *p)
 	return cells;
 }
 
-/* One message that is not part of a run of inline ones; returns its cells, 0 to stop here. */
+/* 5.6. A turn ends after so many cells, or bytes: 64 cells may be 4 MB, or 8192 parts, for which all
+ * others would wait. A part counts as a cell does. What is left stays in the queue. */
+static inline bool
+turn_goes_on(const struct parse *p)
+{
+	return p->bytes + p->parts * VSW_CELL_COST < p->lc->turn_bytes;
+}
+
+/*
+ * 4.3. Messages of one segment without flags as long as one follows the other: the short way. What
+ * is anything else, or isn't in order, is left for parse_message(), which finds out what is wrong
+ * (64 B by reference, nfe-test vsw_perf: 68 cycles, with put_plain_dma() 43).
+ */
+static void
+parse_plain_run(struct parse *p)
+{
+	const struct nfe_hints plain = { .nsegs = 1 };
+	struct vsw_frame *f = &p->lc->frames[p->nb_frames];
+	struct vsw_seg *seg = &p->lc->segs[p->nb_segs];
+	uint64_t want;
+
+	memcpy(&want, &plain, sizeof(want));
+	for (; p->first < p->cells && turn_goes_on(p); p->first++, f++, seg++) {
+		union nfe_msg *m = &p->lc->cells[p->first];
+		uint32_t head = *(const nfe_cell_head *)m, len = head >> 16;
+		uint64_t hints;
+
+		memcpy(&hints, &m->tx.hints, sizeof(hints));
+		if (unlikely((head & UINT16_MAX) != NFE_MSG_DMA_TX || hints != want ||
+			     len + NFE_HDR_COPY > p->c->max_frame ||
+			     parse_segment(p, m->tx.key, m->tx.offset, len, seg) != 0))
+			break;
+		f->hdr = m->tx.hdr;
+		f->seg = seg;
+		f->len = len + NFE_HDR_COPY;
+		f->hdr_len = NFE_HDR_COPY;
+		f->nsegs = 1;
+		f->flags = 0;
+		f->hints = NULL;
+		p->bytes += f->len;
+	}
+	p->nb_frames = (uint32_t)(f - p->lc->frames);
+	p->nb_segs = (uint32_t)(seg - p->lc->segs);
+}
+
+/* One message that is not part of such runs; returns its cells, 0 to stop here. */
 static uint32_t
 parse_message(struct parse *p)
 {
@@ -229,21 +274,13 @@ release(struct vsw_lcore *lc, struct vsw_chan *c, uint32_t used)
 		vsw_touch(lc, c->ch, sq, old);
 }
 
-/* 5.6. A turn ends after so many cells, or bytes: 64 cells may be 4 MB, or 8192 parts, for which all
- * others would wait. A part counts as a cell does. What is left stays in the queue. */
-static inline bool
-turn_goes_on(const struct parse *p)
-{
-	return p->bytes + p->parts * VSW_CELL_COST < p->lc->turn_bytes;
-}
-
 unsigned int
 vsw_chan_poll(struct vsw_lcore *lc, struct vsw_chan *c)
 {
 	struct nfed_queue *sq = &c->ch->sq;
 	int32_t avail = nfed_queue_ready(sq, lc->burst);
 	struct parse p = { .lc = lc, .c = c };
-	uint32_t used;
+	uint32_t start;
 
 	if (avail == 0)
 		return 0;
@@ -264,10 +301,12 @@ vsw_chan_poll(struct vsw_lcore *lc, struct vsw_chan *c)
 	lc->src = c->port;
 	lc->src_ch = c->ch;
 	do {
+		start = p.first;
 		parse_inline_run(&p);
-		used = p.first < p.cells ? parse_message(&p) : 0;
-		p.first += used;
-	} while (used != 0 && turn_goes_on(&p));
+		parse_plain_run(&p);
+		if (unlikely(p.first == start))
+			p.first += parse_message(&p);
+	} while (p.first != start && p.first < p.cells && turn_goes_on(&p));
 	lc->nb_frames = p.nb_frames;
 	lc->nb_segs = p.nb_segs;
 	if (unlikely(lc->probing))
