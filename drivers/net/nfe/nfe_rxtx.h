@@ -37,7 +37,7 @@
 /* Those beyond are given back in lots that a pool's cache has room for: else they go to its ring,
  * and all of the pool is in rotation (half a queue at once: 4.4). */
 #define NFE_TX_LOT 64u
-#define NFE_TX_ASKED 64u    /* cells prefetched at most before a burst */
+#define NFE_TX_ASKED 64u    /* cells prefetched at most before a burst, and then so far ahead */
 #define NFE_CELLS_AHEAD 16u /* prefetched of those to be received; 8 to 32 make no difference */
 #define NFE_MBUFS_AHEAD 4u  /* prefetched (1500 B: 624 cycles to receive, now 545) */
 
@@ -68,6 +68,7 @@ struct __rte_cache_aligned nfe_txq {
 	uint32_t prod;       /* ours */
 	uint32_t cons;       /* up to here reclaimed; follows the device's index */
 	uint32_t burst_cells; /* of the last burst */
+	uint32_t ask_end;    /* index: cells of this burst, probably, end there */
 	uint32_t nb_held;    /* mbufs in sw[] */
 	uint32_t free_thresh; /* reclaim when fewer cells are free */
 	uint32_t map_hit;

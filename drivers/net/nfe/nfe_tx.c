@@ -87,15 +87,26 @@ nfe_tx_reclaim(struct nfe_txq *q, uint32_t max, uint32_t keep, uint32_t room)
  * Cells that this burst will probably write, as many as the one before: asked for all at once,
  * since they are in the cache of the device, which read them a round ago (64 B: 85 cycles to send a
  * frame without, 56 when each cell written asked for the one 16 further on; CPUs far from each
- * other, 64 B: 20.0 Mpps so, now 22.5).
+ * other, 64 B: 20.0 Mpps so, now 22.5). What a longer burst takes is asked for as cells are written.
  */
 static inline void
-tx_ask(const struct nfe_txq *q)
+tx_ask(struct nfe_txq *q)
 {
 	uint32_t n = RTE_MIN(q->burst_cells, tx_free_cells(q));
 
+	q->ask_end = q->prod + n;
 	for (uint32_t i = 0; i < RTE_MIN(n, NFE_TX_ASKED); i++)
 		nfe_prefetch_write(tx_cell(q, q->prod + i));
+}
+
+/* So many cells are written now: as many further on (far, 250 B: 9.0 Mpps, now 10.5). */
+static inline void
+tx_ask_on(const struct nfe_txq *q, uint32_t cells)
+{
+	uint32_t next = q->prod + NFE_TX_ASKED;
+
+	for (; cells > 0 && (int32_t)(q->ask_end - next) > 0; cells--)
+		nfe_prefetch_write(tx_cell(q, next++));
 }
 
 /*
@@ -169,6 +180,7 @@ tx_fill_short(struct nfe_txq *q, struct rte_mbuf *m)
 
 	if (unlikely(cell == NULL))
 		return false;
+	tx_ask_on(q, cells);
 	nfe_put_inline(cell, rte_pktmbuf_mtod(m, const uint8_t *), len);
 	q->prod += cells;
 	q->count.sent_inline++;
