@@ -22,12 +22,14 @@
 #define RX_SPARE                                                                                   \
 	(3u * CHUNK)   /* private mbufs beyond those posted: pending, or with inline frames */
 #define MIN_POSTED 32u /* or all descriptors */
-#define TX_ROOM	   (RTE_PKTMBUF_HEADROOM + 2048u) /* bytes of a send buffer */
+#define TX_USUAL   2048u  /* bytes of a frame that fits into one send buffer */
+#define TX_ROOM	   (RTE_PKTMBUF_HEADROOM + TX_USUAL)
+#define AHEAD	   2u /* frames whose lines are asked for */
 
 struct nfe_bounce {
 	struct rte_mempool *pool; /* sending: the private one; receiving: the application's */
 	struct nfe_zone zone;	  /* buffers of the private pool */
-	uint32_t nb_pending, first;
+	uint32_t nb_pending, first, nb_asked; /* asked: so far their lines are on the way */
 	struct rte_mbuf *pending[CHUNK];
 };
 
@@ -195,17 +197,82 @@ tx_needs_copy(const struct nfe_txq *q, const struct rte_mbuf *m)
 	return m->pkt_len + nfe_vlan_added(m) > q->inline_len && m->pkt_len <= q->max_frame;
 }
 
+/* One piece, one buffer. */
+static inline bool
+tx_is_usual(const struct nfe_txq *q, const struct rte_mbuf *m)
+{
+	return tx_needs_copy(q, m) && m->nb_segs == 1 && m->data_len <= TX_USUAL;
+}
+
+/* As rte_pktmbuf_copy(), what the send burst reads. */
+static inline void
+tx_copy_usual(struct rte_mbuf *copy, const struct rte_mbuf *m)
+{
+	copy->ol_flags = m->ol_flags & ~(RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL);
+	copy->tx_offload = m->tx_offload;
+	copy->vlan_tci = m->vlan_tci;
+	copy->vlan_tci_outer = m->vlan_tci_outer;
+	copy->data_len = m->data_len;
+	copy->pkt_len = m->pkt_len;
+	rte_memcpy(rte_pktmbuf_mtod(copy, void *), rte_pktmbuf_mtod(m, const void *), m->data_len);
+}
+
+/* Buffers for the usual frames of a chunk, all of them or none; how many. */
+static uint16_t
+tx_get_spare(struct nfe_txq *q, struct rte_mbuf **pkts, uint16_t nb, struct rte_mbuf **spare)
+{
+	uint16_t n = 0;
+
+	for (uint16_t i = 0; i < nb; i++)
+		n += tx_is_usual(q, pkts[i]);
+	if (n == 0 || rte_pktmbuf_alloc_bulk(q->bounce->pool, spare, n) == 0)
+		return n;
+	nfe_tx_done_cleanup(q, 0);
+	return rte_pktmbuf_alloc_bulk(q->bounce->pool, spare, n) == 0 ? n : 0;
+}
+
+/* The switch has read these lines: a store waits until it lets go of them. */
+static inline void
+ask_to_write(const struct rte_mbuf *m, uint32_t len)
+{
+	for (uint32_t at = 0; at < len; at += RTE_CACHE_LINE_SIZE)
+		nfe_prefetch_write(rte_pktmbuf_mtod_offset(m, const uint8_t *, at));
+}
+
+/*
+ * What can be sent of these frames now, as mbufs of which those of long frames are copies. Buffers of
+ * the usual ones are taken before, so that the lines of those that come next can be asked for.
+ */
+static uint16_t
+tx_copies(struct nfe_txq *q, struct rte_mbuf **pkts, uint16_t nb, struct rte_mbuf **out)
+{
+	struct rte_mbuf *spare[CHUNK];
+	uint16_t n, nb_spare = tx_get_spare(q, pkts, nb, spare), used = 0, asked = 0;
+
+	for (n = 0; n < nb; n++) {
+		struct rte_mbuf *m = pkts[n];
+
+		if (used < nb_spare && tx_is_usual(q, m)) {
+			for (; asked < RTE_MIN(used + AHEAD + 1, nb_spare); asked++)
+				ask_to_write(spare[asked], m->data_len); /* the others' is a guess */
+			out[n] = spare[used++];
+			tx_copy_usual(out[n], m);
+		} else {
+			out[n] = tx_needs_copy(q, m) ? tx_copy(q, m) : m;
+			if (unlikely(out[n] == NULL))
+				break;
+		}
+	}
+	rte_pktmbuf_free_bulk(spare + used, nb_spare - used);
+	return n;
+}
+
 static uint16_t
 tx_chunk(struct nfe_txq *q, struct rte_mbuf **pkts, uint16_t nb)
 {
 	struct rte_mbuf *out[CHUNK], *done[CHUNK];
-	uint16_t n, sent, nb_done = 0;
+	uint16_t n = tx_copies(q, pkts, nb, out), sent, nb_done = 0;
 
-	for (n = 0; n < nb; n++) {
-		out[n] = tx_needs_copy(q, pkts[n]) ? tx_copy(q, pkts[n]) : pkts[n];
-		if (unlikely(out[n] == NULL))
-			break;
-	}
 	sent = nfe_tx_burst_hints(q, out, n); /* it may have tags to insert */
 	for (uint16_t i = 0; i < n; i++)
 		if (out[i] != pkts[i])
@@ -240,13 +307,23 @@ nfe_tx_burst_copy(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 	return sent;
 }
 
+/* Its lines come from the switch; of a chain those of the first buffer. */
+static inline void
+ask_to_read(const struct rte_mbuf *m)
+{
+	for (uint32_t at = 0; at < m->data_len; at += RTE_CACHE_LINE_SIZE)
+		rte_prefetch0(rte_pktmbuf_mtod_offset(m, const uint8_t *, at));
+}
+
 /* One frame in the application's mbufs; NULL: there are none now. */
 static inline struct rte_mbuf *
 rx_take(struct nfe_rxq *q, struct nfe_bounce *b)
 {
-	struct rte_mbuf *from = b->pending[b->first];
-	struct rte_mbuf *m = rte_pktmbuf_copy(from, b->pool, 0, UINT32_MAX);
+	struct rte_mbuf *from = b->pending[b->first], *m;
 
+	for (; b->nb_asked < RTE_MIN(b->first + AHEAD + 1, b->first + b->nb_pending); b->nb_asked++)
+		ask_to_read(b->pending[b->nb_asked]);
+	m = rte_pktmbuf_copy(from, b->pool, 0, UINT32_MAX);
 	if (unlikely(m == NULL)) {
 		q->count.nombuf++;
 		return NULL;
@@ -266,7 +343,7 @@ nfe_rx_burst_copy(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts)
 
 	while (n < nb_pkts) {
 		if (b->nb_pending == 0) {
-			b->first = 0;
+			b->first = b->nb_asked = 0;
 			nb = RTE_MIN((uint32_t)nb_pkts - n, CHUNK);
 			b->nb_pending = nfe_rx_burst(q, b->pending, nb);
 			if (b->nb_pending == 0)
