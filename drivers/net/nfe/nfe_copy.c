@@ -240,8 +240,8 @@ ask_to_write(const struct rte_mbuf *m, uint32_t len)
 }
 
 /*
- * What can be sent of these frames now, as mbufs of which those of long frames are copies. Buffers of
- * the usual ones are taken before, so that the lines of those that come next can be asked for.
+ * What can be sent of these frames now, as mbufs of which those of long frames are copies. Buffers
+ * of the usual ones are taken before, so that the lines of the next can be asked for.
  */
 static uint16_t
 tx_copies(struct nfe_txq *q, struct rte_mbuf **pkts, uint16_t nb, struct rte_mbuf **out)
@@ -254,7 +254,7 @@ tx_copies(struct nfe_txq *q, struct rte_mbuf **pkts, uint16_t nb, struct rte_mbu
 
 		if (used < nb_spare && tx_is_usual(q, m)) {
 			for (; asked < RTE_MIN(used + AHEAD + 1, nb_spare); asked++)
-				ask_to_write(spare[asked], m->data_len); /* the others' is a guess */
+				ask_to_write(spare[asked], m->data_len); /* guess of the next */
 			out[n] = spare[used++];
 			tx_copy_usual(out[n], m);
 		} else {
@@ -321,7 +321,7 @@ rx_take(struct nfe_rxq *q, struct nfe_bounce *b)
 {
 	struct rte_mbuf *from = b->pending[b->first], *m;
 
-	for (; b->nb_asked < RTE_MIN(b->first + AHEAD + 1, b->first + b->nb_pending); b->nb_asked++)
+	for (; b->nb_asked < b->first + RTE_MIN(AHEAD + 1, b->nb_pending); b->nb_asked++)
 		ask_to_read(b->pending[b->nb_asked]);
 	m = rte_pktmbuf_copy(from, b->pool, 0, UINT32_MAX);
 	if (unlikely(m == NULL)) {

@@ -87,7 +87,7 @@ nfe_tx_reclaim(struct nfe_txq *q, uint32_t max, uint32_t keep, uint32_t room)
  * Cells that this burst will probably write, as many as the one before: asked for all at once,
  * since they are in the cache of the device, which read them a round ago (64 B: 85 cycles to send a
  * frame without, 56 when each cell written asked for the one 16 further on; CPUs far from each
- * other, 64 B: 20.0 Mpps so, now 22.5). What a longer burst takes is asked for as cells are written.
+ * other, 64 B: 20.0 Mpps so, now 22.5). Those of a longer burst follow as these are written.
  */
 static inline void
 tx_ask(struct nfe_txq *q)
