@@ -121,7 +121,11 @@ def check_results(results):
         expect(row["value"]["max"] >= 0, row)
     for entry in results["raw"]:
         for one in entry["rounds"]:
-            expect([part["place"] for part in one["places"]] == [*distance.PLACES, "any"], one)
+            places = [part["place"] for part in one["places"]]
+            if one["mode"] == "load": # only where the rate was measured
+                expect(places[-1] == "any" and len(places) <= 2, one)
+            else:
+                expect(places == [*distance.PLACES, "any"], one)
             everything = one["places"][-1]
             if one["mode"] == "pingpong":
                 # Of the 2500 pings asked for a fast switch makes all in three windows.
