@@ -37,7 +37,7 @@
 #define LOOK_WINDOWS 1000u
 #define SLOT_ALIGN 64u
 #define RELAY_BURST 32u
-#define ASK_FROM 128u /* bytes: of shorter slots hardware asks for enough (64 B: 57 Mpps, asked for 38) */
+#define ASK_FROM 128u /* bytes: of shorter slots hardware asks for enough */
 #define START_TIMEOUT_MS 1000
 #define SETTLE_US 30 /* after a look at the cores */
 #define SETTLE_PINGS 50u
