@@ -92,7 +92,7 @@ every_statement_is_taken(void)
 		"# comment\n"
 		"socket-dir /tmp/s\r\n"
 		"\tmode 0660 # group too\n"
-		"idle-us 20\nuplink-poll-us 30\nmax-vifs 7\nburst 128\n"
+		"idle-us 20\nshared-idle-us 9\nuplink-poll-us 30\nmax-vifs 7\nburst 128\n"
 		"uplink wire port net_af_packet0 learning on\n"
 		"uplink other port 0000:03:00.0 offload on\n"
 		"vif a mac " MAC_A " allow " MAC_B " allow 02:00:00:00:00:0c mtu 9000 max-mtu 9000"
@@ -106,7 +106,8 @@ every_statement_is_taken(void)
 	TEST_EQ(parse(text, &c), 0);
 	TEST_STR_EQ(c->socket_dir, "/tmp/s");
 	TEST_EQ(c->mode, 0660);
-	TEST_TRUE(c->idle_us == 20 && c->uplink_poll_us == 30 && c->max_vifs == 7);
+	TEST_TRUE(c->idle_us == 20 && c->shared_idle_us == 9);
+	TEST_TRUE(c->uplink_poll_us == 30 && c->max_vifs == 7);
 	TEST_EQ(c->burst, 128);
 	TEST_EQ(c->nb_uplinks, 2);
 	TEST_STR_EQ(c->uplinks[0].ethdev, "net_af_packet0");
@@ -127,7 +128,7 @@ every_statement_is_taken(void)
 	TEST_EQ(v->max_regions, 9);
 	TEST_EQ(v->inline_max, 124);
 	TEST_EQ(v->memory_mib, 64);
-	TEST_EQ(v->line, 10);
+	TEST_EQ(v->line, 11);
 	v = &c->vifs[1];
 	TEST_STR_EQ(v->socket, "/tmp/s/b.sock");
 	TEST_TRUE(v->port.allow_any && !v->port.no_source_check && !v->port.promisc && !v->no_msix);

@@ -84,9 +84,8 @@ recv_within(struct sw *sw, uint32_t len)
 
 /* A switch with two guests whose only lcore runs. */
 static int
-running_open_idle(struct sw *sw, unsigned int idle_us)
+running_open_conf(struct sw *sw, struct vsw_conf conf)
 {
-	struct vsw_conf conf = { .nb_lcores = 1, .idle_us = idle_us };
 	struct sw_guest_conf guest = { .events = true };
 	unsigned int waited_us = 0;
 
@@ -107,6 +106,12 @@ running_open_idle(struct sw *sw, unsigned int idle_us)
 	/* On a busy machine the lcore may not have begun: requests would pass it by. */
 	send(sw, 60, 1);
 	return recv_within(sw, 60);
+}
+
+static int
+running_open_idle(struct sw *sw, unsigned int idle_us)
+{
+	return running_open_conf(sw, (struct vsw_conf){ .nb_lcores = 1, .idle_us = idle_us });
 }
 
 static int
@@ -194,6 +199,44 @@ kicks_of_guests_who_are_polled_are_not_looked_for(void)
 	}
 	TEST_EQ(*looked, before);
 	TEST_EQ(sw_stat(A(sw), NFE_STAT_from_kicks), kicks);
+	return running_close(&sw);
+}
+
+static void *
+spin(void *over)
+{
+	while (!__atomic_load_n((uint32_t *)over, __ATOMIC_ACQUIRE))
+		rte_pause();
+	return NULL;
+}
+
+/* By itself it would poll for longer than the test waits. */
+static int
+lcore_sleeps_where_another_thread_wants_its_cpu(void)
+{
+	struct vsw_conf conf = { .nb_lcores = 1, .idle_us = 60000000, .shared_idle_us = 5 };
+	const volatile uint64_t *sleeps;
+	cpu_set_t all, one;
+	uint32_t over = 0;
+	pthread_t other;
+	struct sw sw;
+	int cpu = 0;
+
+	SW_DO(running_open_conf(&sw, conf));
+	sleeps = &sw.vsw->lcore[0]->counters->sleeps;
+	TEST_EQ(pthread_getaffinity_np(worker.thread, sizeof(all), &all), 0);
+	while (!CPU_ISSET(cpu, &all))
+		cpu++;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	TEST_EQ(pthread_create(&other, NULL, spin, &over), 0);
+	TEST_EQ(pthread_setaffinity_np(other, sizeof(one), &one), 0);
+	TEST_EQ(pthread_setaffinity_np(worker.thread, sizeof(one), &one), 0);
+	for (unsigned int us = 0; us < DEADLINE_US && *sleeps == 0; us += 2000)
+		usleep(2000);
+	__atomic_store_n(&over, 1, __ATOMIC_RELEASE);
+	TEST_EQ(pthread_join(other, NULL), 0);
+	TEST_TRUE(*sleeps > 0 && sw.vsw->lcore[0]->counters->run_delay_us > 0);
 	return running_close(&sw);
 }
 
@@ -458,6 +501,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(sleeping_lcore_wakes_for_a_kick),
 	TEST_CASE(sleeping_lcore_answers_the_control_thread),
 	TEST_CASE(kicks_of_guests_who_are_polled_are_not_looked_for),
+	TEST_CASE(lcore_sleeps_where_another_thread_wants_its_cpu),
 	TEST_CASE(frames_at_any_moment_of_falling_asleep_arrive),
 	TEST_CASE(channels_come_and_go_under_traffic),
 	TEST_CASE(takers_change_under_flooding),

@@ -95,6 +95,7 @@ create_switch(struct vifsw *s, struct vsw_conf *conf)
 
 	conf->max_ports = s->config->max_vifs + VIFSW_MAX_UPLINKS;
 	conf->idle_us = s->config->idle_us;
+	conf->shared_idle_us = s->config->shared_idle_us;
 	conf->uplink_poll_us = s->config->uplink_poll_us;
 	conf->flood_mbps = s->config->flood_mbps;
 	conf->burst = s->config->burst;

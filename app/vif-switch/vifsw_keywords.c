@@ -250,12 +250,24 @@ parse_mode(struct vifsw_parser *p)
 }
 
 static void
-parse_idle_us(struct vifsw_parser *p)
+parse_wait(struct vifsw_parser *p, unsigned int *us)
 {
 	uint64_t value;
 
 	if (vifsw_value_number(p, "us", 1, MAX_WAIT_US, &value))
-		p->config->idle_us = (unsigned int)value;
+		*us = (unsigned int)value;
+}
+
+static void
+parse_idle_us(struct vifsw_parser *p)
+{
+	parse_wait(p, &p->config->idle_us);
+}
+
+static void
+parse_shared_idle_us(struct vifsw_parser *p)
+{
+	parse_wait(p, &p->config->shared_idle_us);
 }
 
 static void
@@ -279,10 +291,7 @@ parse_burst(struct vifsw_parser *p)
 static void
 parse_uplink_poll_us(struct vifsw_parser *p)
 {
-	uint64_t value;
-
-	if (vifsw_value_number(p, "us", 1, MAX_WAIT_US, &value))
-		p->config->uplink_poll_us = (unsigned int)value;
+	parse_wait(p, &p->config->uplink_poll_us);
 }
 
 static void
@@ -414,6 +423,9 @@ static const struct vifsw_keyword keywords[] = {
 	{ "idle-us", STATEMENT, false, "N",
 	  "a channel without work for N microseconds goes idle, 1-1000000, default 200",
 	  parse_idle_us },
+	{ "shared-idle-us", STATEMENT, false, "N",
+	  "the same while others want the CPU of the lcore, never above idle-us, 1-1000000, default 5",
+	  parse_shared_idle_us },
 	{ "uplink-poll-us", STATEMENT, false, "N",
 	  "how often a sleeping lcore looks at uplinks, 1-1000000, default 100",
 	  parse_uplink_poll_us },

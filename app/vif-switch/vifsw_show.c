@@ -161,6 +161,7 @@ show_switch_lcores(struct vifsw *s, const char *text)
 		vifsw_put_u64(o, "sleeps", c->sleeps);
 		vifsw_put_u64(o, "wakes", c->wakes);
 		vifsw_put_u64(o, "kick_storms", c->kick_storms);
+		vifsw_put_u64(o, "run_delay_us", c->run_delay_us);
 		vifsw_page_add(&page, o);
 	}
 	return page.list;

@@ -144,6 +144,7 @@ set_defaults(struct vsw_conf *c)
 	c->max_ports = c->max_ports ? c->max_ports : 1100;
 	c->max_macs = c->max_macs ? c->max_macs : 65536;
 	c->idle_us = c->idle_us ? c->idle_us : 200;
+	c->shared_idle_us = c->shared_idle_us ? c->shared_idle_us : 5;
 	c->uplink_poll_us = c->uplink_poll_us ? c->uplink_poll_us : 100;
 	c->burst = c->burst ? c->burst : VSW_BURST;
 	c->age_s = c->age_s ? c->age_s : 300;
@@ -205,6 +206,7 @@ create_shared(struct vsw *sw)
 	sw->complain_us = COMPLAIN_US;
 	sw->stuck_us = STUCK_US;
 	vsw_faults_init(sw);
+	vsw_cpu_init(sw);
 	sw->nb_slots = RTE_MIN(sw->conf.max_channels, (unsigned int)UINT16_MAX);
 	sw->slot_used = calloc(sw->nb_slots, 1);
 	sw->ports = calloc(sw->conf.max_ports, sizeof(*sw->ports));

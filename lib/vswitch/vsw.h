@@ -37,8 +37,9 @@ struct vsw_port; /* a VIF or an uplink */
 struct vsw_lcore_counters {
 	uint64_t busy_cycles, idle_cycles; /* TSC; of loops with and without work */
 	uint64_t loops, sleeps, wakes, kick_storms;
+	uint64_t run_delay_us; /* ready to run while others had its CPU (vsw_cpu.c) */
 	uint32_t lcore; /* DPDK lcore id */
-	uint32_t reserved[3];
+	uint32_t reserved;
 };
 _Static_assert(sizeof(struct vsw_lcore_counters) == 64, "an array of cache lines");
 
@@ -49,6 +50,8 @@ struct vsw_conf { /* zero: the default */
 	unsigned int lcores[VSW_MAX_LCORES]; /* their DPDK lcore ids */
 	struct vsw_lcore_counters *counters; /* one for each data lcore; NULL: where nobody sees them */
 	unsigned int idle_us;        /* a channel without work for so long goes idle (vsw_lcore.c), default 200 */
+	unsigned int shared_idle_us; /* the same while the lcore shares its CPU (vsw_cpu.c), default 5;
+				      * not above idle_us */
 	unsigned int uplink_poll_us; /* how often a sleeping lcore looks at uplinks without Rx
 				      * interrupts, default 100 */
 	unsigned int burst;          /* cells taken from a send queue per turn, default 64 */

@@ -224,6 +224,9 @@ struct vsw_lcore {
 	uint64_t faults_looked, probe_until;  /* TSC */
 	uint64_t faults_seen, faults_marked;  /* of this thread, at the last look and mark */
 	bool probing; /* faults are asked for after each step */
+	int schedstat_fd; /* of this thread */
+	uint64_t run_delay_us; /* others had its CPU for so long, at the last look */
+	uint64_t cpu_looked, shared_until; /* TSC */
 	struct vsw_chan **all;
 	unsigned int nb_all, nb_hot; /* channels */
 	struct vsw_share *share, **active; /* by port id; those with hot channels */
@@ -289,6 +292,8 @@ struct vsw {
 	int64_t guest_faults; /* of a guest at once, and one more per hugepage that it may register */
 	uint64_t guest_fault_tsc; /* TSC cycles in which it earns one more */
 	struct nfed_allowance_limit welcomes;
+	uint64_t shared_idle_tsc, shared_hold_tsc; /* idle_tsc of an lcore that shares its CPU, and for how long */
+	uint64_t cpu_look_tsc; /* between two looks at who had an lcore's CPU */
 	unsigned int nb_lcores, next_lcore;
 	struct vsw_lcore *lcore[VSW_MAX_LCORES];
 	uint8_t *slot_used;
@@ -363,6 +368,10 @@ void vsw_lcore_look(struct vsw_lcore *lc, unsigned int timeout_us); /* for kicks
 int vsw_mail_send(struct vsw_lcore *lc, struct vsw_mail *mail);
 void vsw_lcore_wake(struct vsw_lcore *lc);
 /* vsw_faults.c */
+void vsw_cpu_init(struct vsw *sw);
+void vsw_cpu_begin(struct vsw_lcore *lc); /* on its thread, as the next two */
+void vsw_cpu_end(struct vsw_lcore *lc);
+void vsw_cpu_look(struct vsw_lcore *lc); /* now and then: who had this CPU? */
 void vsw_faults_init(struct vsw *sw);
 void vsw_faults_look(struct vsw_lcore *lc); /* now and then: is it time to probe? */
 void vsw_faults_welcome(struct vsw_lcore *lc, const struct vsw_port *port); /* has a new channel */

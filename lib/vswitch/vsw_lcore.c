@@ -24,7 +24,8 @@
  * While others keep the lcore busy, a channel that has come back within RETURN_IDLES times idle_us stays
  * hot for so long the next time: it costs a look per round, and its guest no kicks. Else 64 guests who
  * take turns, each with a burst every 300 us, would all be kicked for each burst. An lcore that has
- * nothing to do lets go after idle_us and sleeps.
+ * nothing to do lets go after idle_us and sleeps. Where an lcore shares its CPU with others, idle_us is
+ * shared_idle_us (vsw_cpu.c).
  *
  * Idle channels cost nothing: they are not looked at. Kicks are eventfds in an edge-triggered
  * epoll set, so they are never read, and a busy lcore asks for them every LOOK_US only, and not at all
@@ -51,6 +52,13 @@
 #define RETURN_IDLES 10
 #define UPLINK_WEIGHT 4 /* it brings frames for many */
 
+/* idle_us as it stands for an lcore now. */
+static uint64_t
+idle_tsc(const struct vsw_lcore *lc)
+{
+	return unlikely(lc->now < lc->shared_until) ? lc->sw->shared_idle_tsc : lc->sw->idle_tsc;
+}
+
 static void
 make_hot(struct vsw_lcore *lc, struct vsw_chan *c, bool kicked)
 {
@@ -61,7 +69,7 @@ make_hot(struct vsw_lcore *lc, struct vsw_chan *c, bool kicked)
 	c->hot = true;
 	if (kicked && share->kicked == 0)
 		share->kicked = lc->now;
-	c->returns = kicked && lc->now - c->last_work < RETURN_IDLES * lc->sw->idle_tsc;
+	c->returns = kicked && lc->now - c->last_work < RETURN_IDLES * idle_tsc(lc);
 	c->last_work = lc->now;
 	lc->nb_hot++;
 	if (share->nb_hot++ > 0) { /* last in turn */
@@ -99,7 +107,7 @@ make_cold(struct vsw_lcore *lc, struct vsw_chan *c)
 static bool
 is_storm(struct vsw_lcore *lc, struct vsw_share *share)
 {
-	if (share->kicked == 0 || lc->now - share->kicked < lc->sw->idle_tsc)
+	if (share->kicked == 0 || lc->now - share->kicked < idle_tsc(lc))
 		return false;
 	share->kicked = 0;
 	if (lc->now - share->storm_since > lc->sw->storm_tsc) {
@@ -117,12 +125,12 @@ is_storm(struct vsw_lcore *lc, struct vsw_share *share)
 static void
 try_idle(struct vsw_lcore *lc, struct vsw_chan *c)
 {
-	uint64_t quiet = lc->now - c->last_work, idle_tsc = lc->sw->idle_tsc;
+	uint64_t quiet = lc->now - c->last_work, idle = idle_tsc(lc);
 	struct vsw_share *share = &lc->share[c->port->id];
 
-	if (quiet < idle_tsc || lc->now < share->hold_until || !c->may_idle)
+	if (quiet < idle || lc->now < share->hold_until || !c->may_idle)
 		return;
-	if (c->returns && quiet < RETURN_IDLES * idle_tsc && lc->now - lc->last_work < idle_tsc)
+	if (c->returns && quiet < RETURN_IDLES * idle && lc->now - lc->last_work < idle)
 		return;
 	if (is_storm(lc, share))
 		share->hold_until = lc->now + lc->sw->hold_tsc;
@@ -151,6 +159,14 @@ port_kicked(struct vsw_lcore *lc, struct vsw_port *port)
 	}
 }
 
+/* What the kernel tells about this thread, when it is time to ask. */
+static void
+look_at_thread(struct vsw_lcore *lc)
+{
+	vsw_faults_look(lc);
+	vsw_cpu_look(lc);
+}
+
 /* Look for kicks and mail; timeout_us 0: just look. While it waits the lcore holds nothing (RCU
  * offline), so the control thread never waits for a sleeper. */
 void
@@ -168,7 +184,7 @@ vsw_lcore_look(struct vsw_lcore *lc, unsigned int timeout_us)
 		rte_rcu_qsbr_thread_online(lc->sw->qsbr, lc->index);
 	lc->now = rte_rdtsc();
 	lc->last_look = lc->now;
-	vsw_faults_look(lc);
+	look_at_thread(lc);
 	for (int i = 0; i < n; i++) {
 		if (ev[i].data.ptr != NULL)
 			port_kicked(lc, ev[i].data.ptr);
@@ -447,19 +463,21 @@ vsw_lcore_main(void *arg)
 	set_running(lc, true);
 	rte_rcu_qsbr_thread_online(sw->qsbr, lc->index);
 	lc->last_work = lc->now = rte_rdtsc();
+	vsw_cpu_begin(lc);
 	while (__atomic_load_n(&sw->stop, __ATOMIC_ACQUIRE) == 0) {
 		rte_rcu_qsbr_quiescent(sw->qsbr, lc->index);
 		if (unlikely(__atomic_load_n(&lc->mail, __ATOMIC_RELAXED) != NULL))
 			mail_take(lc);
 		if (!vsw_lcore_turn(lc) && lc->nb_hot == 0 &&
-		    lc->now - lc->last_work > sw->idle_tsc)
+		    lc->now - lc->last_work > idle_tsc(lc))
 			sleep_until_kick(lc);
 		if (lc->nb_hot == lc->nb_all) /* nobody needs to kick */
-			vsw_faults_look(lc);
+			look_at_thread(lc);
 		else if (lc->now - lc->last_look > sw->look_tsc ||
 			 lc->now - RTE_MAX(lc->last_look, lc->last_work) > sw->quiet_look_tsc)
 			vsw_lcore_look(lc, 0);
 	}
+	vsw_cpu_end(lc);
 	rte_rcu_qsbr_thread_offline(sw->qsbr, lc->index);
 	set_running(lc, false);
 	return 0;
@@ -489,6 +507,7 @@ vsw_lcore_init(struct vsw *sw, unsigned int index)
 	lc->sw = sw;
 	lc->index = index;
 	lc->lcore_id = id;
+	lc->schedstat_fd = -1;
 	lc->counters = sw->conf.counters != NULL ? &sw->conf.counters[index] : &lc->own_counters;
 	lc->counters->lcore = lc->lcore_id;
 	lc->rounds = 1;
