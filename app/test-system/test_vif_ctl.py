@@ -289,11 +289,14 @@ def check_errors(ctl, other):
 
 
 def stopped(pid):
-    """Every thread of it."""
+    """Every thread of it. One that just ends is not: telemetry has a thread for each client."""
     states = []
     for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/stat", encoding="ascii") as file:
-            states.append(file.read().rpartition(")")[2].split()[0])
+        try:
+            with open(f"/proc/{pid}/task/{task}/stat", encoding="ascii") as file:
+                states.append(file.read().rpartition(")")[2].split()[0])
+        except (FileNotFoundError, ProcessLookupError):
+            return False
     return set(states) == {"T"}
 
 
