@@ -258,6 +258,33 @@ empty_pool_delays_frames_and_loses_none(void)
 	return server_close(&s);
 }
 
+/* Copies for a burst are made in buffers that are taken together. With fewer it goes as far as they reach. */
+static int
+few_send_buffers_make_short_bursts(void)
+{
+	struct rte_mbuf *hoard[2 * DESC];
+	char name[RTE_MEMPOOL_NAMESIZE];
+	struct rte_mempool *private;
+	static struct server s;
+	unsigned int n;
+
+	srandom(19);
+	TEST_EQ(server_open(&s), TEST_OK);
+	TEST_EQ(port_up("xen=0", DESC, RTE_ETHER_MTU), TEST_OK);
+	snprintf(name, sizeof(name), "nfe_%u_tx queue 0", port);
+	private = rte_mempool_lookup(name);
+	TEST_TRUE(private != NULL);
+	n = rte_mempool_avail_count(private) - 3;
+	TEST_TRUE(n <= RTE_DIM(hoard));
+	TEST_EQ(rte_pktmbuf_alloc_bulk(private, hoard, n), 0);
+	TEST_EQ(exchange(50, 1514), TEST_OK);
+	TEST_TRUE(xstat("tx_sent_dma") > 3 * 50);
+	rte_pktmbuf_free_bulk(hoard, n);
+	TEST_EQ(exchange(20, 1514), TEST_OK);
+	TEST_EQ(port_down(), TEST_OK);
+	return server_close(&s);
+}
+
 static int
 back_end_killed_and_started_loses_no_frame(void)
 {
@@ -551,6 +578,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(frames_of_9000_bytes_travel_in_chains),
 	TEST_CASE(fewer_buffers_than_the_free_threshold_are_posted_again),
 	TEST_CASE(empty_pool_delays_frames_and_loses_none),
+	TEST_CASE(few_send_buffers_make_short_bursts),
 	TEST_CASE(back_end_killed_and_started_loses_no_frame),
 	TEST_CASE(restored_domain_goes_on),
 	TEST_CASE(grants_that_are_void_unseen_are_made_anew),
