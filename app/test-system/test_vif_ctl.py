@@ -186,11 +186,11 @@ def check_lcores(ctl):
 def check_lcores_file(ctl):
     """The same numbers for who asks nobody: struct vsw_lcore_counters for each lcore."""
     path = os.path.join(ctl.lab.socket_dir, "lcores")
-    keys = ("busy_cycles", "idle_cycles", "loops", "sleeps", "wakes", "kick_storms",
-            "run_delay_us", "lcore")
+    keys = ("busy_cycles", "idle_cycles", "loops", "sleeps", "wakes", "kick_storms", "lcore",
+            "run_delay_us")
     before = list(ctl.ask("/switch/lcores").values())
     with open(path, "rb") as file:
-        found = [dict(zip(keys, record)) for record in struct.iter_unpack("<7QI4x", file.read())]
+        found = [dict(zip(keys, record)) for record in struct.iter_unpack("<6QI4xQ", file.read())]
     after = list(ctl.ask("/switch/lcores").values())
     expect(len(found) == 2 and os.stat(path).st_mode & 0o777 == 0o644, found)
     for low, one, high in zip(before, found, after):

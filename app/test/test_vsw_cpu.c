@@ -16,7 +16,7 @@
 #define NEVER_TSC ((uint64_t)1 << 50)
 #define QUIET_US 100
 
-/* As the kernel has it: ns on the CPU, ns ready without it, times. */
+/* As the kernel has it: ns on the CPU, ns ready without it, slices. */
 static int
 tell_delay(struct vsw_lcore *lc, uint64_t delay_us)
 {
@@ -59,8 +59,8 @@ look_after(struct sw *sw, uint64_t passed_us, uint64_t delay_us)
 	struct vsw_lcore *lc = sw->vsw->lcore[0];
 
 	SW_DO(tell_delay(lc, delay_us));
-	lc->cpu_looked = lc->now;
-	lc->now += passed_us * (rte_get_tsc_hz() / 1000000);
+	lc->now = rte_rdtsc();
+	lc->cpu_looked = lc->now - passed_us * (rte_get_tsc_hz() / 1000000);
 	vsw_cpu_look(lc);
 	return TEST_OK;
 }
@@ -98,13 +98,23 @@ lcore_that_waits_for_its_cpu_lets_go_sooner(void)
 static int
 it_is_forgotten_after_a_while(void)
 {
+	uint64_t ms = rte_get_tsc_hz() / 1000000 * 1000, until;
+	struct vsw_lcore *lc;
 	struct sw sw;
 	bool yes;
 
 	SW_DO(cpu_open(&sw));
-	sw.vsw->shared_hold_tsc = 0;
+	lc = sw.vsw->lcore[0];
+	vsw_cpu_init(sw.vsw);
 	SW_DO(look_after(&sw, 20000, 20000));
-	sw.vsw->lcore[0]->shared_until = sw.vsw->lcore[0]->now = rte_rdtsc();
+	until = lc->shared_until;
+	TEST_EQ(until - lc->now, 100 * ms);
+	SW_DO(look_after(&sw, 20000, 20000)); /* nobody had it since: no longer for that */
+	TEST_EQ(lc->shared_until, until);
+	sw.vsw->shared_hold_tsc = 0;
+	lc->shared_until = 0;
+	SW_DO(look_after(&sw, 20000, 40000)); /* over at once */
+	TEST_TRUE(lc->shared_until != 0);
 	SW_DO(lets_go(&sw, &yes));
 	TEST_TRUE(!yes);
 	return cpu_close(&sw);
@@ -140,23 +150,47 @@ run_delay_is_counted(void)
 static int
 kernel_that_tells_nothing_shares_nothing(void)
 {
+	struct vsw_lcore *lc;
 	struct sw sw;
 	bool yes;
 
 	SW_DO(cpu_open(&sw));
-	SW_DO(look_after(&sw, 20000, 0));
-	vsw_cpu_end(sw.vsw->lcore[0]);
-	sw.vsw->lcore[0]->now += sw.vsw->cpu_look_tsc;
-	vsw_cpu_look(sw.vsw->lcore[0]);
+	lc = sw.vsw->lcore[0];
+	SW_DO(look_after(&sw, 20000, 500));
+	vsw_cpu_end(lc);
+	lc->now += sw.vsw->cpu_look_tsc;
+	vsw_cpu_look(lc);
 	SW_DO(lets_go(&sw, &yes));
-	TEST_TRUE(!yes && sw.vsw->lcore[0]->counters->run_delay_us == 0);
+	TEST_TRUE(!yes && lc->counters->run_delay_us == 500);
 	return cpu_close(&sw);
+}
+
+/* Who sleeps looks at uplinks each uplink_poll_us only. */
+static int
+uplinks_are_polled_for_as_long_as_it_would_sleep(void)
+{
+	static const struct { unsigned int idle, shared, poll, rest; } us[] = {
+		{ 200, 5, 100, 100 }, { 200, 150, 100, 150 }, { 50, 5, 100, 50 },
+	};
+
+	for (unsigned int i = 0; i < RTE_DIM(us); i++) {
+		struct vsw_conf conf = { .nb_lcores = 1, .idle_us = us[i].idle,
+					 .shared_idle_us = us[i].shared,
+					 .uplink_poll_us = us[i].poll };
+		struct sw sw;
+
+		SW_DO(sw_open(&sw, &conf));
+		TEST_EQ(sw.vsw->uplink_rest_tsc, us[i].rest * (rte_get_tsc_hz() / 1000000));
+		SW_DO(sw_close(&sw));
+	}
+	return TEST_OK;
 }
 
 static const struct test_case cases[] = {
 	TEST_CASE(lcore_that_waits_for_its_cpu_lets_go_sooner),
 	TEST_CASE(it_is_forgotten_after_a_while),
 	TEST_CASE(shared_idle_us_is_never_above_idle_us),
+	TEST_CASE(uplinks_are_polled_for_as_long_as_it_would_sleep),
 	TEST_CASE(run_delay_is_counted),
 	TEST_CASE(kernel_that_tells_nothing_shares_nothing),
 };

@@ -603,6 +603,35 @@ storm_is_seen_however_long_idle_us_is(void)
 	return TEST_OK;
 }
 
+/* Where the CPU is shared a channel without work is cold again after shared_idle_us. A kick counts after
+ * idle_us all the same: work may have come to another lcore, or come yet. */
+static int
+kicks_count_after_idle_us_where_the_cpu_is_shared(void)
+{
+	struct vsw_conf conf = { .nb_lcores = 1, .idle_us = 10000000, .shared_idle_us = 1 };
+	struct vsw_share *share;
+	struct vsw_lcore *lc;
+	uint64_t one = 1;
+	struct sw sw;
+
+	SW_DO(sw_open_three(&sw, &conf, NULL));
+	lc = sw.vsw->lcore[0];
+	share = &lc->share[A(sw)->port->id];
+	lc->shared_until = UINT64_MAX;
+	for (unsigned int i = 0; i < 3 * VSW_STORM_KICKS; i++) {
+		TEST_EQ(write(A(sw)->kick_fd, &one, sizeof(one)), sizeof(one));
+		vsw_lcore_look(lc, 0);
+		wait_us(2);
+		vsw_lcore_turn(lc);
+		vsw_lcore_turn(lc);
+		TEST_EQ(lc->nb_hot, 0);
+	}
+	TEST_EQ(share->spurious, 0);
+	TEST_TRUE(share->kicked != 0);
+	TEST_TRUE(kick_until_storm(&sw, 2000));
+	return sw_close(&sw);
+}
+
 /* A kick makes all channels hot. Those that it was not for had no work, and that is no storm. */
 static int
 kicks_with_work_for_one_of_two_channels_are_no_storm(void)
@@ -699,6 +728,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(guest_that_may_not_kick_is_never_idle),
 	TEST_CASE(storm_of_kicks_without_work_holds_the_channel_hot),
 	TEST_CASE(storm_is_seen_however_long_idle_us_is),
+	TEST_CASE(kicks_count_after_idle_us_where_the_cpu_is_shared),
 	TEST_CASE(kicks_with_work_for_one_of_two_channels_are_no_storm),
 	TEST_CASE(a_kick_that_two_lcores_see_is_counted_once),
 };

@@ -29,7 +29,7 @@ sw_open(struct sw *sw, const struct vsw_conf *user)
 	conf.max_ports = conf.max_ports ? conf.max_ports : SW_MAX_GUESTS + 1;
 	conf.max_macs = conf.max_macs ? conf.max_macs : 1024;
 	conf.nb_mbufs = 1024;
-	/* Others may want this CPU: what a test finds doesn't depend on it. */
+	/* Others may want this CPU: what a test with an idle_us finds doesn't depend on it. */
 	conf.shared_idle_us = conf.shared_idle_us ? conf.shared_idle_us : conf.idle_us;
 	memset(sw, 0, sizeof(*sw));
 	TEST_EQ(vsw_create(&conf, &sw->vsw), 0);

@@ -65,7 +65,8 @@ struct vifsw_uplink {
 struct vifsw_config {
 	char socket_dir[VIFSW_PATH_MAX];
 	unsigned int mode; /* permissions of the sockets */
-	unsigned int idle_us, shared_idle_us, uplink_poll_us, flood_mbps, burst; /* 0: the default of lib/vswitch */
+	/* 0: the default of lib/vswitch */
+	unsigned int idle_us, shared_idle_us, uplink_poll_us, flood_mbps, burst;
 	unsigned int max_vifs;
 	struct vifsw_vif *vifs;
 	unsigned int nb_vifs;

@@ -196,7 +196,7 @@ create_shared(struct vsw *sw)
 	sw->idle_tsc = hz / 1000000 * sw->conf.idle_us;
 	sw->look_tsc = hz / 1000000 * LOOK_US;
 	sw->quiet_look_tsc = hz / 1000000 * QUIET_LOOK_US;
-	/* After a kick a channel is hot for idle_us. Storm: it is kicked again within as much time. */
+	/* A kick without work counts after idle_us. Storm: the next one comes within as much time. */
 	sw->storm_tsc = hz / 1000000 *
 			RTE_MAX((uint64_t)STORM_US, VSW_STORM_KICKS * 2ull * sw->conf.idle_us);
 	sw->hold_tsc = hz / 1000000 * STORM_US;

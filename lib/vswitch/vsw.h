@@ -37,9 +37,9 @@ struct vsw_port; /* a VIF or an uplink */
 struct vsw_lcore_counters {
 	uint64_t busy_cycles, idle_cycles; /* TSC; of loops with and without work */
 	uint64_t loops, sleeps, wakes, kick_storms;
-	uint64_t run_delay_us; /* ready to run while others had its CPU (vsw_cpu.c) */
 	uint32_t lcore; /* DPDK lcore id */
 	uint32_t reserved;
+	uint64_t run_delay_us; /* ready to run while others had its CPU (vsw_cpu.c) */
 };
 _Static_assert(sizeof(struct vsw_lcore_counters) == 64, "an array of cache lines");
 

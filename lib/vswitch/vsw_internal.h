@@ -225,7 +225,7 @@ struct vsw_lcore {
 	uint64_t faults_seen, faults_marked;  /* of this thread, at the last look and mark */
 	bool probing; /* faults are asked for after each step */
 	int schedstat_fd; /* of this thread */
-	uint64_t run_delay_us; /* others had its CPU for so long, at the last look */
+	uint64_t run_delay_us; /* as the kernel told it at the last look */
 	uint64_t cpu_looked, shared_until; /* TSC */
 	struct vsw_chan **all;
 	unsigned int nb_all, nb_hot; /* channels */
@@ -292,8 +292,9 @@ struct vsw {
 	int64_t guest_faults; /* of a guest at once, and one more per hugepage that it may register */
 	uint64_t guest_fault_tsc; /* TSC cycles in which it earns one more */
 	struct nfed_allowance_limit welcomes;
-	uint64_t shared_idle_tsc, shared_hold_tsc; /* idle_tsc of an lcore that shares its CPU, and for how long */
 	uint64_t cpu_look_tsc; /* between two looks at who had an lcore's CPU */
+	uint64_t shared_idle_tsc, uplink_rest_tsc; /* instead of idle_tsc, where it was shared */
+	uint64_t shared_hold_tsc; /* for so long */
 	unsigned int nb_lcores, next_lcore;
 	struct vsw_lcore *lcore[VSW_MAX_LCORES];
 	uint8_t *slot_used;
@@ -367,11 +368,13 @@ bool vsw_lcore_turn(struct vsw_lcore *lc); /* one round over all that is hot; tr
 void vsw_lcore_look(struct vsw_lcore *lc, unsigned int timeout_us); /* for kicks and mail */
 int vsw_mail_send(struct vsw_lcore *lc, struct vsw_mail *mail);
 void vsw_lcore_wake(struct vsw_lcore *lc);
-/* vsw_faults.c */
+/* vsw_cpu.c */
 void vsw_cpu_init(struct vsw *sw);
 void vsw_cpu_begin(struct vsw_lcore *lc); /* on its thread, as the next two */
 void vsw_cpu_end(struct vsw_lcore *lc);
 void vsw_cpu_look(struct vsw_lcore *lc); /* now and then: who had this CPU? */
+
+/* vsw_faults.c */
 void vsw_faults_init(struct vsw *sw);
 void vsw_faults_look(struct vsw_lcore *lc); /* now and then: is it time to probe? */
 void vsw_faults_welcome(struct vsw_lcore *lc, const struct vsw_port *port); /* has a new channel */

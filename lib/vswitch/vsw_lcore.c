@@ -59,6 +59,15 @@ idle_tsc(const struct vsw_lcore *lc)
 	return unlikely(lc->now < lc->shared_until) ? lc->sw->shared_idle_tsc : lc->sw->idle_tsc;
 }
 
+/* How long an lcore polls without work before it sleeps: not less than it would sleep. */
+static uint64_t
+rest_tsc(const struct vsw_lcore *lc)
+{
+	uint64_t idle = idle_tsc(lc);
+
+	return lc->nb_uplinks != 0 && idle < lc->sw->uplink_rest_tsc ? lc->sw->uplink_rest_tsc : idle;
+}
+
 static void
 make_hot(struct vsw_lcore *lc, struct vsw_chan *c, bool kicked)
 {
@@ -103,11 +112,12 @@ make_cold(struct vsw_lcore *lc, struct vsw_chan *c)
 	lc->active[last->at] = last;
 }
 
-/* Counts kicks that brought no work; true: too many, hold the channels hot. */
+/* Counts kicks that brought no work within idle_us, be the CPU shared or not: a VIF with channels on several
+ * lcores wakes all of them for one. True: too many, hold the channels hot. */
 static bool
 is_storm(struct vsw_lcore *lc, struct vsw_share *share)
 {
-	if (share->kicked == 0 || lc->now - share->kicked < idle_tsc(lc))
+	if (share->kicked == 0 || lc->now - share->kicked < lc->sw->idle_tsc)
 		return false;
 	share->kicked = 0;
 	if (lc->now - share->storm_since > lc->sw->storm_tsc) {
@@ -167,8 +177,9 @@ look_at_thread(struct vsw_lcore *lc)
 	vsw_cpu_look(lc);
 }
 
-/* Look for kicks and mail; timeout_us 0: just look. While it waits the lcore holds nothing (RCU
- * offline), so the control thread never waits for a sleeper. */
+/* Look for kicks and mail; timeout_us 0: just look, at this thread too, which who sleeps has done before.
+ * While it waits the lcore holds nothing (RCU offline), so the control thread never waits for a
+ * sleeper. */
 void
 vsw_lcore_look(struct vsw_lcore *lc, unsigned int timeout_us)
 {
@@ -471,9 +482,9 @@ vsw_lcore_main(void *arg)
 		if (unlikely(__atomic_load_n(&lc->mail, __ATOMIC_RELAXED) != NULL))
 			mail_take(lc);
 		if (!vsw_lcore_turn(lc) && lc->nb_hot == 0 &&
-		    lc->now - lc->last_work > idle_tsc(lc))
+		    lc->now - lc->last_work > rest_tsc(lc))
 			sleep_until_kick(lc);
-		if (lc->nb_hot == lc->nb_all) /* nobody needs to kick */
+		else if (lc->nb_hot == lc->nb_all) /* nobody needs to kick */
 			look_at_thread(lc);
 		else if (lc->now - lc->last_look > sw->look_tsc ||
 			 lc->now - RTE_MAX(lc->last_look, lc->last_work) > sw->quiet_look_tsc)

@@ -126,9 +126,9 @@ def set_desc(switch, value):
     switch.desc = value
 
 
-def statement(word):
+def statement(*words):
     def configure(switch, value):
-        switch.statements = (f"{word} {value}",)
+        switch.statements = tuple(f"{word} {value}" for word in words)
     return configure
 
 
@@ -162,5 +162,6 @@ ALL = (
           (1, 2, 4, 8, 16, 32, 64), 32, [flood(60, cells=True), flood(64, cells=True)], args=burst),
     Sweep("idle-us", "A channel without work goes idle (idle-us)", "us",
           (1, 10, 50, 200, 1000, 5000, 50000), 200,
-          [rested(LONG_GAP_US, 4), rested(SHORT_GAP_US, 20), flood(64)], statement("idle-us")),
+          [rested(LONG_GAP_US, 4), rested(SHORT_GAP_US, 20), flood(64)], 
+          statement("idle-us", "shared-idle-us")),
 )
