@@ -132,6 +132,33 @@ transactions_are_all_or_nothing(void)
 	return close_two(&t);
 }
 
+/* As with xenstored: what was read still stands at the end, or nothing was written. */
+static int
+transaction_ends_in_vain_if_what_it_read_has_changed(void)
+{
+	static const char *const changed[3] = { "data/a", "data/none", "data/other" };
+	char value[8];
+	struct two t;
+	xenio_tx tx;
+
+	TEST_EQ(open_two(&t), TEST_OK);
+	for (unsigned int i = 0; i < 3; i++) {
+		bool conflict = i < 2; /* the third one was not read */
+
+		TEST_EQ(t.guest->ops->write(t.guest, 0, "data/a", "1"), 0);
+		TEST_EQ(t.guest->ops->tx_start(t.guest, &tx), 0);
+		TEST_EQ(t.guest->ops->read(t.guest, tx, "data/a", value, sizeof(value)), 1);
+		TEST_EQ(t.guest->ops->read(t.guest, tx, "data/none", value, sizeof(value)), -ENOENT);
+		TEST_EQ(t.guest->ops->write(t.guest, tx, "data/a", "2"), 0);
+		TEST_EQ(t.guest->ops->write(t.guest, 0, changed[i], "1"), 0);
+		TEST_EQ(t.guest->ops->tx_end(t.guest, tx, false), conflict ? -EAGAIN : 0);
+		TEST_EQ(t.guest->ops->read(t.guest, 0, "data/a", value, sizeof(value)), 1);
+		TEST_STR_EQ(value, conflict ? "1" : "2");
+		TEST_EQ(t.guest->ops->rm(t.guest, 0, "data"), 0);
+	}
+	return close_two(&t);
+}
+
 static int
 grants_reach_the_peer_alone_and_outlive_their_owner(void)
 {
@@ -251,6 +278,7 @@ static const struct test_case cases[] = {
 	TEST_CASE(numbers_are_parsed_strictly),
 	TEST_CASE(store_keeps_permissions_and_fires_watches),
 	TEST_CASE(transactions_are_all_or_nothing),
+	TEST_CASE(transaction_ends_in_vain_if_what_it_read_has_changed),
 	TEST_CASE(grants_reach_the_peer_alone_and_outlive_their_owner),
 	TEST_CASE(events_are_silent_until_unmasked_and_tell_of_an_unmap),
 	TEST_CASE(shared_page_tells_of_its_end),

@@ -20,6 +20,7 @@ struct fake_node {
 	char *path, *value;
 	struct xenio_perm perm[FAKE_PERMS];
 	unsigned int nb_perms;
+	uint64_t generation; /* of the world, when it was changed last */
 	struct fake_node *next;
 };
 
@@ -34,12 +35,13 @@ struct fake_fired { /* a watch event that waits */
 	struct fake_fired *next;
 };
 
-enum fake_op_kind { FAKE_OP_WRITE, FAKE_OP_RM, FAKE_OP_PERMS };
-struct fake_op { /* what a transaction will do */
+enum fake_op_kind { FAKE_OP_READ, FAKE_OP_WRITE, FAKE_OP_RM, FAKE_OP_PERMS };
+struct fake_op { /* what a transaction has read, and what it will do */
 	enum fake_op_kind kind;
 	char *path, *value; /* value NULL: mkdir */
 	struct xenio_perm perm[FAKE_PERMS];
 	unsigned int nb_perms;
+	uint64_t generation; /* of the node that was read; 0: there was none */
 	struct fake_op *next;
 };
 
@@ -121,6 +123,7 @@ struct xenio_fake {
 	struct fake_mapping *mappings;
 	struct fake_evt *evts;
 	struct fake_port *ports;
+	uint64_t generation; /* changes of nodes so far */
 	uint32_t next_ref, next_tx;
 	int next_port;
 	unsigned int conflicts;

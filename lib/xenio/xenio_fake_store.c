@@ -4,7 +4,8 @@
 
 /*
  * The fake's xenstore: a list of nodes, and transactions that collect what they will do and do it
- * at their end. The world owns the nodes, a handle its transactions.
+ * at their end; or nothing of it, if a node that they have read was changed meanwhile, as with
+ * xenstored. The world owns the nodes, a handle its transactions.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -94,6 +95,7 @@ create_locked(struct xenio_fake *w, const struct fake_handle *h, const char *pat
 	n->nb_perms = like->nb_perms;
 	if (h->domid != 0)
 		n->perm[0].domid = h->domid;
+	n->generation = ++w->generation;
 	n->next = w->nodes;
 	w->nodes = n;
 	*out = n;
@@ -145,6 +147,7 @@ write_locked(struct fake_handle *h, const char *path, const char *value)
 		free(n->value);
 		n->value = copy;
 	}
+	n->generation = ++w->generation;
 	fake_fire_locked(w, path, false);
 	return 0;
 }
@@ -202,6 +205,7 @@ perms_locked(struct fake_handle *h, const char *path, const struct xenio_perm *p
 		return -EACCES;
 	memcpy(n->perm, perms, nb_perms * sizeof(*perms));
 	n->nb_perms = nb_perms;
+	n->generation = ++h->w->generation;
 	fake_fire_locked(h->w, path, false);
 	return 0;
 }
@@ -220,6 +224,8 @@ static int
 do_op_locked(struct fake_handle *h, const struct fake_op *op)
 {
 	switch (op->kind) {
+	case FAKE_OP_READ:
+		return 0;
 	case FAKE_OP_WRITE:
 		return write_locked(h, op->path, op->value);
 	case FAKE_OP_RM:
@@ -310,10 +316,31 @@ fake_set_perms(struct xenio *x, xenio_tx tx, const char *path, const struct xeni
 	return perform(x, tx, &op, path);
 }
 
-static int
-read_locked(struct fake_handle *h, xenio_tx tx, const char *path, char *value, size_t size)
+static bool
+is_stale_locked(const struct xenio_fake *w, const struct fake_op *op)
 {
-	const struct fake_tx *t = find_tx(h, tx);
+	const struct fake_node *n = find_locked(w, op->path);
+
+	return op->kind == FAKE_OP_READ && op->generation != (n != NULL ? n->generation : 0);
+}
+
+static int
+end_locked(struct fake_handle *h, const struct fake_tx *t)
+{
+	int rc = 0;
+
+	for (const struct fake_op *op = t->ops; op != NULL; op = op->next)
+		if (is_stale_locked(h->w, op))
+			return -EAGAIN;
+	for (const struct fake_op *op = t->ops; op != NULL && rc == 0; op = op->next)
+		rc = do_op_locked(h, op);
+	return rc;
+}
+
+static int
+read_locked(struct fake_handle *h, xenio_tx tx, char *path, char *value, size_t size)
+{
+	struct fake_tx *t = find_tx(h, tx);
 	const struct fake_node *n = find_locked(h->w, path);
 	const char *found = n != NULL ? n->value : NULL;
 
@@ -324,6 +351,10 @@ read_locked(struct fake_handle *h, xenio_tx tx, const char *path, char *value, s
 			found = op->value;
 	if (!may(h, n != NULL ? n : find_nearest_locked(h->w, path), false))
 		return -EACCES;
+	if (t != NULL &&
+	    defer(t, &(struct fake_op){ .kind = FAKE_OP_READ, .path = path,
+					.generation = n != NULL ? n->generation : 0 }) < 0)
+		return -ENOMEM;
 	if (found == NULL)
 		return -ENOENT;
 	if (strlen(found) >= size)
@@ -450,8 +481,7 @@ fake_tx_end(struct xenio *x, xenio_tx tx, bool abort)
 		h->w->conflicts--;
 		rc = -EAGAIN;
 	} else if (!abort) {
-		for (const struct fake_op *op = t->ops; op != NULL && rc == 0; op = op->next)
-			rc = do_op_locked(h, op);
+		rc = end_locked(h, t);
 	}
 	pthread_mutex_unlock(&h->w->lock);
 	free_tx(t);
